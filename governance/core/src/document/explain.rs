@@ -1,0 +1,143 @@
+//! Turns what a JSON Schema validator says into what a person who wrote the file needs to hear.
+
+use jsonschema::ValidationError;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
+use serde_json::Value;
+
+use super::{Document, Mistake, escape};
+
+pub(super) fn explain(
+    document: &Document,
+    schema: &Value,
+    error: &ValidationError<'_>,
+) -> Vec<Mistake> {
+    let at = error.instance_path().as_str();
+    let here = if at.is_empty() { "the file".to_owned() } else { format!("`{}`", name_of(at)) };
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let known = known_keys(schema, error.schema_path().as_str());
+            let unknown = |key: &String| {
+                let place = format!("{at}/{}", escape(key));
+                document.mistake(&place, format!("unknown key `{key}`"), suggest(key, &known))
+            };
+            unexpected.iter().map(unknown).collect()
+        }
+        Kind::Required { property } => {
+            let key = property.as_str().unwrap_or_default();
+            vec![document.mistake(at, format!("{here} lacks `{key}`"), format!("add `{key}: …`"))]
+        }
+        Kind::Type { kind } => {
+            let wanted = match kind {
+                TypeKind::Single(kind) => kind.to_string(),
+                TypeKind::Multiple(kinds) => {
+                    let kinds = kinds.into_iter().map(|kind| kind.to_string());
+                    kinds.filter(|kind| kind != "null").collect::<Vec<_>>().join(" or ")
+                }
+            };
+            let found = kind_of(error.instance());
+            vec![document.mistake(
+                at,
+                format!("{here} is {found}"),
+                format!("write a value of type {wanted}"),
+            )]
+        }
+        Kind::Enum { options } => {
+            let known: Vec<String> = options.as_array().into_iter().flatten().map(word).collect();
+            let found = word(error.instance());
+            vec![document.mistake(
+                at,
+                format!("{here} can't be `{found}`"),
+                format!("one of {}", known.join(", ")),
+            )]
+        }
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            // The alternative that got furthest says best what was meant.
+            let deepest = context.iter().max_by_key(|errors| {
+                errors.iter().map(|e| e.instance_path().as_str().len()).max().unwrap_or(0)
+            });
+            let errors = deepest.into_iter().flatten();
+            errors.flat_map(|inner| explain(document, schema, inner)).collect()
+        }
+        _ => vec![document.mistake(
+            at,
+            format!("{here}: {}", error.masked()),
+            "see docs/ for what may stand here",
+        )],
+    }
+}
+
+/// The last part of a JSON pointer that is a name, with the index behind it.
+fn name_of(pointer: &str) -> String {
+    let parts: Vec<&str> = pointer.split('/').skip(1).collect();
+    let name = parts.iter().rposition(|part| part.parse::<usize>().is_err()).unwrap_or(0);
+    parts[name..].join("/").replace("~1", "/").replace("~0", "~")
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The keys that the schema knows where `additionalProperties` said no.
+fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
+    let object = schema_path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let resolved = resolve(schema, object);
+    let properties =
+        resolved.and_then(|object| object.get("properties")).and_then(Value::as_object);
+    properties.map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Follows a pointer through the schema, and every `$ref` on the way.
+fn resolve<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
+    let mut here = schema;
+    for part in pointer.split('/').skip(1) {
+        if part == "$ref" {
+            let target = here.get("$ref")?.as_str()?;
+            here = schema.pointer(target.strip_prefix('#')?)?;
+            continue;
+        }
+        let name = part.replace("~1", "/").replace("~0", "~");
+        here = match here {
+            Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
+            _ => here.get(&name)?,
+        };
+    }
+    Some(here)
+}
+
+fn suggest(key: &str, known: &[String]) -> String {
+    let nearest = known.iter().map(|name| (distance(key, name), name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 1 + key.len() / 3 => {
+            format!("did you mean `{name}`?")
+        }
+        _ if known.is_empty() => "remove it".to_owned(),
+        _ => format!("remove it, or use one of {}", known.join(", ")),
+    }
+}
+
+/// Edit distance, for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let changed = before + usize::from(!x.eq_ignore_ascii_case(y));
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,69 @@
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Document;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Farm {
+    name: String,
+    #[serde(default)]
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Field {
+    crop: Crop,
+    size: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Crop {
+    Wheat,
+    Rye,
+}
+
+fn mistakes(text: &str) -> String {
+    let read = Document::parse("farm.yaml", text).and_then(|document| document.read::<Farm>());
+    read.unwrap_err().to_string()
+}
+
+#[test]
+fn a_good_document_is_read() {
+    let text = "name: home\nfields:\n  - crop: rye\n    size: 3\n";
+    let farm: Farm = Document::parse("farm.yaml", text).unwrap().read().unwrap();
+    assert_eq!(farm.name, "home");
+    assert!(matches!(farm.fields[0].crop, Crop::Rye));
+    assert_eq!(farm.fields[0].size, Some(3));
+}
+
+#[test]
+fn all_mistakes_come_at_once_each_with_its_line_and_a_fix() {
+    let text = "nmae: home\nfields:\n  - crop: oats\n  - crop: rye\n    size: wide\n    sizes: 1\n";
+    insta::assert_snapshot!(mistakes(text), @r"
+    5 mistakes
+      farm.yaml:1: the file lacks `name`
+        fix: add `name: …`
+      farm.yaml:1: unknown key `nmae`
+        fix: did you mean `name`?
+      farm.yaml:3: `crop` can't be `oats`
+        fix: one of wheat, rye
+      farm.yaml:5: `size` is a text
+        fix: write a value of type integer
+      farm.yaml:6: unknown key `sizes`
+        fix: did you mean `size`?
+    ");
+}
+
+#[test]
+fn what_is_not_yaml_says_where() {
+    assert!(mistakes("name: [a\n").contains("farm.yaml:"), "{}", mistakes("name: [a\n"));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_a_mistake() {
+    let mistakes = mistakes("name: a\nname: b\n");
+    assert!(mistakes.contains("farm.yaml:2: not YAML: duplicated key"), "{mistakes}");
+}

@@ -1,0 +1,26 @@
+//! The words that all of Assay must agree on: datasets, contracts, rules, runs, reports, positions.
+//!
+//! This crate knows no runtime, no network and no arrow. A type lives here only when every other
+//! crate would otherwise have to invent it again; all else lives in the crate that owns its verb.
+
+mod clock;
+pub mod contract;
+mod dataset;
+mod document;
+mod fault;
+mod position;
+mod report;
+mod rule;
+mod run;
+
+pub use clock::{Clock, Ids, RandomIds, SystemClock};
+pub use contract::Contract;
+pub use dataset::{DatasetName, InvalidDatasetName, Layer};
+pub use document::{Document, Mistake, Mistakes};
+pub use fault::Fault;
+pub use position::{DraftId, Mark, Position, ReaderId, Slice};
+pub use report::{
+    Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
+};
+pub use rule::{Bound, Check, Limit, OnFail, Rule, Severity, Threshold};
+pub use run::{Governed, Run, RunId, RunStatus, StageId};

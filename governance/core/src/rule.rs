@@ -1,0 +1,220 @@
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::DatasetName;
+
+/// How bad it is when a rule does not hold.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What happens to the data when a rule does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFail {
+    /// The row goes on, the report says so.
+    Keep,
+    /// The row leaves as a dead letter.
+    Quarantine,
+    /// Nothing of the batch is committed.
+    Halt,
+}
+
+/// One end of a range.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    pub value: Value,
+    pub inclusive: bool,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Check {
+    /// Row rules: decided for each row by itself.
+    NotNull {
+        column: String,
+    },
+    NotMissing {
+        column: String,
+        missing: Vec<Value>,
+    },
+    OneOf {
+        column: String,
+        values: Vec<Value>,
+    },
+    Matches {
+        column: String,
+        pattern: String,
+    },
+    Between {
+        column: String,
+        min: Option<Bound>,
+        max: Option<Bound>,
+    },
+    Length {
+        column: String,
+        min: Option<u64>,
+        max: Option<u64>,
+    },
+    /// A SQL expression over the columns of a row that must not be false.
+    Holds {
+        expression: String,
+    },
+    /// Every value is there in a column of another dataset.
+    References {
+        column: String,
+        dataset: DatasetName,
+        target: String,
+    },
+    /// Batch rules: decided once, for all rows of a commit.
+    Unique {
+        columns: Vec<String>,
+    },
+    RowCount,
+    /// The newest value of a time column is not older than the limit, in seconds.
+    Fresh {
+        column: String,
+        warn_after_seconds: f64,
+        error_after_seconds: f64,
+    },
+}
+
+impl Check {
+    /// Whether each row is judged by itself.
+    pub fn of_rows(&self) -> bool {
+        !matches!(self, Check::Unique { .. } | Check::RowCount | Check::Fresh { .. })
+    }
+
+    /// The columns that the check looks at, where it names them.
+    pub fn columns(&self) -> Vec<&str> {
+        match self {
+            Check::NotNull { column }
+            | Check::NotMissing { column, .. }
+            | Check::OneOf { column, .. }
+            | Check::Matches { column, .. }
+            | Check::Between { column, .. }
+            | Check::Length { column, .. }
+            | Check::References { column, .. }
+            | Check::Fresh { column, .. } => vec![column],
+            Check::Unique { columns } => columns.iter().map(String::as_str).collect(),
+            Check::Holds { .. } | Check::RowCount => vec![],
+        }
+    }
+}
+
+/// The operators of ODCS. `Between` excludes its ends, as the standard defines it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Limit {
+    Be(f64),
+    NotBe(f64),
+    GreaterThan(f64),
+    GreaterOrEqual(f64),
+    LessThan(f64),
+    LessOrEqual(f64),
+    Between(f64, f64),
+    NotBetween(f64, f64),
+}
+
+impl Limit {
+    /// Whether `value` is as the limit demands.
+    pub fn holds(&self, value: f64) -> bool {
+        match *self {
+            Limit::Be(x) => value == x,
+            Limit::NotBe(x) => value != x,
+            Limit::GreaterThan(x) => value > x,
+            Limit::GreaterOrEqual(x) => value >= x,
+            Limit::LessThan(x) => value < x,
+            Limit::LessOrEqual(x) => value <= x,
+            Limit::Between(low, high) => value > low && value < high,
+            Limit::NotBetween(low, high) => value <= low || value >= high,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Be(x) => write!(f, "= {x}"),
+            Limit::NotBe(x) => write!(f, "≠ {x}"),
+            Limit::GreaterThan(x) => write!(f, "> {x}"),
+            Limit::GreaterOrEqual(x) => write!(f, "≥ {x}"),
+            Limit::LessThan(x) => write!(f, "< {x}"),
+            Limit::LessOrEqual(x) => write!(f, "≤ {x}"),
+            Limit::Between(a, b) => write!(f, "between {a} and {b}, without them"),
+            Limit::NotBetween(a, b) => write!(f, "not between {a} and {b}"),
+        }
+    }
+}
+
+/// How much may be wrong before the rule counts as broken. It changes the verdict, never the score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    pub limit: Limit,
+    /// The limit is a share of the rows judged, 0–100, not a number of rows.
+    pub percent: bool,
+}
+
+impl Threshold {
+    /// No row may break the rule.
+    pub const NONE: Threshold = Threshold { limit: Limit::Be(0.0), percent: false };
+
+    pub fn holds(&self, count: u64, rows: u64) -> bool {
+        #[allow(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+        let value = match self.percent {
+            true if rows == 0 => 0.0,
+            true => 100.0 * count as f64 / rows as f64,
+            false => count as f64,
+        };
+        self.limit.holds(value)
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.limit, if self.percent { "% of rows" } else { "rows" })
+    }
+}
+
+/// One promise of a contract, ready to be judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Unique in its contract, and stable: the id given there, else made from what it checks.
+    pub name: String,
+    pub check: Check,
+    pub severity: Severity,
+    pub on_fail: OnFail,
+    pub threshold: Threshold,
+    /// The data-quality dimension of ODCS: completeness, conformity, uniqueness, …
+    pub dimension: String,
+    /// Where the contract says it.
+    pub line: u32,
+}
