@@ -1,1 +1,16 @@
+//! Tells where data came from: OpenLineage run events, and the graph that they add up to.
+//!
+//! Everything here is pure. The pipeline tells its runs and batches with [`started`], [`batch`] and
+//! [`ended`]; the store keeps the events, and [`Graph`] is made from the edges it answers.
 
+mod dataset;
+pub mod event;
+pub mod facet;
+mod graph;
+mod telling;
+mod tree;
+
+pub use dataset::{DatasetKind, DatasetRef, Symlink};
+pub use graph::Graph;
+pub use telling::{batch, data_loss_percent, ended, started};
+pub use tree::Tree;

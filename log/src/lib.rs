@@ -1,1 +1,17 @@
+//! The log: topics of records that are kept in order and read again from any place.
+//!
+//! Everything speaks to [`Log`]. [`EmbeddedLog`] keeps the topics in one SQLite file that several
+//! processes write and read at the same time.
 
+mod embedded;
+mod error;
+mod log;
+mod placement;
+mod record;
+mod topic;
+
+pub use embedded::EmbeddedLog;
+pub use error::LogError;
+pub use log::{Fetch, Log};
+pub use record::{MAX_RECORD_BYTES, NewRecord, Record};
+pub use topic::{Ends, TopicInfo, TopicSpec};

@@ -1,1 +1,13 @@
+//! The metrics that Assay shows to Prometheus: their names, what feeds them, and their text.
+//!
+//! Counters and the histogram are running totals in the store, so they survive every process and
+//! count each batch once; gauges are computed from the store's records when they are asked for.
 
+mod exposition;
+mod feed;
+pub mod names;
+mod observed;
+
+pub use exposition::{CONTENT_TYPE, RenderError, render};
+pub use feed::{of_batch, of_halt, of_run};
+pub use observed::{DeadLetters, Lag, Observed};

@@ -1,1 +1,28 @@
+//! Judges rows by the rules of a contract: which rows break what, what the score is, and why.
+//!
+//! Judging performs no effect and never fails. A rule that can't be evaluated on a row counts as
+//! broken by it and says so in the report.
 
+mod breaker;
+mod compile;
+mod expression;
+mod finding;
+mod judge;
+mod keys;
+mod literal;
+mod observe;
+mod report;
+mod score;
+mod suite;
+mod tally;
+mod wording;
+
+pub use breaker::Breaker;
+pub use judge::{BadRow, Facts, Judged};
+pub use keys::{KeyError, KeyHasher, KeySet};
+pub use report::BatchFacts;
+pub use suite::{Reference, Suite};
+pub use tally::Tally;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,22 @@
+//! The governance store: what is known of runs, batches, lineage and totals.
+//!
+//! It follows the targets: a commit is *told* to it once, in one transaction that moves the
+//! target's mark and takes in the report, the events and the totals of that commit together.
 
+mod column;
+mod error;
+mod events;
+mod reports;
+mod runs;
+mod schema;
+mod store;
+mod told;
+mod totals;
+
+pub use error::StoreError;
+pub use events::{Edge, Event, EventKind};
+pub use reports::{CommitRef, ReportRecord};
+pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
+pub use store::Store;
+pub use told::{Telling, Told};
+pub use totals::{Increment, Total};

@@ -1,0 +1,96 @@
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use assay_core::DraftId;
+use assay_log::NewRecord;
+
+use crate::{DeadLetter, PayloadKind};
+
+// What Kafka Connect writes too.
+pub(crate) const TOPIC: &str = "__connect.errors.topic";
+pub(crate) const PARTITION: &str = "__connect.errors.partition";
+pub(crate) const OFFSET: &str = "__connect.errors.offset";
+pub(crate) const CONNECT_STAGE: &str = "__connect.errors.stage";
+pub(crate) const CLASS: &str = "__connect.errors.class.name";
+pub(crate) const MESSAGE: &str = "__connect.errors.exception.message";
+
+// What is ours.
+pub(crate) const ID: &str = "assay.id";
+pub(crate) const ATTEMPT: &str = "assay.attempt";
+pub(crate) const DRAFT: &str = "assay.draft";
+pub(crate) const RUN: &str = "assay.run";
+pub(crate) const STAGE: &str = "assay.stage";
+pub(crate) const DATASET: &str = "assay.dataset";
+pub(crate) const REASON: &str = "assay.reason";
+pub(crate) const RULES: &str = "assay.rules";
+pub(crate) const CONTRACT: &str = "assay.contract";
+pub(crate) const ORIGIN: &str = "assay.origin";
+pub(crate) const FAILED_AT: &str = "assay.failed_at";
+pub(crate) const FIRST_FAILED_AT: &str = "assay.first_failed_at";
+pub(crate) const PAYLOAD: &str = "assay.payload";
+pub(crate) const COUNT: &str = "assay.count";
+
+/// On a record without a value: the draft whose letters are valid from now on.
+pub(crate) const COMMITTED: &str = "assay.committed";
+
+/// Makes the record that carries a letter.
+pub(crate) fn record(letter: DeadLetter, draft: Option<DraftId>, partitions: u32) -> NewRecord {
+    let partition = letter.id.0.as_u128() % u128::from(partitions.max(1));
+    NewRecord {
+        partition: Some(u32::try_from(partition).unwrap_or(0)),
+        headers: headers(&letter, draft),
+        value: (letter.payload_kind != PayloadKind::Tombstone).then_some(letter.payload),
+        key: letter.key,
+    }
+}
+
+/// Makes the record that says that a draft is committed.
+pub(crate) fn marker(draft: DraftId) -> NewRecord {
+    NewRecord {
+        partition: Some(0),
+        headers: vec![text(COMMITTED, draft.to_string())],
+        ..NewRecord::default()
+    }
+}
+
+fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> {
+    let mut headers = vec![
+        text(ID, letter.id.to_string()),
+        text(ATTEMPT, letter.attempt.to_string()),
+        text(RUN, letter.run.to_string()),
+        text(STAGE, letter.stage.to_string()),
+        text(DATASET, letter.dataset.to_string()),
+        text(REASON, letter.reason.name()),
+        text(RULES, rules(&letter.rules)),
+        text(ORIGIN, letter.origin.to_string()),
+        text(FAILED_AT, instant(letter.failed_at)),
+        text(FIRST_FAILED_AT, instant(letter.first_failed_at)),
+        text(PAYLOAD, letter.payload_kind.name()),
+        text(COUNT, letter.count.to_string()),
+        text(CONNECT_STAGE, letter.reason.connect_stage()),
+        text(CLASS, format!("assay.{}", letter.reason)),
+        // One line, whatever made it.
+        text(MESSAGE, letter.detail.replace(['\r', '\n'], " ")),
+    ];
+    headers.extend(draft.map(|draft| text(DRAFT, draft.to_string())));
+    headers.extend(letter.contract.clone().map(|version| text(CONTRACT, version)));
+    if let Some(source) = &letter.source {
+        headers.push(text(TOPIC, source.topic.clone()));
+        headers.push(text(PARTITION, source.partition.to_string()));
+        headers.push(text(OFFSET, source.offset.to_string()));
+    }
+    headers
+}
+
+fn text(name: &str, value: impl Into<String>) -> (String, Bytes) {
+    (name.to_owned(), Bytes::from(value.into()))
+}
+
+/// A JSON array, since a rule's name may have any character in it.
+fn rules(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

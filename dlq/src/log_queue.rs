@@ -1,0 +1,103 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use assay_core::DraftId;
+use assay_log::{Log, NewRecord, TopicSpec};
+
+use crate::{DeadLetterQueue, DlqError, Letters, TOPICS, headers};
+
+mod find;
+mod scan;
+
+pub use find::{Filter, Shown, Summary};
+
+/// Partitions of a topic that is made here.
+const PARTITIONS: u32 = 3;
+
+/// What is appended together at most: letters, and their bytes.
+const LETTERS: usize = 500;
+const BYTES: usize = 16 << 20;
+
+/// Keeps dead letters in three topics of a log.
+pub struct LogQueue {
+    log: Arc<dyn Log>,
+    /// How many partitions each topic has.
+    partitions: BTreeMap<&'static str, u32>,
+}
+
+/// Letters that wait to be appended, by topic.
+#[derive(Default)]
+struct Pending {
+    records: BTreeMap<&'static str, Vec<NewRecord>>,
+    letters: usize,
+    bytes: usize,
+}
+
+impl LogQueue {
+    /// Finds the three topics, and makes those that are missing.
+    pub async fn open(log: Arc<dyn Log>) -> Result<LogQueue, DlqError> {
+        let failed =
+            |source| DlqError::Log { doing: "make the topics for dead letters".to_owned(), source };
+        let known = log.topics().await.map_err(failed)?;
+        let mut partitions = BTreeMap::new();
+        for topic in TOPICS {
+            let has = known.iter().find(|known| known.name == topic).map(|known| known.partitions);
+            if has.is_none() {
+                let name = topic.to_owned();
+                let spec = TopicSpec { name, partitions: PARTITIONS, retention: None };
+                log.create(&spec).await.map_err(failed)?;
+            }
+            partitions.insert(topic, has.unwrap_or(PARTITIONS));
+        }
+        Ok(LogQueue { log, partitions })
+    }
+
+    async fn append(&self, pending: &mut Pending) -> Result<(), DlqError> {
+        for (topic, records) in std::mem::take(pending).records {
+            let letters = records.len();
+            self.log.append(topic, records).await.map_err(|source| DlqError::Log {
+                doing: format!("put {letters} dead letters"),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DeadLetterQueue for LogQueue {
+    async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError> {
+        let mut pending = Pending::default();
+        for letter in letters.iter()? {
+            let letter = letter?;
+            let topic = letter.reason.topic();
+            let partitions = self.partitions.get(topic).copied().unwrap_or(PARTITIONS);
+            let record = headers::record(letter, draft, partitions);
+            let bytes = record.bytes();
+            if pending.letters == LETTERS || pending.bytes + bytes > BYTES {
+                self.append(&mut pending).await?;
+            }
+            pending.letters += 1;
+            pending.bytes += bytes;
+            pending.records.entry(topic).or_default().push(record);
+        }
+        self.append(&mut pending).await
+    }
+
+    async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {
+        for topic in topics {
+            self.log.append(topic, vec![headers::marker(draft)]).await.map_err(|source| {
+                DlqError::Log {
+                    doing: format!("mark the dead letters of draft {draft} as committed"),
+                    source,
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use std::fmt::{Display, Write};
+use std::str::FromStr;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use assay_core::{DatasetName, DraftId, RunId, StageId};
+use assay_log::Record;
+
+use crate::{LetterId, Origin, PayloadKind, Reason, Source, headers};
+
+/// A dead letter as it is found in its topic, with what is known of it.
+///
+/// A record that is not ours is a letter too: it gets an id from its place, and has the source and
+/// the message when Kafka Connect wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LetterView {
+    #[serde(serialize_with = "as_text")]
+    pub id: LetterId,
+    pub attempt: u32,
+    /// Its draft was never committed: the row was read again, this letter does not count.
+    pub void: bool,
+    /// Where the letter itself lies.
+    pub at: Source,
+    #[serde(serialize_with = "as_text_or_null")]
+    pub draft: Option<DraftId>,
+    #[serde(serialize_with = "as_text_or_null")]
+    pub stage: Option<StageId>,
+    pub dataset: Option<DatasetName>,
+    pub source: Option<Source>,
+    pub origin: Option<Origin>,
+    #[serde(serialize_with = "as_text_or_null")]
+    pub run: Option<RunId>,
+    pub reason: Option<Reason>,
+    pub rules: Vec<String>,
+    pub detail: Option<String>,
+    pub contract: Option<String>,
+    pub failed_at: DateTime<Utc>,
+    pub first_failed_at: DateTime<Utc>,
+    pub count: u64,
+    #[serde(serialize_with = "as_readable")]
+    pub key: Option<Bytes>,
+    pub payload_kind: Option<PayloadKind>,
+    pub payload_bytes: u64,
+    /// All of it, or only the beginning.
+    #[serde(serialize_with = "as_readable")]
+    pub payload: Option<Bytes>,
+}
+
+impl LetterView {
+    /// Reads a record of a dead letter topic, with at most `keep` bytes of the payload.
+    pub(crate) fn of(topic: &str, record: &Record, keep: usize) -> LetterView {
+        let failed_at = parsed(record, headers::FAILED_AT).unwrap_or(record.timestamp);
+        LetterView {
+            id: id_of(topic, record),
+            attempt: parsed(record, headers::ATTEMPT).unwrap_or(1),
+            void: false,
+            at: Source {
+                topic: topic.to_owned(),
+                partition: record.partition,
+                offset: record.offset,
+            },
+            draft: parsed(record, headers::DRAFT).map(DraftId),
+            stage: text(record, headers::STAGE).and_then(stage),
+            dataset: parsed(record, headers::DATASET),
+            source: source(record),
+            origin: text(record, headers::ORIGIN).map(|origin| Origin(origin.to_owned())),
+            run: parsed(record, headers::RUN),
+            reason: parsed(record, headers::REASON),
+            rules: text(record, headers::RULES).map(rules).unwrap_or_default(),
+            detail: text(record, headers::MESSAGE).map(str::to_owned),
+            contract: text(record, headers::CONTRACT).map(str::to_owned),
+            failed_at,
+            first_failed_at: parsed(record, headers::FIRST_FAILED_AT).unwrap_or(failed_at),
+            count: parsed(record, headers::COUNT).unwrap_or(1),
+            key: record.key.as_ref().map(|key| beginning(key, keep)),
+            payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
+            payload_bytes: record.value.as_ref().map_or(0, |value| value.len() as u64),
+            payload: record.value.as_ref().map(|value| beginning(value, keep)),
+        }
+    }
+}
+
+/// The id of the letter in that record.
+pub(crate) fn id_of(topic: &str, record: &Record) -> LetterId {
+    parsed(record, headers::ID)
+        .unwrap_or_else(|| LetterId::of_place(topic, record.partition, record.offset))
+}
+
+/// The draft that the record says is committed, if it is such a record.
+pub(crate) fn committed(record: &Record) -> Option<DraftId> {
+    parsed(record, headers::COMMITTED).map(DraftId)
+}
+
+fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
+    std::str::from_utf8(record.header(name)?).ok()
+}
+
+fn parsed<T: FromStr>(record: &Record, name: &str) -> Option<T> {
+    text(record, name)?.parse().ok()
+}
+
+fn source(record: &Record) -> Option<Source> {
+    Some(Source {
+        topic: text(record, headers::TOPIC)?.to_owned(),
+        partition: parsed(record, headers::PARTITION)?,
+        offset: parsed(record, headers::OFFSET)?,
+    })
+}
+
+fn stage(text: &str) -> Option<StageId> {
+    let (pipeline, stage) = text.split_once('/')?;
+    Some(StageId { pipeline: pipeline.to_owned(), stage: stage.to_owned() })
+}
+
+fn rules(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The first bytes, without a half character at their end. A copy, so that the rest can go.
+fn beginning(bytes: &Bytes, keep: usize) -> Bytes {
+    if bytes.len() <= keep {
+        return bytes.clone();
+    }
+    let mut end = keep;
+    while end > 0 && keep - end < 4 && bytes[end] & 0b1100_0000 == 0b1000_0000 {
+        end -= 1;
+    }
+    Bytes::copy_from_slice(&bytes[..end])
+}
+
+fn as_text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn as_text_or_null<T: Display, S: Serializer>(
+    value: &Option<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Text as text, anything else as `{"hex": "…"}`.
+fn as_readable<S: Serializer>(bytes: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(bytes) = bytes else { return serializer.serialize_none() };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return serializer.serialize_str(text);
+    }
+    let hex = bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        // Writing to a text can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry("hex", &hex)?;
+    map.end()
+}
+
+#[cfg(test)]
+mod tests;

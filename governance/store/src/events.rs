@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use assay_core::{Run, RunId, StageId};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::column::{count, from_json, from_time, json, time, word};
+use crate::{Store, StoreError};
+
+/// What an event tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// A batch came in from outside, to the log or to bronze.
+    Ingestion,
+    /// A batch was made from other datasets.
+    Transformation,
+    JobStart,
+    JobEnd,
+    ApiRequest,
+}
+
+impl EventKind {
+    pub const ALL: [EventKind; 5] = [
+        EventKind::Ingestion,
+        EventKind::Transformation,
+        EventKind::JobStart,
+        EventKind::JobEnd,
+        EventKind::ApiRequest,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Ingestion => "ingestion",
+            EventKind::Transformation => "transformation",
+            EventKind::JobStart => "job_start",
+            EventKind::JobEnd => "job_end",
+            EventKind::ApiRequest => "api_request",
+        }
+    }
+
+    /// Whether rows went from the inputs to the outputs.
+    fn moves_rows(self) -> bool {
+        matches!(self, EventKind::Ingestion | EventKind::Transformation)
+    }
+}
+
+impl FromStr for EventKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        EventKind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("`{text}` is not a kind of lineage event"))
+    }
+}
+
+/// One lineage event as it is sent, and what queries need of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: Uuid,
+    pub run: RunId,
+    pub kind: EventKind,
+    pub at: DateTime<Utc>,
+    pub body: Value,
+    /// Datasets: `layer.name`, or `namespace name` for what is not ours.
+    pub inputs: Vec<String>,
+    pub outputs: Vec<String>,
+}
+
+/// Rows went from one dataset to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    pub input: String,
+    pub output: String,
+    pub stage: StageId,
+    /// The last run that went this way.
+    pub run: RunId,
+    pub first_seen_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+}
+
+const EVENT: &str = "SELECT id, run, kind, at, inputs, outputs, body FROM events";
+
+impl Store {
+    /// The newest events, newest first.
+    pub async fn events(
+        &self,
+        kind: Option<EventKind>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
+        let failed = self.failed("read the lineage events");
+        let of_kind = if kind.is_some() { "WHERE kind = $1" } else { "WHERE $1 IS NULL" };
+        let sql = format!("{EVENT} {of_kind} ORDER BY at DESC, id DESC LIMIT $2");
+        let query = sqlx::query(&sql).bind(kind.map(EventKind::name)).bind(i64::from(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// All events of a run, oldest first.
+    pub async fn events_of(&self, run: RunId) -> Result<Vec<Event>, StoreError> {
+        let failed = self.failed("read the lineage events of a run");
+        let sql = format!("{EVENT} WHERE run = $1 ORDER BY at, id");
+        let query = sqlx::query(&sql).bind(run.to_string());
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// How many events are kept of each kind; kinds without any are left out.
+    pub async fn event_counts(&self) -> Result<BTreeMap<EventKind, u64>, StoreError> {
+        let failed = self.failed("count the lineage events");
+        let rows = sqlx::query("SELECT kind, COUNT(*) AS events FROM events GROUP BY kind")
+            .fetch_all(self.pool())
+            .await
+            .map_err(&failed)?;
+        let pair = |row| Ok((word(row, "kind")?, count(row, "events")?));
+        rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Every way that rows ever went. A run that committed nothing leaves none.
+    pub async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
+        let failed = self.failed("read the lineage");
+        let rows = sqlx::query("SELECT * FROM edges ORDER BY output, input, pipeline, stage")
+            .fetch_all(self.pool())
+            .await
+            .map_err(&failed)?;
+        rows.iter().map(edge).collect::<Result<_, _>>().map_err(failed)
+    }
+}
+
+/// Takes in events of `run`; one whose id is known already is left as it is.
+pub(crate) async fn put(
+    connection: &mut SqliteConnection,
+    run: &Run,
+    events: &[Event],
+) -> Result<(), sqlx::Error> {
+    for event in events {
+        let put = sqlx::query(
+            "INSERT INTO events (id, run, kind, at, inputs, outputs, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(event.id.to_string())
+        .bind(event.run.to_string())
+        .bind(event.kind.name())
+        .bind(from_time(event.at))
+        .bind(from_json(&event.inputs)?)
+        .bind(from_json(&event.outputs)?)
+        .bind(from_json(&event.body)?)
+        .execute(&mut *connection)
+        .await?;
+        if put.rows_affected() > 0 && event.kind.moves_rows() {
+            connect(connection, &run.stage, event).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn connect(
+    connection: &mut SqliteConnection,
+    stage: &StageId,
+    event: &Event,
+) -> Result<(), sqlx::Error> {
+    // An event told late must not move an edge back in time.
+    const SQL: &str = "
+        INSERT INTO edges (input, output, pipeline, stage, run, first_seen_at, last_seen_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)
+        ON CONFLICT (input, output, pipeline, stage) DO UPDATE SET
+            run = CASE WHEN excluded.last_seen_at >= edges.last_seen_at
+                       THEN excluded.run ELSE edges.run END,
+            first_seen_at = CASE WHEN excluded.first_seen_at < edges.first_seen_at
+                                 THEN excluded.first_seen_at ELSE edges.first_seen_at END,
+            last_seen_at = CASE WHEN excluded.last_seen_at > edges.last_seen_at
+                                THEN excluded.last_seen_at ELSE edges.last_seen_at END";
+    for output in &event.outputs {
+        for input in &event.inputs {
+            sqlx::query(SQL)
+                .bind(input)
+                .bind(output)
+                .bind(&stage.pipeline)
+                .bind(&stage.stage)
+                .bind(event.run.to_string())
+                .bind(from_time(event.at))
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
+    Ok(Event {
+        id: word(row, "id")?,
+        run: word(row, "run")?,
+        kind: word(row, "kind")?,
+        at: time(row, "at")?,
+        body: json(row, "body")?,
+        inputs: json(row, "inputs")?,
+        outputs: json(row, "outputs")?,
+    })
+}
+
+fn edge(row: &SqliteRow) -> Result<Edge, sqlx::Error> {
+    Ok(Edge {
+        input: row.try_get("input")?,
+        output: row.try_get("output")?,
+        stage: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
+        run: word(row, "run")?,
+        first_seen_at: time(row, "first_seen_at")?,
+        last_seen_at: time(row, "last_seen_at")?,
+    })
+}

@@ -1,0 +1,142 @@
+use assay_core::{Counts, DatasetName, Report, RunId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::column::{count, from_count, from_json, from_time, json};
+use crate::{Store, StoreError};
+
+/// The commit of a target that carries a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitRef {
+    pub sequence: u64,
+    pub snapshot: i64,
+}
+
+/// A report, and the commit it came with; a halted batch has none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReportRecord {
+    pub report: Report,
+    pub commit: Option<CommitRef>,
+}
+
+const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot FROM reports r";
+
+impl Store {
+    /// The newest reports of a dataset, or of all, newest first.
+    pub async fn reports(
+        &self,
+        dataset: Option<&DatasetName>,
+        limit: u32,
+    ) -> Result<Vec<ReportRecord>, StoreError> {
+        let failed = self.failed("read the reports");
+        let of_dataset = if dataset.is_some() { "WHERE dataset = $1" } else { "WHERE $1 IS NULL" };
+        let sql = format!("{REPORT} {of_dataset} ORDER BY judged_at DESC, draft DESC LIMIT $2");
+        let query = sqlx::query(&sql).bind(dataset.map(DatasetName::to_string));
+        let rows = query.bind(i64::from(limit)).fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The reports of all batches of a run, oldest first.
+    pub async fn reports_of(&self, run: RunId) -> Result<Vec<ReportRecord>, StoreError> {
+        let failed = self.failed("read the reports of a run");
+        let sql = format!("{REPORT} WHERE run = $1 ORDER BY judged_at, draft");
+        let query = sqlx::query(&sql).bind(run.to_string());
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The last report of each dataset, committed or halted.
+    pub async fn latest_reports(&self) -> Result<Vec<ReportRecord>, StoreError> {
+        self.latest("").await
+    }
+
+    /// The last report of each dataset whose quality was judged, committed or halted.
+    pub async fn latest_judged(&self) -> Result<Vec<ReportRecord>, StoreError> {
+        self.latest("AND verdict IS NOT NULL").await
+    }
+
+    async fn latest(&self, which: &str) -> Result<Vec<ReportRecord>, StoreError> {
+        let failed = self.failed("read the latest reports");
+        // Steps from one dataset's name to the next in the index: a worker leaves thousands of
+        // reports a day, and this is asked at every scrape.
+        let sql = format!(
+            "WITH RECURSIVE names (dataset) AS (
+                 SELECT MIN(dataset) FROM reports
+                 UNION ALL
+                 SELECT (SELECT MIN(next.dataset) FROM reports next
+                         WHERE next.dataset > names.dataset)
+                 FROM names WHERE names.dataset IS NOT NULL
+             )
+             {REPORT} JOIN names ON r.draft = (
+                 SELECT draft FROM reports WHERE dataset = names.dataset {which}
+                 ORDER BY judged_at DESC, draft DESC LIMIT 1)
+             ORDER BY r.dataset"
+        );
+        let rows = sqlx::query(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// How many batches of a run were committed, as far as told, and where their rows went.
+    pub(crate) async fn told_of(&self, run: RunId) -> Result<(u64, Counts), sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS batches,
+                    CAST(COALESCE(SUM(rows_read), 0) AS BIGINT) AS rows_read,
+                    CAST(COALESCE(SUM(rows_written), 0) AS BIGINT) AS rows_written,
+                    CAST(COALESCE(SUM(rows_rejected), 0) AS BIGINT) AS rows_rejected,
+                    CAST(COALESCE(SUM(rows_filtered), 0) AS BIGINT) AS rows_filtered,
+                    CAST(COALESCE(SUM(duplicates), 0) AS BIGINT) AS duplicates
+             FROM reports WHERE run = $1 AND sequence IS NOT NULL",
+        )
+        .bind(run.to_string())
+        .fetch_one(self.pool())
+        .await?;
+        let counts = Counts {
+            read: count(&row, "rows_read")?,
+            written: count(&row, "rows_written")?,
+            rejected: count(&row, "rows_rejected")?,
+            filtered: count(&row, "rows_filtered")?,
+            duplicates: count(&row, "duplicates")?,
+        };
+        Ok((count(&row, "batches")?, counts))
+    }
+}
+
+/// Takes in a report; false when the report of this draft is there already.
+pub(crate) async fn put(
+    connection: &mut SqliteConnection,
+    report: &Report,
+    commit: Option<CommitRef>,
+) -> Result<bool, sqlx::Error> {
+    let counts = &report.counts;
+    let put = sqlx::query(
+        "INSERT INTO reports (draft, run, dataset, judged_at, score, verdict, sequence, snapshot,
+             rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         ON CONFLICT (draft) DO NOTHING",
+    )
+    .bind(report.draft.to_string())
+    .bind(report.run.id.to_string())
+    .bind(report.output.to_string())
+    .bind(from_time(report.judged_at))
+    .bind(report.score())
+    .bind(report.verdict().map(|verdict| verdict.name()))
+    .bind(commit.map(|commit| from_count(commit.sequence)))
+    .bind(commit.map(|commit| commit.snapshot))
+    .bind(from_count(counts.read))
+    .bind(from_count(counts.written))
+    .bind(from_count(counts.rejected))
+    .bind(from_count(counts.filtered))
+    .bind(from_count(counts.duplicates))
+    .bind(from_json(report)?)
+    .execute(connection)
+    .await?;
+    Ok(put.rows_affected() > 0)
+}
+
+fn record(row: &SqliteRow) -> Result<ReportRecord, sqlx::Error> {
+    let commit = match row.try_get::<Option<i64>, _>("snapshot")? {
+        Some(snapshot) => Some(CommitRef { sequence: count(row, "sequence")?, snapshot }),
+        None => None,
+    };
+    Ok(ReportRecord { report: json(row, "body")?, commit })
+}

@@ -1,0 +1,91 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_core::Fault;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
+use tokio::time::{Instant, sleep};
+
+use crate::{StoreError, schema};
+
+/// How long a write waits for another process.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The governance store, a SQLite file that several processes may use at once.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: SqlitePool,
+    path: Arc<Path>,
+}
+
+impl Store {
+    /// Opens the store at `path`; makes it, and its folder, when there is none.
+    ///
+    /// A store that a newer program wrote is refused, and so is a database of something else.
+    pub async fn open(path: &Path) -> Result<Store, StoreError> {
+        if let Some(folder) = path.parent() {
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(|cause| StoreError::Folder { path: path.to_owned(), cause })?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .busy_timeout(PATIENCE)
+            // A power cut may take the last transactions, never half of one: what was lost is told
+            // again, since the marks are lost with it.
+            .synchronous(SqliteSynchronous::Normal);
+        let failed = |cause| StoreError::database(path, "open the database", cause);
+        let mut connection = options.connect().await.map_err(failed)?;
+        schema::migrate(&mut connection, path).await?;
+        use_write_ahead_log(&mut connection, path).await?;
+        let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
+        connection.close().await.map_err(failed)?;
+        Ok(Store { pool, path: path.into() })
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes all connections; what was answered with Ok is in the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Begins a transaction that has the write lock from its first statement on, so that what it
+    /// reads can't change before it writes.
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {
+        move |cause| StoreError::database(&self.path, doing, cause)
+    }
+}
+
+/// Switches the file to its write-ahead log, for good. SQLite does not wait for the lock that the
+/// switch needs, so this does.
+async fn use_write_ahead_log(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let switched = sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await;
+        let Err(cause) = switched else { return Ok(()) };
+        let error = StoreError::database(path, "switch on the write-ahead log", cause);
+        if error.fault() == Fault::Permanent || Instant::now() >= give_up {
+            return Err(error);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}

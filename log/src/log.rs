@@ -1,0 +1,59 @@
+use async_trait::async_trait;
+
+use crate::{Ends, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+
+/// How much one read may bring. At least one record comes, even if it is larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    pub max_records: usize,
+    pub max_bytes: usize,
+}
+
+impl Default for Fetch {
+    fn default() -> Self {
+        Fetch { max_records: 10_000, max_bytes: 16 << 20 }
+    }
+}
+
+/// Keeps topics: records in partitions, each partition in the order of its appends.
+///
+/// Offsets start at 0, have no gaps and are never given twice.
+#[async_trait]
+pub trait Log: Send + Sync {
+    /// Makes a topic, or gives an existing one the retention of `topic`.
+    ///
+    /// An existing topic with another number of partitions is an error.
+    async fn create(&self, topic: &TopicSpec) -> Result<(), LogError>;
+
+    /// Appends all of `records` or none, and returns the partition and offset of each.
+    ///
+    /// On return they survive a loss of power.
+    async fn append(
+        &self,
+        topic: &str,
+        records: Vec<NewRecord>,
+    ) -> Result<Vec<(u32, u64)>, LogError>;
+
+    /// Reads records from `from` on, in order; none when `from` is the end.
+    ///
+    /// A place before the start or beyond the end is an error: nothing is skipped silently.
+    async fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        fetch: Fetch,
+    ) -> Result<Vec<Record>, LogError>;
+
+    /// Says what each partition of the topic holds, in the order of the partitions.
+    async fn ends(&self, topic: &str) -> Result<Vec<Ends>, LogError>;
+
+    /// Lists all topics by name.
+    async fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+
+    /// Deletes what is older than the topic's retention, and counts it. The ends stay.
+    async fn expire(&self, topic: &str) -> Result<u64, LogError>;
+
+    /// Names the log in lineage: the OpenLineage namespace of its topics.
+    fn namespace(&self) -> String;
+}

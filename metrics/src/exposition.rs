@@ -1,0 +1,196 @@
+use std::collections::BTreeMap;
+
+use assay_store::{EventKind, Total};
+use prometheus::TextEncoder;
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Sample, MetricFamily, MetricType,
+};
+
+use crate::names::{self, DURATION_BUCKETS, Kind, Metric};
+use crate::{Observed, names::BOUND};
+
+/// What to answer as `Content-Type`.
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// The metrics could not be written as text.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write the metrics as text: {0}")]
+pub struct RenderError(String);
+
+/// Values of one metric by its labels: each set of labels once, in a fixed order.
+type Series<V> = BTreeMap<BTreeMap<String, String>, V>;
+
+/// The text that Prometheus scrapes; families in the order of their names.
+pub fn render(observed: &Observed) -> Result<String, RenderError> {
+    let mut families = vec![histogram(&names::JOB_DURATION, durations(&observed.totals))];
+    for metric in names::ALL.iter().filter(|metric| metric.kind == Kind::Counter) {
+        families.push(plain(metric, totals_of(&observed.totals, metric.name)));
+    }
+    families.extend(of_records(observed));
+    families.extend(of_others(observed));
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_by(|a, b| a.name().cmp(b.name()));
+    let text = TextEncoder::new().encode_to_string(&families);
+    text.map_err(|error| RenderError(error.to_string()))
+}
+
+/// The gauges that are computed from the store's records.
+fn of_records(observed: &Observed) -> Vec<MetricFamily> {
+    let (mut rates, mut successes, mut scores) = (Series::new(), Series::new(), Series::new());
+    for health in &observed.health {
+        let stage = [health.stage.pipeline.as_str(), &health.stage.stage];
+        if health.finished > 0 {
+            let rate = 100.0 * number(health.complete) / number(health.finished);
+            rates.insert(labels(&names::JOB_SUCCESS_RATE, &stage), rate);
+        }
+        if let Some(at) = health.last_complete_at {
+            #[allow(clippy::cast_precision_loss, reason = "milliseconds stay below 2^53")]
+            let seconds = at.timestamp_millis() as f64 / 1000.0;
+            successes.insert(labels(&names::JOB_LAST_SUCCESS, &stage), seconds);
+        }
+    }
+    for report in observed.judged.iter().map(|record| &record.report) {
+        let (layer, dataset) = (report.output.layer(), report.output.to_string());
+        let values = [report.run.stage.pipeline.as_str(), layer.name(), &dataset];
+        if let Some(score) = report.score().filter(|_| report.run.governed.metrics) {
+            scores.insert(labels(&names::DATA_QUALITY_SCORE, &values), score);
+        }
+    }
+    let count = |kind: EventKind| observed.events.get(&kind).copied().unwrap_or_default();
+    let of_kind =
+        |kind: EventKind| (labels(&names::EVENT_BREAKDOWN, &[kind.name()]), number(count(kind)));
+    let all = EventKind::ALL.into_iter().map(count).sum();
+    vec![
+        plain(&names::JOB_SUCCESS_RATE, rates),
+        plain(&names::JOB_LAST_SUCCESS, successes),
+        plain(&names::DATA_QUALITY_SCORE, scores),
+        plain(&names::EVENT_BREAKDOWN, EventKind::ALL.into_iter().map(of_kind).collect()),
+        plain(&names::LINEAGE_EVENTS, Series::from([(BTreeMap::new(), number(all))])),
+    ]
+}
+
+/// The gauges that the caller measured.
+fn of_others(observed: &Observed) -> Vec<MetricFamily> {
+    let (mut messages, mut seconds) = (Series::new(), Series::new());
+    for lag in &observed.lags {
+        let values = [lag.group.as_str(), &lag.topic, &lag.partition.to_string()];
+        messages.insert(labels(&names::LAG_MESSAGES, &values), number(lag.messages));
+        if let Some(age) = lag.seconds {
+            seconds.insert(labels(&names::LAG_SECONDS, &values), age);
+        }
+    }
+    let (mut waiting, mut ages) = (Series::new(), Series::new());
+    for letters in &observed.letters {
+        let values = [letters.topic.as_str(), &letters.reason];
+        waiting.insert(labels(&names::DEAD_LETTERS, &values), number(letters.waiting));
+        if let Some(age) = letters.oldest_age_seconds {
+            ages.insert(labels(&names::DEAD_LETTERS_OLDEST_AGE, &values), age);
+        }
+    }
+    vec![
+        plain(&names::LAG_MESSAGES, messages),
+        plain(&names::LAG_SECONDS, seconds),
+        plain(&names::DEAD_LETTERS, waiting),
+        plain(&names::DEAD_LETTERS_OLDEST_AGE, ages),
+    ]
+}
+
+fn totals_of(totals: &[Total], name: &str) -> Series<f64> {
+    let of_name = totals.iter().filter(|total| total.name == name);
+    of_name.map(|total| (total.labels.clone(), total.value)).collect()
+}
+
+/// The duration's histograms, from the totals that they are kept in.
+fn durations(totals: &[Total]) -> Series<Histogram> {
+    let buckets = totals_of(totals, names::DURATION_BUCKET);
+    let sums = totals_of(totals, names::DURATION_SUM);
+    let mut series = Series::new();
+    for (labels, count) in totals_of(totals, names::DURATION_COUNT) {
+        let mut bucket_labels = labels.clone();
+        let mut below = 0.0_f64;
+        let mut of_bound = |bound: f64| {
+            bucket_labels.insert(BOUND.to_owned(), bound.to_string());
+            // A bound that a newer program added has no total for the runs before it.
+            below = buckets.get(&bucket_labels).copied().unwrap_or_default().max(below);
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(whole(below));
+            bucket
+        };
+        let mut histogram = Histogram::default();
+        histogram.set_bucket(DURATION_BUCKETS.into_iter().map(&mut of_bound).collect());
+        histogram.set_sample_count(whole(count));
+        histogram.set_sample_sum(sums.get(&labels).copied().unwrap_or_default());
+        series.insert(labels, histogram);
+    }
+    series
+}
+
+fn plain(metric: &Metric, series: Series<f64>) -> MetricFamily {
+    let sample = |(labels, value)| {
+        let mut sample = Sample::from_label(pairs(metric, labels));
+        if metric.kind == Kind::Counter {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            sample.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            sample.set_gauge(gauge);
+        }
+        sample
+    };
+    family(metric, series.into_iter().map(sample).collect())
+}
+
+fn histogram(metric: &Metric, series: Series<Histogram>) -> MetricFamily {
+    let sample = |(labels, histogram)| {
+        let mut sample = Sample::from_label(pairs(metric, labels));
+        sample.set_histogram(histogram);
+        sample
+    };
+    family(metric, series.into_iter().map(sample).collect())
+}
+
+fn family(metric: &Metric, samples: Vec<Sample>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(metric.name.to_owned());
+    family.set_help(metric.meaning.to_owned());
+    family.set_field_type(match metric.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
+    family.set_metric(samples);
+    family
+}
+
+/// The labels of a metric, in the order in which it declares them.
+fn pairs(metric: &Metric, mut labels: BTreeMap<String, String>) -> Vec<LabelPair> {
+    let pair = |name: &&str| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value(labels.remove(*name).unwrap_or_default());
+        pair
+    };
+    metric.labels.iter().map(pair).collect()
+}
+
+fn labels(metric: &Metric, values: &[&str]) -> BTreeMap<String, String> {
+    let named = metric.labels.iter().zip(values);
+    named.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a total of ones is whole and never negative"
+)]
+fn whole(total: f64) -> u64 {
+    total as u64
+}

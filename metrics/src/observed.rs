@@ -1,0 +1,52 @@
+use std::collections::BTreeMap;
+
+use assay_store::{EventKind, ReportRecord, StageHealth, Store, StoreError, Total};
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How far a reader is behind in one partition of a topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lag {
+    /// The consumer group; on the embedded log the reader.
+    pub group: String,
+    pub topic: String,
+    pub partition: u32,
+    pub messages: u64,
+    /// Age of the oldest unread message, where it is known.
+    pub seconds: Option<f64>,
+}
+
+/// Dead letters that wait, of one topic and one reason.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetters {
+    pub topic: String,
+    pub reason: String,
+    pub waiting: u64,
+    pub oldest_age_seconds: Option<f64>,
+}
+
+/// All that the exposition is made of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    pub totals: Vec<Total>,
+    /// How the stages fared in the last 24 hours.
+    pub health: Vec<StageHealth>,
+    /// The last judged report of each dataset.
+    pub judged: Vec<ReportRecord>,
+    pub events: BTreeMap<EventKind, u64>,
+    pub lags: Vec<Lag>,
+    pub letters: Vec<DeadLetters>,
+}
+
+impl Observed {
+    /// Reads what the store knows; lags and dead letters are the caller's to add.
+    pub async fn of(store: &Store, now: DateTime<Utc>) -> Result<Observed, StoreError> {
+        Ok(Observed {
+            totals: store.totals().await?,
+            health: store.health(now - TimeDelta::hours(24)).await?,
+            judged: store.latest_judged().await?,
+            events: store.event_counts().await?,
+            lags: vec![],
+            letters: vec![],
+        })
+    }
+}

@@ -1,0 +1,274 @@
+//! What Prometheus gets to see, from runs and batches through the store to the text.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use assay_core::{
+    Counts, DatasetName, DraftId, Evaluated, Governed, Outcome, Position, Quality, Report,
+    RuleResult, Run, RunId, RunStatus, Severity, StageId, Verdict,
+};
+use assay_metrics::names::{self, Kind};
+use assay_metrics::{DeadLetters, Lag, Observed, of_batch, of_halt, of_run, render};
+use assay_store::{Event, EventKind, RunEnd, Store, Telling, Total};
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::{prop_assert_eq, proptest};
+use uuid::Uuid;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    let noon: DateTime<Utc> = "2026-11-21T12:00:00Z".parse().unwrap();
+    noon + TimeDelta::seconds(seconds)
+}
+
+fn id(number: u64) -> Uuid {
+    Uuid::from_u64_pair(7, number)
+}
+
+fn run(number: u64, governed: Governed) -> Run {
+    let stage = StageId { pipeline: "github_events".into(), stage: "parse".into() };
+    Run { id: RunId(id(number)), stage, started_at: at(0), governed }
+}
+
+fn end(run: &Run, status: RunStatus, milliseconds: i64) -> RunEnd {
+    RunEnd {
+        run: run.clone(),
+        status,
+        ended_at: run.started_at + TimeDelta::milliseconds(milliseconds),
+        counts: Counts::default(),
+        batches: 1,
+        message: None,
+    }
+}
+
+fn rule(severity: Severity, outcome: Outcome) -> RuleResult {
+    RuleResult {
+        rule: "a rule".into(),
+        columns: vec![],
+        dimension: "completeness".into(),
+        severity,
+        outcome,
+        failed: 0,
+        observed: None,
+        expected: String::new(),
+        lost: 0.0,
+    }
+}
+
+fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
+    Report {
+        run: run.clone(),
+        draft: DraftId(id(1000 + number)),
+        judged_at: at(i64::try_from(number).unwrap()),
+        inputs: vec![],
+        output: "silver.github_events".parse::<DatasetName>().unwrap(),
+        columns: vec![],
+        contract: None,
+        counts: Counts { read: 400, written: 390, rejected: 10, ..Counts::default() },
+        rows_out: None,
+        rejected_by: BTreeMap::new(),
+        letters: BTreeMap::new(),
+        quality: Evaluated::Judged(Quality {
+            score,
+            verdict: Verdict::Warn,
+            because: vec![],
+            rows: 400,
+            rules: vec![
+                rule(Severity::Error, Outcome::Passed),
+                rule(Severity::Error, Outcome::Failed),
+                rule(Severity::Error, Outcome::NotEvaluated { why: "no column".into() }),
+                rule(Severity::Warning, Outcome::Passed),
+            ],
+        }),
+        from: Position::default(),
+        upto: Position::default(),
+    }
+}
+
+fn event(number: u64, run: &Run, kind: EventKind) -> Event {
+    let (inputs, outputs) = (vec![], vec![]);
+    let body = Default::default();
+    Event { id: id(2000 + number), run: run.id, kind, at: at(1), body, inputs, outputs }
+}
+
+/// Two runs: one that committed two batches and completed, one that was halted.
+async fn observed() -> Observed {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("assay.db")).await.unwrap();
+    let good = run(1, Governed::ALL);
+    for sequence in [1, 2] {
+        let report = report(&good, sequence, Some(97.5));
+        let telling = Telling {
+            target: report.output.clone(),
+            sequence,
+            snapshot: 1,
+            events: vec![event(sequence, &good, EventKind::Transformation)],
+            totals: of_batch(&report),
+            report,
+        };
+        assert!(store.tell(&telling).await.unwrap());
+    }
+    let complete = end(&good, RunStatus::Complete, 42_500);
+    let told = [event(3, &good, EventKind::JobEnd)];
+    store.end_run(&complete, &told, &of_run(&complete)).await.unwrap();
+
+    let bad = run(2, Governed::ALL);
+    let halt = report(&bad, 3, Some(12.25));
+    store.halted(&halt, &[], &of_halt(&halt)).await.unwrap();
+    let halted = end(&bad, RunStatus::Halted, 90);
+    store.end_run(&halted, &[], &of_run(&halted)).await.unwrap();
+
+    let mut observed = Observed::of(&store, at(3600)).await.unwrap();
+    let lag = |partition, seconds| Lag {
+        group: "github_events/land".into(),
+        topic: "raw_metrics_avro".into(),
+        partition,
+        messages: 12,
+        seconds,
+    };
+    observed.lags = vec![lag(1, None), lag(0, Some(3.5))];
+    observed.letters = vec![DeadLetters {
+        topic: "dlq_processing_errors".into(),
+        reason: "rule \"a\\b\"\nbroken".into(),
+        waiting: 20,
+        oldest_age_seconds: Some(61.0),
+    }];
+    observed
+}
+
+#[tokio::test]
+async fn the_exposition_shows_all_that_is_known() {
+    insta::assert_snapshot!(render(&observed().await).unwrap());
+}
+
+#[tokio::test]
+async fn every_metric_that_is_declared_is_fed_and_no_other_is_shown() {
+    let text = render(&observed().await).unwrap();
+    let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let kind = |kind| match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    };
+    let mut declared: Vec<_> =
+        names::ALL.iter().map(|metric| format!("{} {}", metric.name, kind(metric.kind))).collect();
+    declared.sort();
+    assert_eq!(shown, declared);
+}
+
+#[tokio::test]
+async fn the_text_keeps_the_rules_of_promtool() {
+    let text = render(&observed().await).unwrap();
+    let (mut helped, mut series) = (BTreeSet::new(), BTreeSet::new());
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            assert!(helped.insert(help.split(' ').next().unwrap()), "twice: {line}");
+        } else if !line.starts_with('#') {
+            let (labels, value) = line.rsplit_once(' ').unwrap();
+            assert!(series.insert(labels), "twice: {line}");
+            assert!(value.parse::<f64>().unwrap() >= 0.0, "{line}");
+        }
+    }
+    for metric in names::ALL {
+        assert!(helped.contains(metric.name), "{} has no help", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter);
+    }
+}
+
+#[test]
+fn a_store_that_knows_nothing_shows_no_rate_and_no_score() {
+    let text = render(&Observed::default()).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    # HELP event_breakdown Lineage events kept, per kind
+    # TYPE event_breakdown gauge
+    event_breakdown{event_type="api_request"} 0
+    event_breakdown{event_type="ingestion"} 0
+    event_breakdown{event_type="job_end"} 0
+    event_breakdown{event_type="job_start"} 0
+    event_breakdown{event_type="transformation"} 0
+    # HELP total_lineage_events Lineage events kept; the sum of event_breakdown
+    # TYPE total_lineage_events gauge
+    total_lineage_events 0
+    "#);
+}
+
+#[tokio::test]
+async fn a_dataset_without_a_score_and_a_stage_without_recent_runs_are_absent() {
+    let mut observed = observed().await;
+    for record in &mut observed.judged {
+        record.report = report(&record.report.run, 9, None);
+    }
+    for health in &mut observed.health {
+        (health.finished, health.complete) = (0, 0);
+    }
+    let text = render(&observed).unwrap();
+    assert!(!text.contains("data_quality_score"), "{text}");
+    assert!(!text.contains("job_success_rate_percent"), "{text}");
+    assert!(text.contains("job_last_success_timestamp_seconds{"), "{text}");
+}
+
+#[test]
+fn a_run_that_was_not_asked_for_metrics_adds_nothing() {
+    let silent = run(1, Governed { metrics: false, ..Governed::ALL });
+    assert_eq!(of_batch(&report(&silent, 1, None)), []);
+    assert_eq!(of_halt(&report(&silent, 1, None)), []);
+    assert_eq!(of_run(&end(&silent, RunStatus::Complete, 10)), []);
+}
+
+#[test]
+fn a_batch_that_was_not_judged_counts_rows_but_no_checks() {
+    let mut report = report(&run(1, Governed::ALL), 1, None);
+    report.quality = Evaluated::NotEvaluated;
+    let names: Vec<_> = of_batch(&report).iter().map(|increment| increment.name).collect();
+    assert_eq!(names, ["records_processed_total", "records_failed_total"]);
+    assert_eq!(of_halt(&report), []);
+}
+
+#[test]
+fn what_is_fed_has_exactly_the_labels_that_are_declared() {
+    let run = run(1, Governed::ALL);
+    let mut increments = of_batch(&report(&run, 1, None));
+    increments.extend(of_run(&end(&run, RunStatus::Complete, 10)));
+    for increment in increments {
+        let of_histogram = increment.name.starts_with("job_duration_seconds_");
+        let declared = |name| names::ALL.iter().find(|metric| metric.name == name).unwrap();
+        let metric = declared(if of_histogram { "job_duration_seconds" } else { increment.name });
+        let mut labels: BTreeSet<_> = metric.labels.iter().map(ToString::to_string).collect();
+        if increment.name.ends_with("_bucket") {
+            labels.insert("le".into());
+        }
+        assert_eq!(increment.labels.into_keys().collect::<BTreeSet<_>>(), labels);
+    }
+}
+
+proptest! {
+    /// Whatever the durations: buckets never fall, each counts the runs within its bound, and the
+    /// last one and the count are the number of runs.
+    #[test]
+    fn the_histogram_is_cumulative(
+        durations in proptest::collection::vec(0_i64..30_000_000, 1..40)
+    ) {
+        let mut sums: BTreeMap<(String, BTreeMap<String, String>), f64> = BTreeMap::new();
+        for milliseconds in &durations {
+            for increment in of_run(&end(&run(1, Governed::ALL), RunStatus::Complete, *milliseconds)) {
+                *sums.entry((increment.name.into(), increment.labels)).or_default() += increment.by;
+            }
+        }
+        let totals = sums.into_iter().map(|((name, labels), value)| Total { name, labels, value });
+        let observed = Observed { totals: totals.collect(), ..Observed::default() };
+        let text = render(&observed).unwrap();
+        let value = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
+        let buckets: Vec<_> =
+            text.lines().filter(|line| line.starts_with("job_duration_seconds_bucket")).collect();
+        let within = |bound: f64| {
+            durations.iter().filter(|milliseconds| **milliseconds as f64 / 1000.0 <= bound).count() as f64
+        };
+        let expected: Vec<_> = names::DURATION_BUCKETS
+            .into_iter()
+            .chain([f64::INFINITY])
+            .map(within)
+            .collect();
+        let shown: Vec<_> = buckets.iter().map(|line| value(line)).collect();
+        prop_assert_eq!(shown, expected);
+        let count = text.lines().find(|line| line.starts_with("job_duration_seconds_count")).unwrap();
+        prop_assert_eq!(value(count), within(f64::INFINITY));
+    }
+}

@@ -1,0 +1,88 @@
+//! Records in Avro: the schema of a topic, and messages that are object-container files.
+
+use std::fmt;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use apache_avro::{Codec, DeflateSettings, Reader, Schema, Writer};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use arrow_avro::reader::ReaderBuilder;
+use arrow_avro::schema::AvroSchema;
+
+/// The schema of the records of a topic, in Avro and in arrow.
+#[derive(Clone)]
+pub struct RecordSchema {
+    text: Arc<str>,
+    avro: Arc<Schema>,
+    arrow: SchemaRef,
+}
+
+/// Why the bytes of a message are no records of the schema. Says where, never what was there.
+#[derive(Debug, thiserror::Error)]
+#[error("not an Avro container of this topic's records: {0}")]
+pub struct Undecodable(String);
+
+impl RecordSchema {
+    /// Reads an Avro schema (`.avsc`); its records become the rows of a topic.
+    pub fn parse(text: &str) -> Result<RecordSchema, String> {
+        let avro = Schema::parse_str(text).map_err(|error| error.to_string())?;
+        if !matches!(avro, Schema::Record(_)) {
+            return Err("the schema of a topic must be a record".to_owned());
+        }
+        // An empty container tells which arrow types its reader will give.
+        let empty = Writer::new(&avro, Vec::new()).into_inner().map_err(|e| e.to_string())?;
+        let reader = ReaderBuilder::new()
+            .build(Cursor::new(empty))
+            .map_err(|error| format!("a type of it can't be read into columns: {error}"))?;
+        let arrow = reader.schema();
+        Ok(RecordSchema { text: text.into(), avro: Arc::new(avro), arrow })
+    }
+
+    pub fn avro(&self) -> &Schema {
+        &self.avro
+    }
+
+    /// The columns that decoding gives.
+    pub fn arrow(&self) -> &SchemaRef {
+        &self.arrow
+    }
+
+    /// All records of one message; a message that is damaged anywhere gives none.
+    pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
+        let undecodable = |error: arrow::error::ArrowError| Undecodable(one_line(&error.to_string()));
+        let reader = ReaderBuilder::new()
+            .with_reader_schema(AvroSchema::new(self.text.to_string()))
+            .build(Cursor::new(message))
+            .map_err(undecodable)?;
+        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(undecodable)?;
+        concat_batches(&self.arrow, &batches).map_err(undecodable)
+    }
+
+    /// A message with only the record at `index` of `message`.
+    pub fn single(&self, message: &[u8], index: usize) -> Result<Vec<u8>, Undecodable> {
+        let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
+        let mut records = Reader::with_schema(&self.avro, message).map_err(broken)?;
+        let record = records.nth(index).ok_or_else(|| Undecodable("a record is gone".to_owned()))?;
+        let mut writer = container(&self.avro);
+        writer.append_value_ref(&record.map_err(broken)?).map_err(broken)?;
+        writer.into_inner().map_err(broken)
+    }
+}
+
+impl fmt::Debug for RecordSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordSchema").field("arrow", &self.arrow).finish_non_exhaustive()
+    }
+}
+
+/// A container in memory, deflated: the one codec that every Avro reader has.
+pub(crate) fn container(schema: &Schema) -> Writer<'_, Vec<u8>> {
+    let fast = DeflateSettings::new(miniz_oxide::deflate::CompressionLevel::BestSpeed);
+    Writer::with_codec(schema, Vec::new(), Codec::Deflate(fast))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,121 @@
+//! `pipeline.yaml`, key by key.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct PipelineFile {
+    #[serde(rename = "apiVersion")]
+    #[allow(dead_code, reason = "read so that another version is refused")]
+    pub(super) api_version: ApiVersion,
+    #[allow(dead_code, reason = "read so that another kind is refused")]
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) datasets: BTreeMap<String, DatasetFile>,
+    pub(super) ingest: Option<IngestFile>,
+    pub(super) stages: Vec<StageFile>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) enum ApiVersion {
+    #[serde(rename = "assay/v1")]
+    V1,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) enum Kind {
+    Pipeline,
+}
+
+/// A topic (`log.…`) or a table.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DatasetFile {
+    // Topics.
+    pub(super) format: Option<Format>,
+    pub(super) schema: Option<String>,
+    pub(super) partitions: Option<u32>,
+    pub(super) retention_hours: Option<u32>,
+    // Tables.
+    pub(super) contract: Option<String>,
+    pub(super) partition_by: Option<Vec<String>>,
+    pub(super) target_file_size: Option<u64>,
+    // Both.
+    pub(super) origin: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// Each message is an Avro object-container file.
+    Avro,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IngestFile {
+    pub(super) write: String,
+    #[serde(default)]
+    pub(super) json_text: Vec<String>,
+    pub(super) trace_id: Option<String>,
+    pub(super) max_event_bytes: Option<usize>,
+    pub(super) events_per_message: Option<usize>,
+    pub(super) message_bytes: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageFile {
+    pub(super) name: String,
+    pub(super) read: String,
+    pub(super) filter: Option<String>,
+    #[serde(default)]
+    pub(super) extract: BTreeMap<String, ExtractFile>,
+    pub(super) model: String,
+    #[serde(default)]
+    pub(super) deduplicate: Vec<String>,
+    pub(super) write: String,
+    pub(super) whole: Option<String>,
+    pub(super) aggregate: Option<AggregateFile>,
+    pub(super) breaker: Option<BreakerFile>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtractFile {
+    pub(super) from: String,
+    pub(super) path: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: ExtractType,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExtractType {
+    String,
+    Long,
+    Double,
+    Boolean,
+    Timestamp,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AggregateFile {
+    pub(super) conserve: String,
+    pub(super) replace: String,
+}
+
+/// When a batch counts as an outage and not as bad data.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakerFile {
+    /// Share of rows rejected, 0–100; 100 or more switches the breaker off.
+    pub(super) percent: f64,
+    pub(super) at_least_rows: Option<u64>,
+}
+

@@ -1,0 +1,223 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use assay_core::{Contract, DatasetName, Document, Layer, Mistake, Mistakes};
+
+use super::file::{DatasetFile, IngestFile, PipelineFile};
+use super::{Folder, FolderError, IngestSpec, Pipeline, TableSpec, TopicSpec};
+use crate::avro::RecordSchema;
+use crate::stage::arrow_schema;
+
+/// The largest payload that a topic takes, when the pipeline does not say: a broker's default
+/// limit of 1 MB, less what headers and framing need.
+const MESSAGE_BYTES: usize = 900_000;
+
+/// Why a pipeline was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("{pipeline} is not a pipeline that can run: {mistakes}")]
+    Mistakes { pipeline: String, mistakes: Mistakes },
+}
+
+/// What is gathered while a pipeline is loaded, mistakes and all.
+pub(super) struct Loader<'a> {
+    pub(super) folder: &'a Folder,
+    pub(super) document: &'a Document,
+    pub(super) topics: BTreeMap<DatasetName, Arc<TopicSpec>>,
+    pub(super) tables: BTreeMap<DatasetName, Arc<TableSpec>>,
+    /// Datasets that are declared but whose own files are broken: no need to complain twice.
+    pub(super) broken: Vec<DatasetName>,
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+impl Pipeline {
+    /// Loads and checks a pipeline. A broken one gives all its mistakes at once.
+    pub fn load(folder: &Folder) -> Result<Pipeline, LoadError> {
+        let place = folder.place("pipeline.yaml");
+        let refused = |mistakes| LoadError::Mistakes { pipeline: place.clone(), mistakes };
+        let text = folder.read("pipeline.yaml")?;
+        let document = Document::parse(&place, &text).map_err(refused)?;
+        let file: PipelineFile = document.read().map_err(refused)?;
+        let mut loader = Loader {
+            folder,
+            document: &document,
+            topics: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            broken: Vec::new(),
+            mistakes: Vec::new(),
+        };
+        loader.name(&file.name);
+        for (name, dataset) in &file.datasets {
+            loader.dataset(name, dataset);
+        }
+        let ingest = file.ingest.as_ref().and_then(|ingest| loader.ingest(ingest));
+        let stages = loader.stages(&file.name, &file.stages);
+        let Loader { topics, tables, mistakes, .. } = loader;
+        let description = file.description;
+        Mistakes(mistakes)
+            .none_or(Pipeline { name: file.name, description, topics, tables, ingest, stages })
+            .map_err(refused)
+    }
+}
+
+impl Loader<'_> {
+    pub(super) fn mistake(&mut self, at: &str, what: impl Into<String>, fix: impl Into<String>) {
+        self.mistakes.push(self.document.mistake(at, what, fix));
+    }
+
+    fn name(&mut self, name: &str) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            self.mistake("/name", format!("`{name}` is no name"), "letters, digits, `_` and `-`");
+        }
+    }
+
+    /// The text of another file of the pipeline.
+    pub(super) fn text(&mut self, at: &str, path: &str) -> Option<String> {
+        match self.folder.read(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
+                let what = format!("{error}{}", source.unwrap_or_default());
+                self.mistake(at, what, "create the file, or name another");
+                None
+            }
+        }
+    }
+
+    fn dataset(&mut self, name: &str, file: &DatasetFile) {
+        let at = format!("/datasets/{name}");
+        let dataset: DatasetName = match name.parse() {
+            Ok(dataset) => dataset,
+            Err(error) => return self.mistake(&at, error.to_string(), "rename it"),
+        };
+        let before = self.mistakes.len();
+        if dataset.layer() == Layer::Log {
+            self.topic(&at, &dataset, file);
+        } else {
+            self.table(&at, &dataset, file);
+        }
+        if self.mistakes.len() > before {
+            self.broken.push(dataset);
+        }
+    }
+
+    fn topic(&mut self, at: &str, dataset: &DatasetName, file: &DatasetFile) {
+        let foreign = [
+            ("contract", file.contract.is_some()),
+            ("partition_by", file.partition_by.is_some()),
+            ("target_file_size", file.target_file_size.is_some()),
+        ];
+        for (key, _) in foreign.into_iter().filter(|(_, there)| *there) {
+            self.mistake(&format!("{at}/{key}"), format!("a topic has no `{key}`"), "remove it");
+        }
+        if file.format.is_none() {
+            self.mistake(at, format!("{dataset} does not say its format"), "add `format: avro`");
+        }
+        let partitions = file.partitions.unwrap_or(1);
+        if !(1..=1000).contains(&partitions) {
+            self.mistake(&format!("{at}/partitions"), "a topic has 1 to 1000 partitions", "say how many");
+        }
+        let Some(path) = &file.schema else {
+            return self.mistake(at, format!("{dataset} lacks its schema"), "add `schema: schemas/….avsc`");
+        };
+        let Some(text) = self.text(&format!("{at}/schema"), path) else { return };
+        let schema = match RecordSchema::parse(&text) {
+            Ok(schema) => schema,
+            Err(error) => {
+                let what = format!("{path} is no Avro schema: {error}");
+                return self.mistake(&format!("{at}/schema"), what, "mend the schema");
+            }
+        };
+        let known: Vec<&str> = schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
+        self.columns_exist(&format!("{at}/origin"), &file.origin, &known);
+        let topic = TopicSpec {
+            dataset: dataset.clone(),
+            partitions,
+            retention_hours: file.retention_hours,
+            origin: file.origin.clone(),
+            schema,
+        };
+        self.topics.insert(dataset.clone(), Arc::new(topic));
+    }
+
+    fn table(&mut self, at: &str, dataset: &DatasetName, file: &DatasetFile) {
+        let foreign = [
+            ("format", file.format.is_some()),
+            ("schema", file.schema.is_some()),
+            ("partitions", file.partitions.is_some()),
+            ("retention_hours", file.retention_hours.is_some()),
+        ];
+        for (key, _) in foreign.into_iter().filter(|(_, there)| *there) {
+            self.mistake(&format!("{at}/{key}"), format!("a table has no `{key}`"), "remove it");
+        }
+        let Some(path) = &file.contract else {
+            let fix = "add `contract: contracts/….odcs.yaml`";
+            return self.mistake(at, format!("{dataset} lacks its contract"), fix);
+        };
+        let Some(text) = self.text(&format!("{at}/contract"), path) else { return };
+        let contract = match Contract::parse(&self.folder.place(path), &text, dataset) {
+            Ok(contract) => contract,
+            Err(mistakes) => return self.mistakes.extend(mistakes.0),
+        };
+        let known: Vec<&str> = contract.columns.iter().map(|column| column.name.as_str()).collect();
+        let partition_by = file.partition_by.clone().unwrap_or_default();
+        self.columns_exist(&format!("{at}/origin"), &file.origin, &known);
+        self.columns_exist(&format!("{at}/partition_by"), &partition_by, &known);
+        let target_file_size = file.target_file_size.unwrap_or(128 << 20);
+        if target_file_size < 1 << 20 {
+            let at = format!("{at}/target_file_size");
+            self.mistake(&at, "files below 1 MB make every read slow", "in bytes, at least 1048576");
+        }
+        let schema = arrow_schema(&contract);
+        let origin = file.origin.clone();
+        let table = TableSpec { dataset: dataset.clone(), contract, schema, partition_by, target_file_size, origin };
+        self.tables.insert(dataset.clone(), Arc::new(table));
+    }
+
+    fn columns_exist(&mut self, at: &str, columns: &[String], known: &[&str]) {
+        for (place, column) in columns.iter().enumerate() {
+            if !known.contains(&column.as_str()) {
+                let fix = format!("use one of {}", known.join(", "));
+                self.mistake(&format!("{at}/{place}"), format!("there is no column `{column}`"), fix);
+            }
+        }
+    }
+
+    fn ingest(&mut self, file: &IngestFile) -> Option<IngestSpec> {
+        let topic = self.dataset_named("/ingest/write", &file.write)?;
+        let Some(topic) = self.topics.get(&topic).map(Arc::clone) else {
+            if !self.broken.contains(&topic) {
+                self.mistake("/ingest/write", format!("{topic} is no topic of this pipeline"), "declare it under `datasets`");
+            }
+            return None;
+        };
+        let known: Vec<&str> = topic.schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
+        self.columns_exist("/ingest/json_text", &file.json_text, &known);
+        if let Some(trace_id) = file.trace_id.as_ref().filter(|name| !known.contains(&name.as_str())) {
+            let fix = format!("use one of {}", known.join(", "));
+            self.mistake("/ingest/trace_id", format!("there is no field `{trace_id}`"), fix);
+        }
+        Some(IngestSpec {
+            json_text: file.json_text.clone(),
+            trace_id: file.trace_id.clone(),
+            max_event_bytes: file.max_event_bytes.unwrap_or(MESSAGE_BYTES),
+            events_per_message: file.events_per_message.unwrap_or(1000).max(1),
+            message_bytes: file.message_bytes.unwrap_or(MESSAGE_BYTES),
+            topic,
+        })
+    }
+
+    pub(super) fn dataset_named(&mut self, at: &str, name: &str) -> Option<DatasetName> {
+        match name.parse() {
+            Ok(dataset) => Some(dataset),
+            Err(error) => {
+                let error: assay_core::InvalidDatasetName = error;
+                self.mistake(at, error.to_string(), "name a dataset of this pipeline");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A pipeline is a folder: one `pipeline.yaml`, ODCS contracts, SQL models, Avro schemas.
+
+mod file;
+mod folder;
+mod load;
+mod stages;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use assay_core::{Contract, DatasetName, Layer};
+use assay_quality::Breaker;
+
+pub(crate) use file::ExtractType;
+pub use folder::{Folder, FolderError};
+pub use load::LoadError;
+
+use crate::avro::RecordSchema;
+use crate::stage::Stage;
+
+/// A pipeline whose every part was checked against every other.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub name: String,
+    pub description: Option<String>,
+    pub topics: BTreeMap<DatasetName, Arc<TopicSpec>>,
+    pub tables: BTreeMap<DatasetName, Arc<TableSpec>>,
+    pub ingest: Option<IngestSpec>,
+    /// In the order in which data flows.
+    pub stages: Vec<Arc<Stage>>,
+}
+
+/// A topic of the log, as the pipeline declares it.
+#[derive(Debug, Clone)]
+pub struct TopicSpec {
+    pub dataset: DatasetName,
+    pub schema: RecordSchema,
+    pub partitions: u32,
+    pub retention_hours: Option<u32>,
+    /// The columns that name a record for ever.
+    pub origin: Vec<String>,
+}
+
+/// A table of the lake, as the pipeline declares it.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    pub dataset: DatasetName,
+    pub contract: Contract,
+    pub schema: SchemaRef,
+    pub partition_by: Vec<String>,
+    /// In bytes.
+    pub target_file_size: u64,
+    pub origin: Vec<String>,
+}
+
+/// How lines of a file become messages of a topic.
+#[derive(Debug, Clone)]
+pub struct IngestSpec {
+    pub topic: Arc<TopicSpec>,
+    /// Fields that keep a JSON value as its text.
+    pub json_text: Vec<String>,
+    /// The field that gets the id which `ingest` gives to each event.
+    pub trace_id: Option<String>,
+    pub max_event_bytes: usize,
+    pub events_per_message: usize,
+    pub message_bytes: usize,
+}
+
+/// How the rows of a stage that is no row stage are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// A column of the output whose sum is the number of rows in.
+    pub conserve: String,
+    /// The column of the output by which whole partitions are replaced.
+    pub replace: String,
+    /// The column of the source: all rows from its earliest new value on are read.
+    pub whole: String,
+}
+
+/// The stages between two layers, as the command line names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    KafkaToBronze,
+    BronzeToSilver,
+    SilverToGold,
+    All,
+}
+
+impl Hop {
+    pub const NAMES: [&'static str; 4] =
+        ["kafka-to-bronze", "bronze-to-silver", "silver-to-gold", "all"];
+
+    /// Whether a stage that writes to `layer` belongs to it.
+    pub fn covers(self, layer: Layer) -> bool {
+        match self {
+            Hop::KafkaToBronze => layer == Layer::Bronze,
+            Hop::BronzeToSilver => layer == Layer::Silver,
+            Hop::SilverToGold => layer == Layer::Gold,
+            Hop::All => true,
+        }
+    }
+}
+
+impl FromStr for Hop {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "kafka-to-bronze" => Ok(Hop::KafkaToBronze),
+            "bronze-to-silver" => Ok(Hop::BronzeToSilver),
+            "silver-to-gold" => Ok(Hop::SilverToGold),
+            "all" => Ok(Hop::All),
+            _ => Err(format!("`{text}` is no stage; use one of {}", Hop::NAMES.join(", "))),
+        }
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Hop::KafkaToBronze => "kafka-to-bronze",
+            Hop::BronzeToSilver => "bronze-to-silver",
+            Hop::SilverToGold => "silver-to-gold",
+            Hop::All => "all",
+        })
+    }
+}
+
+impl Pipeline {
+    /// The stages of `hop`, in the order in which data flows.
+    pub fn stages_of(&self, hop: Hop) -> Vec<Arc<Stage>> {
+        let covered = |stage: &&Arc<Stage>| hop.covers(stage.writes.dataset.layer());
+        self.stages.iter().filter(covered).map(Arc::clone).collect()
+    }
+}
+
+/// What a stage does against an outage upstream, unless its pipeline says otherwise.
+pub fn default_breaker() -> Breaker {
+    Breaker { percent: 50.0, at_least_rows: 100 }
+}

@@ -1,0 +1,337 @@
+//! Stages, checked against the datasets that they read and write.
+
+use std::sync::Arc;
+
+use assay_core::{DatasetName, OnFail, StageId};
+use assay_quality::{Breaker, Suite};
+use chrono::{DateTime, Utc};
+
+use super::file::{AggregateFile, StageFile};
+use super::load::Loader;
+use super::{Aggregate, TableSpec, default_breaker};
+use crate::stage::{
+    Expression, Extract, ExtractColumn, ModelError, Reads, RowModel, Stage, fits, query_columns,
+};
+
+impl Loader<'_> {
+    pub(super) fn stages(&mut self, pipeline: &str, files: &[StageFile]) -> Vec<Arc<Stage>> {
+        let mut stages: Vec<Arc<Stage>> = Vec::new();
+        for (place, file) in files.iter().enumerate() {
+            let at = format!("/stages/{place}");
+            if files[..place].iter().any(|earlier| earlier.name == file.name) {
+                let what = format!("there are two stages `{}`", file.name);
+                self.mistake(&format!("{at}/name"), what, "give one another name");
+            }
+            if files[..place].iter().any(|earlier| earlier.write == file.write) {
+                let what = format!("two stages write {}", file.write);
+                self.mistake(&format!("{at}/write"), what, "let each stage write a table of its own");
+            }
+            if let Some(later) = files[place..].iter().find(|later| later.write == file.read) {
+                let what = format!("{} is read before `{}` writes it", file.read, later.name);
+                self.mistake(&format!("{at}/read"), what, "list the stages in the order of the data");
+            }
+            stages.extend(self.stage(&at, pipeline, file).map(Arc::new));
+        }
+        stages
+    }
+
+    fn stage(&mut self, at: &str, pipeline: &str, file: &StageFile) -> Option<Stage> {
+        let reads = self.reads(at, file);
+        let writes = self.writes(at, file);
+        let sql = self.text(&format!("{at}/model"), &file.model);
+        let (reads, writes, sql) = (reads?, writes?, sql?);
+        let extract = self.extract(at, file, &reads)?;
+        self.steps_fit(at, file, &reads);
+        let aggregate = file.aggregate.as_ref().and_then(|aggregate| {
+            self.aggregate(at, file, aggregate, &reads, &writes)
+        });
+        let planned = match file.aggregate.is_some() {
+            true => self.query(file, &sql, &reads, &writes),
+            false => self.projection(file, &sql, &reads, &extract, &writes),
+        };
+        self.deduplicate_fits(at, file, &writes);
+        let suite = self.suite(&writes, file.aggregate.is_some())?;
+        for reference in suite.references() {
+            self.reference(at, &reference.dataset, &reference.target);
+        }
+        planned?;
+        Some(Stage {
+            id: StageId { pipeline: pipeline.to_owned(), stage: file.name.clone() },
+            reads,
+            writes,
+            filter: file.filter.clone(),
+            extract,
+            model: sql,
+            deduplicate: file.deduplicate.clone(),
+            aggregate,
+            suite,
+            breaker: file.breaker.as_ref().map_or_else(default_breaker, |breaker| Breaker {
+                percent: breaker.percent,
+                at_least_rows: breaker.at_least_rows.unwrap_or(100),
+            }),
+        })
+    }
+
+    fn reads(&mut self, at: &str, file: &StageFile) -> Option<Reads> {
+        let at = format!("{at}/read");
+        let dataset = self.dataset_named(&at, &file.read)?;
+        if let Some(topic) = self.topics.get(&dataset) {
+            return Some(Reads::Topic(Arc::clone(topic)));
+        }
+        if let Some(table) = self.tables.get(&dataset) {
+            return Some(Reads::Table(Arc::clone(table)));
+        }
+        self.undeclared(&at, &dataset);
+        None
+    }
+
+    fn writes(&mut self, at: &str, file: &StageFile) -> Option<Arc<TableSpec>> {
+        let at = format!("{at}/write");
+        let dataset = self.dataset_named(&at, &file.write)?;
+        if let Some(table) = self.tables.get(&dataset) {
+            return Some(Arc::clone(table));
+        }
+        if self.topics.contains_key(&dataset) {
+            self.mistake(&at, format!("{dataset} is a topic"), "a stage writes a table");
+        } else {
+            self.undeclared(&at, &dataset);
+        }
+        None
+    }
+
+    fn undeclared(&mut self, at: &str, dataset: &DatasetName) {
+        if !self.broken.contains(dataset) {
+            let what = format!("{dataset} is not a dataset of this pipeline");
+            self.mistake(at, what, "declare it under `datasets`");
+        }
+    }
+
+    fn extract(&mut self, at: &str, file: &StageFile, reads: &Reads) -> Option<Extract> {
+        let schema = reads.schema();
+        let before = self.mistakes.len();
+        let mut columns = Vec::new();
+        for (name, column) in &file.extract {
+            let at = format!("{at}/extract/{name}");
+            match schema.field_with_name(&column.from) {
+                Ok(field) if field.data_type() == &arrow::datatypes::DataType::Utf8 => {}
+                Ok(_) => self.mistake(&at, format!("`{}` is no text", column.from), "extract from a text column"),
+                Err(_) => {
+                    let what = format!("{} has no column `{}`", file.read, column.from);
+                    self.mistake(&at, what, "extract from a column of what the stage reads");
+                }
+            }
+            if schema.field_with_name(name).is_ok() {
+                let what = format!("{} has a column `{name}` already", file.read);
+                self.mistake(&at, what, "give the extracted column another name");
+            }
+            columns.push(ExtractColumn {
+                name: name.clone(),
+                from: column.from.clone(),
+                path: column.path.clone(),
+                kind: column.kind,
+            });
+        }
+        match Extract::new(columns) {
+            Ok(extract) => (self.mistakes.len() == before).then_some(extract),
+            Err(what) => {
+                self.mistake(&format!("{at}/extract"), what, "extract values, not maps");
+                None
+            }
+        }
+    }
+
+    /// A stage that reads a table must be able to see a row twice: a foreign compaction shows
+    /// rows again.
+    fn steps_fit(&mut self, at: &str, file: &StageFile, reads: &Reads) {
+        let table = matches!(reads, Reads::Table(_));
+        if table && file.deduplicate.is_empty() && file.whole.is_none() {
+            let what = "a stage that reads a table must know a row that it has seen";
+            self.mistake(at, what, "add `deduplicate: [key]`, or `whole:` for an aggregate stage");
+        }
+        if file.aggregate.is_none() && file.whole.is_some() {
+            let fix = "remove `whole`, or add `aggregate:`";
+            self.mistake(&format!("{at}/whole"), "only an aggregate stage reads whole days", fix);
+        }
+        if file.aggregate.is_some() {
+            let steps = [
+                ("filter", file.filter.is_some()),
+                ("extract", !file.extract.is_empty()),
+                ("deduplicate", !file.deduplicate.is_empty()),
+            ];
+            for (key, _) in steps.into_iter().filter(|(_, there)| *there) {
+                let what = format!("an aggregate stage has no `{key}`");
+                self.mistake(&format!("{at}/{key}"), what, "do it in the SQL, or in a row stage before");
+            }
+        }
+        if let Some(sql) = &file.filter {
+            let schema = reads.schema();
+            match Expression::compile(sql, &schema, DateTime::<Utc>::UNIX_EPOCH) {
+                Ok(filter) if filter.kind(&schema) == Some(arrow::datatypes::DataType::Boolean) => {}
+                Ok(_) => self.mistake(&format!("{at}/filter"), "the filter is no condition", "write one that is true or false"),
+                Err(error) => self.mistake(&format!("{at}/filter"), error.what, error.fix),
+            }
+        }
+        if file.breaker.as_ref().is_some_and(|breaker| breaker.percent <= 0.0 || breaker.percent.is_nan()) {
+            self.mistake(&format!("{at}/breaker/percent"), "the breaker would always trip", "a share above 0");
+        }
+    }
+
+    fn aggregate(
+        &mut self,
+        at: &str,
+        file: &StageFile,
+        aggregate: &AggregateFile,
+        reads: &Reads,
+        writes: &TableSpec,
+    ) -> Option<Aggregate> {
+        let Some(whole) = &file.whole else {
+            let what = "an aggregate stage needs the column whose days it reads whole";
+            self.mistake(at, what, "add `whole: <column>`");
+            return None;
+        };
+        let Reads::Table(source) = reads else {
+            self.mistake(&format!("{at}/read"), "an aggregate stage reads a table", "land the topic first");
+            return None;
+        };
+        if !source.partition_by.contains(whole) {
+            let what = format!("{} is not partitioned by `{whole}`", source.dataset);
+            self.mistake(&format!("{at}/whole"), what, "read whole partitions");
+        }
+        if !writes.partition_by.contains(&aggregate.replace) {
+            let what = format!("{} is not partitioned by `{}`", writes.dataset, aggregate.replace);
+            self.mistake(&format!("{at}/aggregate/replace"), what, "replace whole partitions");
+        }
+        for (key, column) in [("conserve", &aggregate.conserve), ("replace", &aggregate.replace)] {
+            if writes.contract.column(column).is_none() {
+                let what = format!("{} has no column `{column}`", writes.dataset);
+                self.mistake(&format!("{at}/aggregate/{key}"), what, "name a column of its contract");
+            }
+        }
+        Some(Aggregate {
+            conserve: aggregate.conserve.clone(),
+            replace: aggregate.replace.clone(),
+            whole: whole.clone(),
+        })
+    }
+
+    fn projection(
+        &mut self,
+        file: &StageFile,
+        sql: &str,
+        reads: &Reads,
+        extract: &Extract,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let schema = extract.schema(&reads.schema());
+        let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
+        match planned {
+            Ok(model) => self.columns_fit(file, model.schema(), writes),
+            Err(error) => self.model_mistake(file, error),
+        }
+    }
+
+    fn query(
+        &mut self,
+        file: &StageFile,
+        sql: &str,
+        reads: &Reads,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let source = reads.schema();
+        match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
+            Ok(columns) => self.columns_fit(file, &columns, writes),
+            Err(error) => self.model_mistake(file, error),
+        }
+    }
+
+    fn model_mistake(&mut self, file: &StageFile, error: ModelError) -> Option<()> {
+        let place = self.folder.place(&file.model);
+        self.mistakes.push(assay_core::Mistake {
+            file: place,
+            line: error.line,
+            what: error.what,
+            fix: Some(error.fix),
+        });
+        None
+    }
+
+    /// The model gives the columns of the contract: all, no other, and of a type that fits.
+    fn columns_fit(
+        &mut self,
+        file: &StageFile,
+        model: &arrow::datatypes::Schema,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let before = self.mistakes.len();
+        let place = self.folder.place(&file.model);
+        let mut complain = |what: String, fix: String| {
+            let (file, line) = (place.clone(), None);
+            self.mistakes.push(assay_core::Mistake { file, line, what, fix: Some(fix) });
+        };
+        for wanted in writes.schema.fields() {
+            let name = wanted.name();
+            match model.field_with_name(name) {
+                Err(_) => complain(
+                    format!("the model lacks `{name}`, which {} promises", writes.contract.file),
+                    format!("select it: `… AS {name}`"),
+                ),
+                Ok(field) if !fits(field.data_type(), wanted.data_type()) => {
+                    let kind = writes.contract.column(name).map(|c| c.kind.name()).unwrap_or_default();
+                    complain(
+                        format!("`{name}` is {} in the model and {kind} in the contract", field.data_type()),
+                        format!("CAST it, or change the contract of {}", writes.dataset),
+                    );
+                }
+                Ok(_) => {}
+            }
+        }
+        for field in model.fields() {
+            if writes.schema.field_with_name(field.name()).is_err() {
+                complain(
+                    format!("the model gives `{}`, which the contract does not have", field.name()),
+                    format!("add it to {}, or remove it", writes.contract.file),
+                );
+            }
+        }
+        (self.mistakes.len() == before).then_some(())
+    }
+
+    fn deduplicate_fits(&mut self, at: &str, file: &StageFile, writes: &TableSpec) {
+        for (place, column) in file.deduplicate.iter().enumerate() {
+            if writes.contract.column(column).is_none() {
+                let what = format!("{} has no column `{column}`", writes.dataset);
+                self.mistake(&format!("{at}/deduplicate/{place}"), what, "use columns of the table written");
+            }
+        }
+    }
+
+    /// The rules of the table written. A row of an aggregate stage has no input row to set aside,
+    /// so there a broken rule warns or halts.
+    fn suite(&mut self, writes: &TableSpec, aggregate: bool) -> Option<Suite> {
+        let mut contract = writes.contract.clone();
+        let quarantining = contract.rules.iter_mut().filter(|rule| rule.on_fail == OnFail::Quarantine);
+        quarantining.filter(|_| aggregate).for_each(|rule| rule.on_fail = OnFail::Keep);
+        match Suite::compile(&contract, &writes.schema) {
+            Ok(suite) => Some(suite),
+            Err(mistakes) => {
+                self.mistakes.extend(mistakes.0);
+                None
+            }
+        }
+    }
+
+    fn reference(&mut self, at: &str, dataset: &DatasetName, column: &str) {
+        match self.tables.get(dataset) {
+            Some(table) if table.contract.column(column).is_some() => {}
+            Some(_) => {
+                let what = format!("a rule refers to {dataset}.{column}, which is no column of it");
+                self.mistake(at, what, "mend the relationship in the contract");
+            }
+            None if self.broken.contains(dataset) => {}
+            None => {
+                let what = format!("a rule refers to {dataset}, which this pipeline does not have");
+                self.mistake(at, what, "declare the table under `datasets`");
+            }
+        }
+    }
+}

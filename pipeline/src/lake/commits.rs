@@ -1,0 +1,104 @@
+//! The commits of a table that carry a report, in order.
+
+use std::path::Path;
+
+use assay_core::{DatasetName, DraftId, Report};
+use iceberg::spec::SnapshotRef;
+use iceberg::table::Table;
+
+use super::Lake;
+use crate::target::{Commit, Snapshot, TargetError};
+
+/// Keys of a snapshot's summary. Any Iceberg reader finds the score of the data there.
+pub(super) mod summary {
+    pub(crate) const DRAFT: &str = "assay.draft";
+    pub(crate) const RUN: &str = "assay.run";
+    pub(crate) const STAGE: &str = "assay.stage";
+    pub(crate) const REPORT: &str = "assay.report";
+    pub(crate) const SCORE: &str = "assay.score";
+    pub(crate) const VERDICT: &str = "assay.verdict";
+    pub(crate) const CONTRACT: &str = "assay.contract";
+    pub(crate) const ROWS: [&str; 5] = [
+        "assay.rows.read",
+        "assay.rows.written",
+        "assay.rows.rejected",
+        "assay.rows.filtered",
+        "assay.rows.duplicates",
+    ];
+}
+
+impl Lake {
+    /// The commits of `dataset` behind the sequence number `after`, oldest first.
+    pub(super) async fn commits_of(
+        &self,
+        dataset: &DatasetName,
+        after: Option<u64>,
+    ) -> Result<Vec<Commit>, TargetError> {
+        let Some(table) = self.table(dataset).await? else { return Ok(Vec::new()) };
+        let mut commits = Vec::new();
+        for snapshot in ancestors(&table) {
+            let sequence = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+            if after.is_some_and(|after| sequence <= after) {
+                break;
+            }
+            commits.extend(commit(dataset, snapshot)?);
+        }
+        commits.reverse();
+        Ok(commits)
+    }
+
+    /// The commit of `draft`, if it is in the table's history.
+    pub(super) async fn commit_of(
+        &self,
+        dataset: &DatasetName,
+        draft: DraftId,
+    ) -> Result<Option<Commit>, TargetError> {
+        let Some(table) = self.table(dataset).await? else { return Ok(None) };
+        let draft = draft.to_string();
+        let mine = |snapshot: &&SnapshotRef| {
+            snapshot.summary().additional_properties.get(summary::DRAFT) == Some(&draft)
+        };
+        ancestors(&table).find(mine).map_or(Ok(None), |snapshot| commit(dataset, snapshot))
+    }
+
+    /// Writes the report of a commit to be, durably, and says where.
+    pub(super) fn write_report(&self, report: &Report) -> Result<String, TargetError> {
+        let folder = self.reports(&report.output);
+        let path = folder.join(format!("{}.json", report.draft));
+        let file = |source| TargetError::File { doing: format!("write {}", path.display()), source };
+        std::fs::create_dir_all(&folder).map_err(file)?;
+        let text = serde_json::to_vec(report).expect("a report is plain data");
+        let mut open = std::fs::File::create(&path).map_err(file)?;
+        std::io::Write::write_all(&mut open, &text).and_then(|()| open.sync_all()).map_err(file)?;
+        Ok(path.display().to_string())
+    }
+}
+
+/// What a snapshot says of our commit, if it is one.
+fn commit(
+    dataset: &DatasetName,
+    snapshot: &SnapshotRef,
+) -> Result<Option<Commit>, TargetError> {
+    let properties = &snapshot.summary().additional_properties;
+    let Some(path) = properties.get(summary::REPORT) else { return Ok(None) };
+    let report = read_report(dataset, Path::new(path))?;
+    let sequence = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+    Ok(Some(Commit { sequence, snapshot: Snapshot(snapshot.snapshot_id()), report }))
+}
+
+fn read_report(dataset: &DatasetName, path: &Path) -> Result<Report, TargetError> {
+    let file = |source| TargetError::File {
+        doing: format!("read the report of a commit of {dataset}, {}", path.display()),
+        source,
+    };
+    let text = std::fs::read(path).map_err(file)?;
+    serde_json::from_slice(&text).map_err(|error| file(std::io::Error::other(error)))
+}
+
+/// From the current snapshot back to the oldest that is kept.
+fn ancestors(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
+    let metadata = table.metadata();
+    std::iter::successors(metadata.current_snapshot(), move |snapshot| {
+        metadata.snapshot_by_id(snapshot.parent_snapshot_id()?)
+    })
+}

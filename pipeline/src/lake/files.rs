@@ -1,0 +1,113 @@
+//! The data files of a table: those that are live, those that are new to a reader.
+
+use assay_core::DatasetName;
+use datafusion::common::ScalarValue;
+use iceberg::spec::{
+    DataFile, Datum, Literal, ManifestContentType, PrimitiveLiteral, PrimitiveType, SnapshotRef,
+    Type,
+};
+use iceberg::table::Table;
+
+use crate::target::TargetError;
+
+/// Files to be read, and how many rows they hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DataFiles {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) rows: u64,
+}
+
+impl DataFiles {
+    fn push(&mut self, file: &DataFile) {
+        self.rows += file.record_count();
+        self.files.push(file.clone());
+    }
+}
+
+/// The files of `snapshot` with a data sequence number above `mark`: what was appended, and what
+/// replaced something.
+pub(crate) async fn new_since(
+    dataset: &DatasetName,
+    table: &Table,
+    snapshot: &SnapshotRef,
+    mark: u64,
+) -> Result<DataFiles, TargetError> {
+    let wrong =
+        |source| TargetError::Iceberg { doing: format!("list the files of {dataset}"), source };
+    let mut found = DataFiles::default();
+    for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
+        if manifest.content == ManifestContentType::Deletes {
+            return Err(TargetError::Refused {
+                doing: format!("read what is new in {dataset}"),
+                why: "another engine wrote row deletes into it; compact the table with that \
+                      engine first"
+                    .to_owned(),
+            });
+        }
+        // Sequence numbers only rise, so an old manifest has nothing new in it.
+        if u64::try_from(manifest.sequence_number).unwrap_or(0) <= mark {
+            continue;
+        }
+        let entries = manifest.load_manifest(table.file_io()).await.map_err(wrong)?;
+        for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
+            let sequence = entry.sequence_number().and_then(|s| u64::try_from(s).ok());
+            if sequence.is_none_or(|sequence| sequence > mark) {
+                found.push(entry.data_file());
+            }
+        }
+    }
+    found.files.sort_by(|a, b| a.file_path().cmp(b.file_path()));
+    Ok(found)
+}
+
+/// The least value of the partition column `column` among `files`.
+pub(crate) fn earliest(
+    dataset: &DatasetName,
+    table: &Table,
+    files: &DataFiles,
+    column: &str,
+) -> Result<Option<ScalarValue>, TargetError> {
+    let refused = |why: String| TargetError::Refused {
+        doing: format!("find the earliest new `{column}` of {dataset}"),
+        why,
+    };
+    let mut least: Option<Datum> = None;
+    for file in &files.files {
+        let value = partition_value(table, file, column)
+            .ok_or_else(|| refused(format!("the table is not partitioned by `{column}`")))?;
+        let value = value.ok_or_else(|| {
+            refused(format!("rows have no `{column}`: let a rule of the contract reject them"))
+        })?;
+        if least.as_ref().is_none_or(|known| value < *known) {
+            least = Some(value);
+        }
+    }
+    least.map(|datum| scalar(&datum).ok_or_else(|| refused(format!("{datum} can't be compared")))).transpose()
+}
+
+/// The value of an identity partition of a file; the inner option is NULL.
+pub(super) fn partition_value(table: &Table, file: &DataFile, column: &str) -> Option<Option<Datum>> {
+    let metadata = table.metadata();
+    let spec = metadata.default_partition_spec();
+    let place = spec.fields().iter().position(|field| field.name == column)?;
+    let field = metadata.current_schema().field_by_id(spec.fields()[place].source_id)?;
+    let Type::Primitive(kind) = field.field_type.as_ref() else { return None };
+    match &file.partition()[place] {
+        Some(Literal::Primitive(literal)) => Some(Some(Datum::new(kind.clone(), literal.clone()))),
+        Some(_) => None,
+        None => Some(None),
+    }
+}
+
+/// A value of Iceberg as a value of DataFusion, for the types that a partition may have.
+fn scalar(datum: &Datum) -> Option<ScalarValue> {
+    Some(match (datum.data_type(), datum.literal()) {
+        (PrimitiveType::Date, PrimitiveLiteral::Int(days)) => ScalarValue::Date32(Some(*days)),
+        (PrimitiveType::Int, PrimitiveLiteral::Int(value)) => ScalarValue::Int32(Some(*value)),
+        (PrimitiveType::Long, PrimitiveLiteral::Long(value)) => ScalarValue::Int64(Some(*value)),
+        (PrimitiveType::String, PrimitiveLiteral::String(text)) => {
+            ScalarValue::Utf8(Some(text.clone()))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,154 @@
+//! The lake: Iceberg tables in a folder, with a catalog in SQLite beside them.
+//!
+//! Tables are made and read with Apache's `iceberg`; the commit is ours, since the crate can only
+//! append and checks nothing before it does.
+
+mod change;
+mod commits;
+mod draft;
+mod files;
+mod lookup;
+mod positions;
+mod predicate;
+mod scan;
+mod schema;
+mod table;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use assay_core::{Clock, DatasetName, Ids};
+use datafusion::execution::runtime_env::RuntimeEnv;
+use iceberg::io::LocalFsStorageFactory;
+use iceberg::table::Table;
+use iceberg::{Catalog, CatalogBuilder, ErrorKind, NamespaceIdent, TableIdent};
+use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+
+pub use self::draft::LakeTarget;
+pub(crate) use self::files::{DataFiles, earliest, new_since};
+pub use self::positions::position_of;
+pub(crate) use self::scan::LakeScan;
+use crate::target::TargetError;
+
+/// The name under which every reader of the catalog finds the tables.
+pub const CATALOG: &str = "assay";
+
+/// The layout of tables that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+const FORMAT_PROPERTY: &str = "assay.format-version";
+
+/// All tables of one data directory.
+pub struct Lake {
+    catalog: SqlCatalog,
+    /// The catalog's own database: commits are a compare-and-swap on its rows.
+    pool: SqlitePool,
+    root: PathBuf,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) runtime: Arc<RuntimeEnv>,
+}
+
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lake").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// Opens the lake in `root`, or makes an empty one there.
+    pub async fn open(
+        root: &Path,
+        runtime: Arc<RuntimeEnv>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Lake, TargetError> {
+        let doing = || format!("open the lake in {}", root.display());
+        let file = |source| TargetError::File { doing: doing(), source };
+        std::fs::create_dir_all(root).map_err(file)?;
+        let root = root.canonicalize().map_err(file)?;
+        let database = root.join("catalog.db");
+        let options = SqliteConnectOptions::new()
+            .filename(&database)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(std::time::Duration::from_secs(30));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(2)
+            .connect_with(options)
+            .await
+            .map_err(|source| TargetError::Catalog { doing: doing(), source })?;
+        let catalog = SqlCatalogBuilder::default()
+            .uri(format!("sqlite://{}?mode=rwc", database.display()))
+            .warehouse_location(format!("file://{}", root.display()))
+            .sql_bind_style(SqlBindStyle::QMark)
+            .with_storage_factory(Arc::new(LocalFsStorageFactory))
+            .load(CATALOG, HashMap::new())
+            .await
+            .map_err(|source| TargetError::Iceberg { doing: doing(), source })?;
+        Ok(Lake { catalog, pool, root, clock, ids, runtime })
+    }
+
+    /// The folder that holds the tables and their catalog.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The table as it is now, if it is there.
+    pub async fn table(&self, dataset: &DatasetName) -> Result<Option<Table>, TargetError> {
+        let loaded = self.catalog.load_table(&ident(dataset)).await;
+        match loaded {
+            Ok(table) => {
+                readable(dataset, &table)?;
+                Ok(Some(table))
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::NamespaceNotFound) =>
+            {
+                Ok(None)
+            }
+            Err(source) => Err(TargetError::Iceberg { doing: format!("load {dataset}"), source }),
+        }
+    }
+
+    /// The table as it is now; that it is missing is an error.
+    pub async fn existing(&self, dataset: &DatasetName) -> Result<Table, TargetError> {
+        let missing = || TargetError::Missing { dataset: dataset.clone() };
+        self.table(dataset).await?.ok_or_else(missing)
+    }
+
+    /// The names of all tables that are there.
+    pub async fn datasets(&self) -> Result<Vec<DatasetName>, TargetError> {
+        let wrong = |source| TargetError::Iceberg { doing: "list the tables".to_owned(), source };
+        let mut names = Vec::new();
+        for space in self.catalog.list_namespaces(None).await.map_err(wrong)? {
+            for table in self.catalog.list_tables(&space).await.map_err(wrong)? {
+                names.extend(format!("{}.{}", space.join("."), table.name()).parse());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Where the reports of a table's commits are: beside the table, not in it.
+    fn reports(&self, dataset: &DatasetName) -> PathBuf {
+        self.root.join("reports").join(dataset.to_string())
+    }
+}
+
+fn ident(dataset: &DatasetName) -> TableIdent {
+    let space = NamespaceIdent::new(dataset.layer().name().to_owned());
+    TableIdent::new(space, dataset.name().to_owned())
+}
+
+/// Refuses a table that a newer version laid out.
+fn readable(dataset: &DatasetName, table: &Table) -> Result<(), TargetError> {
+    match table.metadata().properties().get(FORMAT_PROPERTY) {
+        Some(found) if found.parse::<u32>().map_or(true, |found| found > FORMAT) => {
+            Err(TargetError::Newer { dataset: dataset.clone(), found: found.clone(), known: FORMAT })
+        }
+        _ => Ok(()),
+    }
+}

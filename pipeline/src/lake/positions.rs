@@ -1,0 +1,48 @@
+//! Positions live in table properties, one per slice, and in the summary of the commit that moved
+//! them: the property survives expiry, the summary is the history.
+
+use std::collections::HashMap;
+
+use assay_core::{DatasetName, Mark, Position, ReaderId, Slice};
+use iceberg::table::Table;
+
+use crate::target::TargetError;
+
+const PREFIX: &str = "assay.position.";
+
+/// The property that holds the mark of `slice`.
+pub(super) fn property(reader: &ReaderId, slice: &Slice) -> String {
+    format!("{PREFIX}{reader}.{slice}")
+}
+
+/// The position of `reader`, as the table has it now.
+pub fn position_of(
+    dataset: &DatasetName,
+    table: &Table,
+    reader: &ReaderId,
+) -> Result<Position, TargetError> {
+    let prefix = format!("{PREFIX}{reader}.");
+    let mut position = Position::default();
+    for (key, text) in table.metadata().properties() {
+        let Some(slice) = key.strip_prefix(&prefix) else { continue };
+        let mark: Mark = serde_json::from_str(text).map_err(|error| TargetError::Refused {
+            doing: format!("read how far {reader} has come"),
+            why: format!("the property `{key}` of {dataset} is damaged: {error}"),
+        })?;
+        position.0.insert(Slice::from_name(slice), mark);
+    }
+    Ok(position)
+}
+
+/// The properties that say `position`, of the slices that moved since `from`.
+pub(super) fn moved(
+    reader: &ReaderId,
+    from: &Position,
+    upto: &Position,
+) -> HashMap<String, String> {
+    let entry = |(slice, mark): (&Slice, &Mark)| {
+        let text = serde_json::to_string(mark).expect("a mark is plain data");
+        (property(reader, slice), text)
+    };
+    upto.moved_since(from).map(entry).collect()
+}

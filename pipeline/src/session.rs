@@ -1,0 +1,86 @@
+//! DataFusion sessions: with our settings, our time, and names written `layer.table`.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use assay_core::DatasetName;
+use chrono::{DateTime, Utc};
+use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
+use datafusion::catalog::{CatalogProvider, SchemaProvider};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+
+const CATALOG: &str = "assay";
+
+/// Rows in one batch of a scan, and so in a chunk.
+pub(crate) const ROWS_PER_BATCH: usize = 8192;
+
+/// Where queries may spill, and how much memory they may hold before they do.
+pub(crate) fn runtime(spill: &std::path::Path, memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default()
+        .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
+    RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+        .build_arc()
+}
+
+/// A session in which `now()` is `at`.
+pub(crate) fn session(at: DateTime<Utc>, runtime: Option<Arc<RuntimeEnv>>) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, "none")
+        .with_batch_size(ROWS_PER_BATCH)
+        .with_information_schema(true);
+    config.options_mut().sql_parser.collect_spans = true;
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime.unwrap_or_default())
+        .with_default_features()
+        .build();
+    state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(MemoryCatalogProvider::new()));
+    state.execution_props_mut().query_execution_start_time = Some(at);
+    state
+}
+
+/// Makes `table` known as `schema.name`.
+pub(crate) fn register(
+    state: &SessionState,
+    schema: &str,
+    name: &str,
+    table: Arc<dyn TableProvider>,
+) -> Result<()> {
+    let catalog = state
+        .catalog_list()
+        .catalog(CATALOG)
+        .ok_or_else(|| DataFusionError::Internal("the session has lost its catalog".to_owned()))?;
+    let tables = match catalog.schema(schema) {
+        Some(tables) => tables,
+        None => {
+            let tables: Arc<dyn SchemaProvider> = Arc::new(MemorySchemaProvider::new());
+            catalog.register_schema(schema, Arc::clone(&tables))?;
+            tables
+        }
+    };
+    tables.register_table(name.to_owned(), table)?;
+    Ok(())
+}
+
+/// A session for planning only: `dataset` is known, with these columns and no rows.
+pub(crate) fn planning(
+    at: DateTime<Utc>,
+    tables: &[(&DatasetName, &SchemaRef)],
+) -> Result<SessionState> {
+    let state = session(at, None);
+    for (dataset, schema) in tables {
+        let empty = Arc::new(EmptyTable::new(Arc::clone(schema)));
+        register(&state, dataset.layer().name(), dataset.name(), empty)?;
+    }
+    Ok(state)
+}

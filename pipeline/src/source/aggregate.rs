@@ -1,0 +1,196 @@
+//! Reads whole days of a table, from the earliest one touched, through an aggregate stage's SQL.
+
+use std::sync::Arc;
+
+use assay_core::{Mark, Position, Slice};
+use async_trait::async_trait;
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::view::ViewTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use futures::TryStreamExt;
+use iceberg::table::Table;
+
+use super::{Chunk, Source, SourceError, TableRows};
+use crate::definition::{Aggregate, TableSpec};
+use crate::lake::{Lake, LakeScan, earliest, new_since};
+use crate::session::{register, session};
+use crate::stage::{Reads, Stage};
+use crate::target::{Snapshot, TargetError, Write};
+
+/// The rows that an aggregate stage's SQL makes of the days that were touched.
+pub(crate) struct AggregateSource {
+    spec: Arc<TableSpec>,
+    stream: Option<SendableRecordBatchStream>,
+    position: Position,
+    write: Write,
+    /// Rows of the source, as its manifests count them.
+    read: u64,
+    given: bool,
+}
+
+impl AggregateSource {
+    pub(crate) async fn open(
+        lake: &Lake,
+        stage: &Stage,
+        aggregate: &Aggregate,
+        from: &Position,
+    ) -> Result<AggregateSource, SourceError> {
+        let mut source = AggregateSource {
+            spec: Arc::clone(&stage.writes),
+            stream: None,
+            position: from.clone(),
+            write: Write::Append,
+            read: 0,
+            given: false,
+        };
+        let dataset = stage.reads.dataset();
+        let table = lake.existing(dataset).await?;
+        let Some(snapshot) = table.metadata().current_snapshot().cloned() else {
+            return Ok(source);
+        };
+        let slice = Slice::table(&dataset.to_string());
+        let mark = from.mark(&slice).map_or(0, |mark| mark.at);
+        let files = new_since(dataset, &table, &snapshot, mark).await?;
+        let Some(first) = earliest(dataset, &table, &files, &aggregate.whole)? else {
+            return Ok(source);
+        };
+        source.read = rows_from(stage, aggregate, &table, &first).await?;
+        let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+        source.position.0.insert(slice, Mark { at, ..Mark::default() });
+        let query = Query { lake, stage, aggregate, first: &first };
+        let pinned = Snapshot(snapshot.snapshot_id());
+        let opened = query.open(table, pinned).await;
+        source.stream = Some(opened.map_err(|error| match error {
+            Opening::Table(error) => SourceError::Table(error),
+            Opening::Query(source) => {
+                SourceError::Query { what: format!("the model of {}", stage.id), source }
+            }
+        })?);
+        source.write = Write::Replace { column: aggregate.replace.clone(), from: first };
+        Ok(source)
+    }
+
+    /// What the rows replace.
+    pub(crate) fn write(&self) -> &Write {
+        &self.write
+    }
+}
+
+#[async_trait]
+impl Source for AggregateSource {
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let next = stream.try_next().await.map_err(|source| SourceError::Query {
+            what: format!("the model of {}", self.spec.dataset),
+            source,
+        })?;
+        // Days may have become empty: they are replaced by nothing, which is a chunk as well.
+        let rows = match next {
+            Some(rows) => rows,
+            None if self.given => return Ok(None),
+            None => arrow::array::RecordBatch::new_empty(Arc::clone(&self.spec.schema)),
+        };
+        self.given = true;
+        let origin = self.spec.origin.clone();
+        let provenance = Arc::new(TableRows { rows: rows.clone(), origin });
+        Ok(Some(Chunk { rows, provenance, refused: Vec::new(), repeated: 0 }))
+    }
+
+    fn upto(&self) -> Position {
+        self.position.clone()
+    }
+
+    fn read(&self) -> u64 {
+        self.read
+    }
+}
+
+/// Rows of the partitions from `first` on, counted by the manifests.
+async fn rows_from(
+    stage: &Stage,
+    aggregate: &Aggregate,
+    table: &Table,
+    first: &ScalarValue,
+) -> Result<u64, SourceError> {
+    let wrong = |source| SourceError::Table(TargetError::Iceberg {
+        doing: format!("count the rows of {}", stage.reads.dataset()),
+        source,
+    });
+    let scan = LakeScan::of(table.clone(), None).map_err(wrong)?;
+    let filter = column(&aggregate.whole).gt_eq(lit(first.clone()));
+    scan.rows(&[filter]).await.map_err(wrong)
+}
+
+fn column(name: &str) -> Expr {
+    Expr::Column(Column::from_name(name))
+}
+
+enum Opening {
+    Table(TargetError),
+    Query(DataFusionError),
+}
+
+impl From<DataFusionError> for Opening {
+    fn from(error: DataFusionError) -> Self {
+        Opening::Query(error)
+    }
+}
+
+/// The SQL of an aggregate stage over the days from `first` on.
+struct Query<'a> {
+    lake: &'a Lake,
+    stage: &'a Stage,
+    aggregate: &'a Aggregate,
+    first: &'a ScalarValue,
+}
+
+impl Query<'_> {
+    async fn open(
+        &self,
+        source: Table,
+        pinned: Snapshot,
+    ) -> Result<SendableRecordBatchStream, Opening> {
+        let target = self.lake.ensure(&self.stage.writes).await.map_err(Opening::Table)?;
+        let state = session(self.lake.clock.now(), Some(Arc::clone(&self.lake.runtime)));
+        let Reads::Table(spec) = &self.stage.reads else {
+            return Err(Opening::Query(DataFusionError::Plan("not a table".to_owned())));
+        };
+        let touched = column(&self.aggregate.whole).gt_eq(lit(self.first.clone()));
+        let view = restricted(source, Some(pinned), spec, touched)?;
+        register(&state, spec.dataset.layer().name(), spec.dataset.name(), view)?;
+        let untouched = column(&self.aggregate.replace).lt(lit(self.first.clone()));
+        let previous = restricted(target, None, &self.stage.writes, untouched)?;
+        register(&state, "none", "previous", previous)?;
+        let plan = state.create_logical_plan(&self.stage.model).await?;
+        Ok(run(&state, &plan).await?)
+    }
+}
+
+async fn run(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let physical = state.create_physical_plan(&state.optimize(plan)?).await?;
+    execute_stream(physical, state.task_ctx())
+}
+
+/// The columns of the contract, of the rows for which `filter` holds.
+fn restricted(
+    table: Table,
+    snapshot: Option<Snapshot>,
+    spec: &TableSpec,
+    filter: Expr,
+) -> Result<Arc<ViewTable>, DataFusionError> {
+    let scan = LakeScan::of(table, snapshot)
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let source = datafusion::datasource::provider_as_source(Arc::new(scan));
+    let columns: Vec<Expr> = spec.schema.fields().iter().map(|field| column(field.name())).collect();
+    let plan = LogicalPlanBuilder::scan("rows", source, None)?
+        .filter(filter)?
+        .project(columns)?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}

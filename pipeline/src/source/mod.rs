@@ -1,0 +1,89 @@
+//! Where a stage reads: chunks that fit in memory, and a position behind them.
+
+mod aggregate;
+mod rows;
+mod table;
+mod topic;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use assay_core::{Fault, Position};
+use assay_dlq::{Origin, PayloadKind, Source as Place};
+use assay_log::LogError;
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::error::DataFusionError;
+
+pub(crate) use self::aggregate::AggregateSource;
+pub(crate) use self::rows::TableRows;
+pub(crate) use self::table::TableSource;
+pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
+use crate::target::TargetError;
+
+/// Rows that are shaped and judged together.
+pub struct Chunk {
+    pub rows: RecordBatch,
+    /// Tells of each row where it came from and what its bytes were.
+    pub provenance: Arc<dyn Provenance>,
+    /// What could not be decoded into rows.
+    pub refused: Vec<Refused>,
+    /// Rows that were left out because this reader has taken them before.
+    pub repeated: u64,
+}
+
+/// A message that is no rows.
+#[derive(Debug)]
+pub struct Refused {
+    pub origin: Origin,
+    pub place: Option<Place>,
+    pub detail: String,
+    pub payload: Bytes,
+}
+
+/// Tells where the rows of a chunk came from. Asked only for rows that are set aside.
+pub trait Provenance: Send + Sync {
+    fn origin(&self, row: usize) -> Result<Origin, SourceError>;
+    fn place(&self, row: usize) -> Option<Place>;
+    /// The bytes that the stage received for the row.
+    fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError>;
+}
+
+/// Reads what is new to one reader.
+#[async_trait]
+pub trait Source: Send {
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError>;
+
+    /// How far the chunks given so far reach.
+    fn upto(&self) -> Position;
+
+    /// Rows read so far, by the source's own count.
+    fn read(&self) -> u64;
+}
+
+/// Why a source can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Table(#[from] TargetError),
+    #[error("cannot read {what}")]
+    Query {
+        what: String,
+        #[source]
+        source: DataFusionError,
+    },
+    #[error("cannot read {what}: {why}")]
+    Refused { what: String, why: String },
+}
+
+impl SourceError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            SourceError::Log(error) => error.fault(),
+            SourceError::Table(error) => error.fault(),
+            SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Reads a topic whose messages are Avro containers, partition by partition.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use assay_core::{Mark, Position, Slice};
+use assay_dlq::{Origin, PayloadKind, Source as Place};
+use assay_log::{Ends, Fetch, Log, Record};
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::rows::origin_of;
+use super::{Chunk, Provenance, Refused, Source, SourceError};
+use crate::definition::TopicSpec;
+
+/// Headers of a message that carries records in the order in which a collector took them.
+pub(crate) const COLLECTOR: &str = "assay.collector";
+pub(crate) const FIRST_SEQUENCE: &str = "assay.first_sequence";
+pub(crate) const COUNT: &str = "assay.count";
+
+/// A chunk is full when it has this many rows, or bytes.
+const CHUNK_ROWS: usize = 8192;
+const CHUNK_BYTES: usize = 16 << 20;
+
+const UTC: &str = "+00:00";
+
+/// The columns of a topic: its records' own, and where each record stood.
+pub(crate) fn topic_schema(record: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = record.fields().to_vec();
+    fields.push(Arc::new(Field::new("_topic", DataType::Utf8, false)));
+    fields.push(Arc::new(Field::new("_partition", DataType::Int32, false)));
+    fields.push(Arc::new(Field::new("_offset", DataType::Int64, false)));
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
+    fields.push(Arc::new(Field::new("_timestamp", time, false)));
+    Arc::new(Schema::new(fields))
+}
+
+/// Reads from a position to the ends that the topic had at the beginning.
+pub(crate) struct TopicSource {
+    log: Arc<dyn Log>,
+    topic: Arc<TopicSpec>,
+    schema: SchemaRef,
+    ends: Vec<Ends>,
+    position: Position,
+    read: u64,
+}
+
+impl TopicSource {
+    /// A reader at `from`. A partition that it has never read is read from its oldest record.
+    pub(crate) async fn open(
+        log: Arc<dyn Log>,
+        topic: Arc<TopicSpec>,
+        from: &Position,
+    ) -> Result<TopicSource, SourceError> {
+        let ends = log.ends(topic.dataset.name()).await?;
+        let schema = topic_schema(topic.schema.arrow());
+        let source =
+            TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
+        source.check_position()?;
+        Ok(source)
+    }
+
+    /// A topic that was deleted and made anew ends before the reader's mark.
+    fn check_position(&self) -> Result<(), SourceError> {
+        for ends in &self.ends {
+            let mark = self.position.mark(&self.slice(ends.partition));
+            if let Some(mark) = mark.filter(|mark| mark.at > ends.end) {
+                return Err(SourceError::Refused {
+                    what: format!("{}, partition {}", self.topic.dataset, ends.partition),
+                    why: format!(
+                        "it ends at offset {}, but {} were read of it before: the topic was \
+                         deleted and made anew. Restore it, or start with an empty table",
+                        ends.end, mark.at
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn slice(&self, partition: u32) -> Slice {
+        Slice::partition(self.topic.dataset.name(), partition)
+    }
+
+    fn next_offset(&self, ends: &Ends) -> u64 {
+        self.position.mark(&self.slice(ends.partition)).map_or(ends.start, |mark| mark.at)
+    }
+
+    /// Takes one message into the chunk.
+    fn take(&mut self, message: &Record, chunk: &mut Gathered) {
+        let slice = self.slice(message.partition);
+        let mark = self.position.0.entry(slice).or_default();
+        mark.at = message.offset + 1;
+        let place = || Place {
+            topic: self.topic.dataset.name().to_owned(),
+            partition: message.partition,
+            offset: message.offset,
+        };
+        let bytes = message.value.clone().unwrap_or_default();
+        let decoded = match &message.value {
+            Some(value) => self.topic.schema.decode(value).map_err(|error| error.to_string()),
+            None => Err("a tombstone: the message has no value".to_owned()),
+        };
+        let rows = decoded.and_then(|rows| {
+            let fresh = fresh(message, rows.num_rows(), mark)?;
+            Ok((rows, fresh))
+        });
+        match rows {
+            Ok((rows, fresh)) => {
+                self.read += rows.num_rows() as u64;
+                chunk.repeated += fresh.start as u64;
+                chunk.bytes += bytes.len();
+                chunk.messages.push(Message { bytes, place: place(), skipped: fresh.start });
+                chunk.batches.push(located(&self.schema, message, &self.topic, &rows, fresh));
+            }
+            Err(detail) => {
+                self.read += 1;
+                let origin = Origin(place_name(&place()));
+                let refused = Refused { origin, place: Some(place()), detail, payload: bytes };
+                chunk.refused.push(refused);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Source for TopicSource {
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        let mut chunk = Gathered::default();
+        for ends in self.ends.clone() {
+            loop {
+                let from = self.next_offset(&ends);
+                if from >= ends.end || chunk.full() {
+                    break;
+                }
+                let fetch = Fetch { max_records: 64, max_bytes: CHUNK_BYTES / 2 };
+                let name = self.topic.dataset.name().to_owned();
+                let messages = self.log.read(&name, ends.partition, from, fetch).await?;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages.iter().take_while(|message| message.offset < ends.end) {
+                    self.take(message, &mut chunk);
+                    if chunk.full() {
+                        break;
+                    }
+                }
+            }
+        }
+        if chunk.messages.is_empty() && chunk.refused.is_empty() {
+            return Ok(None);
+        }
+        chunk.finish(&self.schema, &self.topic).map(Some)
+    }
+
+    fn upto(&self) -> Position {
+        self.position.clone()
+    }
+
+    fn read(&self) -> u64 {
+        self.read
+    }
+}
+
+/// Which rows of a message are new: a collector may send a batch twice around a crash.
+fn fresh(message: &Record, rows: usize, mark: &mut Mark) -> Result<Range<usize>, String> {
+    let text = |name: &str| {
+        let value = message.header(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        value.filter(|value| !value.is_empty())
+    };
+    let Some(collector) = text(COLLECTOR) else { return Ok(0..rows) };
+    let number = |name: &str| text(name).and_then(|text| text.parse::<u64>().ok());
+    let (Some(first), Some(count)) = (number(FIRST_SEQUENCE), number(COUNT)) else {
+        return Err(format!("it names a collector, but not {FIRST_SEQUENCE} and {COUNT}"));
+    };
+    if count != rows as u64 {
+        return Err(format!("it says {count} records and holds {rows}"));
+    }
+    let taken = mark.collectors.get(&collector).map_or(0, |last| last + 1);
+    let skip = usize::try_from(taken.saturating_sub(first)).unwrap_or(usize::MAX).min(rows);
+    if rows > 0 {
+        let last = (first + count - 1).max(taken.saturating_sub(1));
+        mark.collectors.insert(collector, last);
+    }
+    Ok(skip..rows)
+}
+
+/// The fresh rows of a message, with where it stood.
+fn located(
+    schema: &SchemaRef,
+    message: &Record,
+    topic: &TopicSpec,
+    rows: &RecordBatch,
+    fresh: Range<usize>,
+) -> RecordBatch {
+    let rows = rows.slice(fresh.start, fresh.len());
+    let count = rows.num_rows();
+    let partition = i32::try_from(message.partition).unwrap_or(i32::MAX);
+    let offset = i64::try_from(message.offset).unwrap_or(i64::MAX);
+    let time = message.timestamp.timestamp_micros();
+    let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+    columns.push(Arc::new(StringArray::from(vec![topic.dataset.name(); count])));
+    columns.push(Arc::new(Int32Array::from(vec![partition; count])));
+    columns.push(Arc::new(Int64Array::from(vec![offset; count])));
+    columns.push(Arc::new(TimestampMicrosecondArray::from(vec![time; count]).with_timezone(UTC)));
+    RecordBatch::try_new(Arc::clone(schema), columns)
+        .expect("decoding gives the columns of the record schema")
+}
+
+fn place_name(place: &Place) -> String {
+    format!("{}/{}/{}", place.topic, place.partition, place.offset)
+}
+
+/// A chunk while it fills.
+#[derive(Default)]
+struct Gathered {
+    messages: Vec<Message>,
+    batches: Vec<RecordBatch>,
+    refused: Vec<Refused>,
+    repeated: u64,
+    bytes: usize,
+}
+
+impl Gathered {
+    fn full(&self) -> bool {
+        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
+        rows >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES || self.refused.len() >= CHUNK_ROWS
+    }
+
+    fn finish(self, schema: &SchemaRef, topic: &Arc<TopicSpec>) -> Result<Chunk, SourceError> {
+        let rows = concat_batches(schema, &self.batches).map_err(|error| SourceError::Refused {
+            what: topic.dataset.to_string(),
+            why: format!("its messages do not make one table: {error}"),
+        })?;
+        let mut starts = BTreeMap::new();
+        let mut next = 0;
+        for (message, batch) in self.messages.into_iter().zip(&self.batches) {
+            if batch.num_rows() > 0 {
+                starts.insert(next, message);
+            }
+            next += batch.num_rows();
+        }
+        let provenance = TopicRows { topic: Arc::clone(topic), rows: rows.clone(), starts };
+        Ok(Chunk {
+            rows,
+            provenance: Arc::new(provenance),
+            refused: self.refused,
+            repeated: self.repeated,
+        })
+    }
+}
+
+struct Message {
+    bytes: Bytes,
+    place: Place,
+    /// Records at its beginning that are not in the chunk.
+    skipped: usize,
+}
+
+/// Rows of a topic: each is a record of a message.
+struct TopicRows {
+    topic: Arc<TopicSpec>,
+    rows: RecordBatch,
+    /// The chunk's row with which each message begins.
+    starts: BTreeMap<usize, Message>,
+}
+
+impl TopicRows {
+    fn message(&self, row: usize) -> Option<(&Message, usize)> {
+        let (start, message) = self.starts.range(..=row).next_back()?;
+        Some((message, row - start + message.skipped))
+    }
+}
+
+impl Provenance for TopicRows {
+    fn origin(&self, row: usize) -> Result<Origin, SourceError> {
+        origin_of(&self.rows, &self.topic.origin, row).map(Origin)
+    }
+
+    fn place(&self, row: usize) -> Option<Place> {
+        self.message(row).map(|(message, _)| message.place.clone())
+    }
+
+    fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError> {
+        let refused = |why: String| SourceError::Refused {
+            what: format!("a record of {} to set it aside", self.topic.dataset),
+            why,
+        };
+        let (message, index) =
+            self.message(row).ok_or_else(|| refused("its message is gone".to_owned()))?;
+        let record = self.topic.schema.single(&message.bytes, index);
+        Ok((Bytes::from(record.map_err(|error| refused(error.to_string()))?), PayloadKind::Avro))
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::datatypes::Int64Type;
+
+use super::{Extract, ExtractColumn};
+use crate::definition::ExtractType;
+
+fn column(name: &str, from: &str, path: Option<&str>, kind: ExtractType) -> ExtractColumn {
+    ExtractColumn { name: name.into(), from: from.into(), path: path.map(str::to_owned), kind }
+}
+
+fn apply(columns: Vec<ExtractColumn>, texts: &[Option<&str>]) -> (RecordBatch, Vec<(u32, String)>) {
+    let texts = Arc::new(StringArray::from(texts.to_vec())) as arrow::array::ArrayRef;
+    let rows = RecordBatch::try_from_iter_with_nullable([("json", texts, true)]).unwrap();
+    Extract::new(columns).unwrap().apply(&rows).unwrap()
+}
+
+#[test]
+fn values_are_found_by_path_and_what_is_not_there_is_null() {
+    let (rows, complaints) = apply(
+        vec![
+            column("n", "json", Some("a.n"), ExtractType::Long),
+            column("s", "json", Some("s"), ExtractType::String),
+        ],
+        &[Some(r#"{"a":{"n":7,"x":[1,2]},"s":"é\n"}"#), Some(r#"{"a":null}"#), None, Some("null")],
+    );
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let numbers = rows.column(1).as_primitive::<Int64Type>();
+    assert_eq!(numbers.iter().collect::<Vec<_>>(), [Some(7), None, None, None]);
+    assert_eq!(rows.column(2).as_string::<i32>().value(0), "é\n");
+}
+
+#[test]
+fn a_value_of_another_type_names_path_and_kind_but_not_the_value() {
+    let long = |path| column("n", "json", Some(path), ExtractType::Long);
+    for (text, why) in [
+        (r#"{"n":"three"}"#, "`json`: `n` is a text, not a whole number"),
+        (r#"{"n":1.5}"#, "`json`: `n` is a number with a fraction or beyond 64 bits, not a whole number"),
+        (r#"{"n":[1]}"#, "`json`: `n` is a list, not a whole number"),
+        (r#"{"n":1} x"#, "`json`: not JSON at column 9"),
+        ("[1]", "`json`: the value is a list, not a map"),
+    ] {
+        let (rows, complaints) = apply(vec![long("n")], &[Some(r#"{"n":1}"#), Some(text)]);
+        assert_eq!(complaints, [(1, why.to_owned())]);
+        assert_eq!(rows.num_rows(), 2);
+    }
+    let (_, complaints) = apply(vec![long("a.n")], &[Some(r#"{"a":"x"}"#)]);
+    assert_eq!(complaints, [(0, "`json`: a is a text, not a map".to_owned())]);
+}
+
+#[test]
+fn a_broken_row_does_not_shift_the_others() {
+    let columns = vec![
+        column("a", "json", Some("a"), ExtractType::Long),
+        column("b", "json", Some("b"), ExtractType::Long),
+    ];
+    let (rows, complaints) =
+        apply(columns, &[Some(r#"{"a":1,"b":"x"}"#), Some(r#"{"a":2,"b":3}"#)]);
+    assert_eq!(complaints.len(), 1);
+    assert_eq!(rows.column(1).as_primitive::<Int64Type>().value(1), 2);
+    assert_eq!(rows.column(2).as_primitive::<Int64Type>().value(1), 3);
+}
+
+#[test]
+fn texts_become_times() {
+    let (rows, complaints) = apply(
+        vec![column("t", "json", None, ExtractType::Timestamp)],
+        &[Some("2021-07-21T06:00:00Z"), Some("2021-07-21T08:00:00+02:00"), Some("soon"), None],
+    );
+    let times = rows.column(1).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    assert_eq!(times.value(0), 1_626_847_200_000_000);
+    assert_eq!(times.value(1), times.value(0));
+    assert_eq!(complaints, [(2, "`json` is no time (ISO 8601)".to_owned())]);
+}
+
+#[test]
+fn a_path_through_another_path_is_refused() {
+    let both = vec![
+        column("a", "json", Some("a"), ExtractType::Long),
+        column("b", "json", Some("a.b"), ExtractType::Long),
+    ];
+    assert!(Extract::new(both).is_err());
+}

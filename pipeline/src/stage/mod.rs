@@ -1,0 +1,76 @@
+//! A stage is a value: what it reads, how it shapes and judges rows, where they go. It performs
+//! no effect; the runner does.
+
+mod columns;
+mod extract;
+mod model;
+mod shape;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use assay_core::{DatasetName, ReaderId, StageId};
+use assay_quality::{Breaker, Suite};
+
+pub use columns::arrow_schema;
+pub(crate) use columns::{arrow_type, fits};
+pub(crate) use extract::{Extract, ExtractColumn};
+pub(crate) use model::{Expression, ModelError, RowModel, query_columns};
+pub use shape::{Broken, Shaped, Shaper, StageError};
+
+use crate::definition::{Aggregate, TableSpec, TopicSpec};
+
+/// One step from a dataset to a dataset.
+#[derive(Debug)]
+pub struct Stage {
+    pub id: StageId,
+    pub reads: Reads,
+    pub writes: Arc<TableSpec>,
+    pub filter: Option<String>,
+    pub(crate) extract: Extract,
+    /// SQL: the projection of a row stage, or the query of an aggregate stage.
+    pub model: String,
+    pub deduplicate: Vec<String>,
+    pub aggregate: Option<Aggregate>,
+    pub suite: Suite,
+    pub breaker: Breaker,
+}
+
+/// What a stage reads.
+#[derive(Debug, Clone)]
+pub enum Reads {
+    Topic(Arc<TopicSpec>),
+    Table(Arc<TableSpec>),
+}
+
+impl Reads {
+    pub fn dataset(&self) -> &DatasetName {
+        match self {
+            Reads::Topic(topic) => &topic.dataset,
+            Reads::Table(table) => &table.dataset,
+        }
+    }
+
+    /// The columns that name a row for ever.
+    pub fn origin(&self) -> &[String] {
+        match self {
+            Reads::Topic(topic) => &topic.origin,
+            Reads::Table(table) => &table.origin,
+        }
+    }
+
+    /// The columns that the stage gets.
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Reads::Topic(topic) => crate::source::topic_schema(topic.schema.arrow()),
+            Reads::Table(table) => Arc::clone(&table.schema),
+        }
+    }
+}
+
+impl Stage {
+    /// The name under which the stage's positions are kept.
+    pub fn reader(&self) -> ReaderId {
+        ReaderId(self.id.to_string())
+    }
+}

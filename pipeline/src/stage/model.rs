@@ -1,0 +1,221 @@
+//! SQL models. A row stage's is a projection that is evaluated chunk by chunk, so that output
+//! row *i* is input row *i*; an aggregate stage's is a query.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use assay_core::DatasetName;
+use chrono::{DateTime, Utc};
+use datafusion::common::DFSchema;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
+
+use crate::session::{planning, register};
+
+/// Why SQL is no model, where in the SQL, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ModelError {
+    pub(crate) line: Option<u32>,
+    pub(crate) what: String,
+    pub(crate) fix: String,
+}
+
+impl ModelError {
+    fn planning(error: &DataFusionError) -> ModelError {
+        let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+        let line = span.and_then(|span| u32::try_from(span.start.line).ok());
+        let text = error.strip_backtrace();
+        let what = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let fix = "check the names against the contracts of the datasets".to_owned();
+        ModelError { line: line.filter(|line| *line > 0), what, fix }
+    }
+
+    fn shape(what: impl Into<String>, fix: impl Into<String>) -> ModelError {
+        ModelError { line: None, what: what.into(), fix: fix.into() }
+    }
+}
+
+/// One SQL expression over the columns of a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Expression(Arc<dyn PhysicalExpr>);
+
+impl Expression {
+    /// Compiles `sql` against `schema`; `now()` is `at`.
+    pub(crate) fn compile(
+        sql: &str,
+        schema: &SchemaRef,
+        at: DateTime<Utc>,
+    ) -> Result<Expression, ModelError> {
+        let state = planning(at, &[]).map_err(|error| ModelError::planning(&error))?;
+        let plan = || {
+            let columns = DFSchema::try_from(Arc::clone(schema))?;
+            let expr = state.create_logical_expr(sql, &columns)?;
+            physical(&state, expr, &columns)
+        };
+        plan().map(Expression).map_err(|error| ModelError::planning(&error))
+    }
+
+    pub(crate) fn kind(&self, schema: &Schema) -> Option<arrow::datatypes::DataType> {
+        self.0.data_type(schema).ok()
+    }
+
+    pub(crate) fn evaluate(
+        &self,
+        rows: &RecordBatch,
+    ) -> Result<arrow::array::ArrayRef, DataFusionError> {
+        self.0.evaluate(rows)?.into_array(rows.num_rows())
+    }
+}
+
+/// A projection, ready to be evaluated.
+#[derive(Debug, Clone)]
+pub(crate) struct RowModel {
+    /// From the innermost `SELECT` outwards.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    schema: SchemaRef,
+}
+
+impl RowModel {
+    /// Plans `sql`, a projection of `relation`; `now()` is `at`.
+    pub(crate) fn plan(
+        sql: &str,
+        relation: &DatasetName,
+        schema: &SchemaRef,
+        at: DateTime<Utc>,
+    ) -> Result<RowModel, ModelError> {
+        let state = planning(at, &[(relation, schema)]).map_err(|e| ModelError::planning(&e))?;
+        let plan = create(&state, sql)?;
+        let mut steps = Vec::new();
+        collect(&state, &plan, relation, &mut steps)?;
+        if steps.is_empty() {
+            return Err(ModelError::shape("the model selects nothing", "write SELECT … FROM …"));
+        }
+        Ok(RowModel { steps })
+    }
+
+    /// The columns that come out.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.steps[self.steps.len() - 1].schema
+    }
+
+    pub(crate) fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        let mut rows = rows.clone();
+        for step in &self.steps {
+            let column = |expr: &Arc<dyn PhysicalExpr>| {
+                expr.evaluate(&rows)?.into_array(rows.num_rows())
+            };
+            let columns = step.exprs.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+            rows = RecordBatch::try_new(Arc::clone(&step.schema), columns)?;
+        }
+        Ok(rows)
+    }
+}
+
+/// Gathers the projections of `plan`, innermost first, and refuses whatever could change the
+/// number or the order of rows.
+fn collect(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    relation: &DatasetName,
+    steps: &mut Vec<Step>,
+) -> Result<(), ModelError> {
+    match plan {
+        LogicalPlan::TableScan(_) => Ok(()),
+        LogicalPlan::SubqueryAlias(alias) => collect(state, &alias.input, relation, steps),
+        LogicalPlan::Projection(projection) => {
+            collect(state, &projection.input, relation, steps)?;
+            let input = projection.input.schema();
+            let mut exprs = Vec::new();
+            let mut fields = Vec::new();
+            for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
+                let built = physical(state, expr.clone().unalias(), input)
+                    .and_then(|built| Ok((built.data_type(input.as_arrow())?, built)));
+                let (kind, built) = built.map_err(|error| ModelError::planning(&error))?;
+                fields.push(Field::new(field.name(), kind, true));
+                exprs.push(built);
+            }
+            steps.push(Step { exprs, schema: Arc::new(Schema::new(fields)) });
+            Ok(())
+        }
+        other => {
+            let name = match other {
+                LogicalPlan::Filter(_) => "a WHERE",
+                LogicalPlan::Aggregate(_) => "an aggregate",
+                LogicalPlan::Distinct(_) => "a DISTINCT",
+                LogicalPlan::Join(_) => "a join",
+                LogicalPlan::Limit(_) => "a LIMIT",
+                LogicalPlan::Sort(_) => "an ORDER BY",
+                LogicalPlan::Window(_) => "a window function",
+                LogicalPlan::Union(_) => "a UNION",
+                LogicalPlan::Unnest(_) => "an UNNEST",
+                LogicalPlan::EmptyRelation(_) => "no FROM",
+                _ => "a step",
+            };
+            let what = format!("the model has {name}, so a row out would not be one row in");
+            let fix = match other {
+                LogicalPlan::Filter(_) => "move the condition to `filter:` of the stage".to_owned(),
+                LogicalPlan::EmptyRelation(_) => format!("write SELECT … FROM {relation}"),
+                LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => {
+                    "make it an aggregate stage: `aggregate:` and `whole:`".to_owned()
+                }
+                _ => format!("write one SELECT … FROM {relation}"),
+            };
+            Err(ModelError::shape(what, fix))
+        }
+    }
+}
+
+/// The columns that an aggregate stage's query gives, planned against tables without rows.
+pub(crate) fn query_columns(
+    sql: &str,
+    tables: &[(&DatasetName, &SchemaRef)],
+    previous: &SchemaRef,
+) -> Result<SchemaRef, ModelError> {
+    let at = DateTime::<Utc>::UNIX_EPOCH;
+    let state = planning(at, tables).map_err(|error| ModelError::planning(&error))?;
+    let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
+    register(&state, "none", "previous", empty).map_err(|error| ModelError::planning(&error))?;
+    let plan = create(&state, sql)?;
+    let optimized = state.optimize(&plan).map_err(|error| ModelError::planning(&error))?;
+    Ok(Arc::new(optimized.schema().as_arrow().clone()))
+}
+
+/// Plans without running: nothing here waits, so it needs no runtime.
+fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, ModelError> {
+    let plan = futures::executor::block_on(state.create_logical_plan(sql));
+    let plan = plan.map_err(|error| ModelError::planning(&error))?;
+    match &plan {
+        LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_) => {
+            Err(ModelError::shape("a model only reads", "write a SELECT"))
+        }
+        _ => Ok(plan),
+    }
+}
+
+fn physical(
+    state: &SessionState,
+    expr: Expr,
+    schema: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let context = SimplifyContext::default()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time);
+    let simplifier = ExprSimplifier::new(context);
+    let coerced = simplifier.coerce(expr, schema)?;
+    state.create_physical_expr(simplifier.simplify(coerced)?, schema)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Where a stage writes: a target takes a draft that nobody sees, and commits rows, position and
+//! report together.
+
+use arrow::array::{BooleanArray, RecordBatch};
+use assay_core::{DatasetName, DraftId, Fault, Mistakes, Position, ReaderId, Report};
+use async_trait::async_trait;
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+
+/// How a draft's rows meet those that are there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    Append,
+    /// The rows replace every partition whose value of `column` is `from` or greater.
+    Replace { column: String, from: ScalarValue },
+}
+
+/// A state of a target that stays readable as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot(pub i64);
+
+/// A batch that is in the target, with its report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// Rises with every commit of the target.
+    pub sequence: u64,
+    pub snapshot: Snapshot,
+    pub report: Report,
+}
+
+/// What a commit will carry beside its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct DraftOf<'a> {
+    pub id: DraftId,
+    pub reader: &'a ReaderId,
+    pub from: &'a Position,
+    /// The columns that deduplicate; the draft is void when the target's rows changed meanwhile.
+    pub keyed: bool,
+}
+
+/// One table or database that a stage writes.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// How far `reader` has come, as its last commit here says.
+    async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError>;
+
+    /// Opens a batch that nobody sees until it is committed.
+    async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError>;
+
+    /// The commits with a report behind `after`, oldest first.
+    async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError>;
+
+    /// Answers whether keys are there, as of `at`, else as of now.
+    async fn lookup(
+        &self,
+        columns: &[String],
+        at: Option<Snapshot>,
+    ) -> Result<Box<dyn Lookup>, TargetError>;
+}
+
+/// A batch that is being written.
+#[async_trait]
+pub trait Draft: Send {
+    /// The state of the target that the draft is built on.
+    fn base(&self) -> Option<Snapshot>;
+
+    /// Rows written so far, by the draft's own count.
+    fn written(&self) -> u64;
+
+    async fn write(&mut self, to: &DatasetName, rows: RecordBatch) -> Result<(), TargetError>;
+
+    /// Makes rows, position and report visible together, or nothing of them.
+    async fn commit(self: Box<Self>, upto: &Position, report: &Report)
+    -> Result<Commit, TargetError>;
+
+    /// Forgets the batch; what it left behind is swept later.
+    async fn abandon(self: Box<Self>);
+}
+
+/// Knows the keys of one state of a target.
+#[async_trait]
+pub trait Lookup: Send + Sync {
+    /// For each row of `keys` (the columns looked up, in order) whether its key is there.
+    async fn known(&self, keys: &RecordBatch) -> Result<BooleanArray, TargetError>;
+}
+
+/// Why a target did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("cannot {doing}")]
+    Iceberg {
+        doing: String,
+        #[source]
+        source: iceberg::Error,
+    },
+    #[error("cannot {doing}")]
+    Catalog {
+        doing: String,
+        #[source]
+        source: sqlx::Error,
+    },
+    #[error("cannot {doing}")]
+    Query {
+        doing: String,
+        #[source]
+        source: DataFusionError,
+    },
+    #[error("cannot {doing}")]
+    File {
+        doing: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot {doing}: {why}")]
+    Refused { doing: String, why: String },
+    #[error("the contract does not fit the table that is there: {0}")]
+    Narrowed(Mistakes),
+    #[error(
+        "{dataset} was written by a newer Assay (format {found}, this one knows {known}): \
+         update Assay to read or write it"
+    )]
+    Newer { dataset: DatasetName, found: String, known: u32 },
+    #[error(
+        "{reader} was fenced off from {dataset}: another worker moved its position. Nothing of \
+         this batch was committed; look at `assay runs`, then run the stage again"
+    )]
+    Fenced { dataset: DatasetName, reader: ReaderId },
+    #[error(
+        "{dataset} was changed by another writer while the batch was built. Nothing of the batch \
+         was committed; run the stage again"
+    )]
+    Moved { dataset: DatasetName },
+    #[error("there is no table {dataset} yet: run the stage that writes it first")]
+    Missing { dataset: DatasetName },
+}
+
+impl TargetError {
+    pub fn fault(&self) -> Fault {
+        let transient = match self {
+            TargetError::Iceberg { source, .. } => source.retryable(),
+            TargetError::Catalog { source, .. } => {
+                matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) || busy(source)
+            }
+            TargetError::Moved { .. } => true,
+            _ => false,
+        };
+        if transient { Fault::Transient } else { Fault::Permanent }
+    }
+}
+
+/// SQLite's answer while another process holds the lock.
+fn busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "5" || code == "517")
+}

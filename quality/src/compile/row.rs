@@ -1,0 +1,158 @@
+//! The checks of single columns, each as an expression that is true where a row breaks it. On NULL
+//! it is NULL, which breaks nothing.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::functions::unicode::expr_fn::character_length;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
+use regex::Regex;
+use serde_json::Value;
+
+use assay_core::{Bound, Check};
+
+use super::Compiler;
+use crate::expression::Problem;
+use crate::literal::literal;
+
+impl Compiler<'_> {
+    pub(super) fn broken(&self, check: &Check) -> Result<Expr, Problem> {
+        match check {
+            Check::NotNull { column } => {
+                self.column(column)?;
+                Ok(named(column).is_null())
+            }
+            Check::NotMissing { column, missing } => {
+                let (_, field) = self.column(column)?;
+                let missing = literals(field, missing)?;
+                Ok(named(column).is_null().or(value(field).in_list(missing, false)))
+            }
+            Check::OneOf { column, values } => {
+                let (_, field) = self.column(column)?;
+                let values = literals(field, values)?;
+                if values.is_empty() {
+                    return Err(Problem::new("no value is allowed", "list the values"));
+                }
+                Ok(value(field).in_list(values, true))
+            }
+            Check::Matches { column, pattern } => {
+                let field = self.text(column)?;
+                pattern_of(pattern)?;
+                let (value, pattern) = (Box::new(value(field)), Box::new(lit(pattern.as_str())));
+                Ok(Expr::BinaryExpr(BinaryExpr::new(value, Operator::RegexNotMatch, pattern)))
+            }
+            Check::Between { column, min, max } => {
+                let (_, field) = self.column(column)?;
+                outside(field, min.as_ref(), max.as_ref())
+            }
+            Check::Length { column, min, max } => {
+                let length = || Ok(character_length(value(self.text(column)?)));
+                let bound = |count: &u64| lit(i64::try_from(*count).unwrap_or(i64::MAX));
+                let short = min.as_ref().map(|min| Ok(length()?.lt(bound(min)))).transpose()?;
+                let long = max.as_ref().map(|max| Ok(length()?.gt(bound(max)))).transpose()?;
+                Ok(either(short, long))
+            }
+            Check::Holds { .. }
+            | Check::References { .. }
+            | Check::Unique { .. }
+            | Check::RowCount
+            | Check::Fresh { .. } => unreachable!("these are no expressions over one column"),
+        }
+    }
+
+    fn text(&self, column: &str) -> Result<&Field, Problem> {
+        let (_, field) = self.column(column)?;
+        let kind = match field.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            plain => plain,
+        };
+        match kind.is_string() {
+            true => Ok(field),
+            false => {
+                let what = format!("`{column}` is no text, it has the type {kind}");
+                Err(Problem::new(what, "use a text column, or an expression with CAST"))
+            }
+        }
+    }
+}
+
+/// A column by its exact name.
+fn named(column: &str) -> Expr {
+    Expr::Column(Column::from_name(column))
+}
+
+/// The value of a column, fit for comparing: arrow holds −0.0 for less than 0.0.
+fn value(field: &Field) -> Expr {
+    let column = named(field.name());
+    match field.data_type() {
+        DataType::Float64 => column + lit(0.0_f64),
+        DataType::Float32 => column + lit(0.0_f32),
+        _ => column,
+    }
+}
+
+/// The values in the type of the column. NULL among them says nothing: each check has its own way
+/// with it.
+fn literals(field: &Field, values: &[Value]) -> Result<Vec<Expr>, Problem> {
+    let plain = values.iter().filter(|value| !value.is_null());
+    plain.map(|value| Ok(lit(constant(field, value)?))).collect()
+}
+
+fn constant(field: &Field, value: &Value) -> Result<ScalarValue, Problem> {
+    literal(value, field.data_type()).map_err(|what| {
+        let fix = match (value, field.data_type().is_string()) {
+            (Value::Number(_) | Value::Bool(_), true) => "put it in quotes",
+            _ => "write a value that the column can have",
+        };
+        Problem::new(what, fix)
+    })
+}
+
+/// True outside the bounds. NaN is within no bounds: arrow sorts it beyond the infinities.
+fn outside(field: &Field, min: Option<&Bound>, max: Option<&Bound>) -> Result<Expr, Problem> {
+    let constant = |bound: Option<&Bound>| {
+        bound.map(|bound| Ok((constant(field, &bound.value)?, bound.inclusive))).transpose()
+    };
+    let (mut least, mut most) = (constant(min)?, constant(max)?);
+    if let (Some((least, _)), Some((most, _))) = (&least, &most)
+        && least > most
+    {
+        let what = format!("nothing can be at least {least} and at most {most}");
+        return Err(Problem::new(what, "exchange the two"));
+    }
+    let infinite = match field.data_type() {
+        DataType::Float64 => Some(ScalarValue::from(f64::INFINITY)),
+        DataType::Float32 => Some(ScalarValue::from(f32::INFINITY)),
+        _ => None,
+    };
+    if let Some(infinite) = infinite {
+        let negative = infinite.arithmetic_negate().ok();
+        least = least.or(negative.map(|bound| (bound, true)));
+        most = most.or(Some((infinite, true)));
+    }
+    let below = least.map(|(bound, inclusive)| match inclusive {
+        true => value(field).lt(lit(bound)),
+        false => value(field).lt_eq(lit(bound)),
+    });
+    let above = most.map(|(bound, inclusive)| match inclusive {
+        true => value(field).gt(lit(bound)),
+        false => value(field).gt_eq(lit(bound)),
+    });
+    Ok(either(below, above))
+}
+
+fn either(one: Option<Expr>, other: Option<Expr>) -> Expr {
+    match (one, other) {
+        (Some(one), Some(other)) => one.or(other),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => lit(false),
+    }
+}
+
+fn pattern_of(pattern: &str) -> Result<Regex, Problem> {
+    Regex::new(pattern).map_err(|error| {
+        let message = error.to_string();
+        let reason = message.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let what = format!("`{pattern}` is no regular expression: {reason}");
+        Problem::new(what, "write a pattern without look-around and back-references")
+    })
+}

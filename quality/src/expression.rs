@@ -1,0 +1,164 @@
+//! SQL expressions over the columns of a row, planned by DataFusion.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, DFSchemaRef, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
+use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// What is wrong with a rule, and a way out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) what: String,
+    pub(crate) fix: String,
+}
+
+/// Plans expressions over the rows of one schema.
+pub(crate) struct Planner {
+    state: SessionState,
+    schema: SchemaRef,
+    columns: DFSchemaRef,
+}
+
+const EXAMPLE: &str = "write SQL over the columns of a row, for example `amount >= 0`";
+
+impl Problem {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Problem {
+        Problem { what: what.into(), fix: fix.into() }
+    }
+}
+
+impl Planner {
+    pub(crate) fn new(schema: SchemaRef) -> Result<Planner, Problem> {
+        let mut config = SessionConfig::new();
+        // Columns are written as the contract writes them, `eventTime` without quotes.
+        config.options_mut().sql_parser.enable_ident_normalization = false;
+        let columns = DFSchema::try_from(Arc::clone(&schema)).map_err(|_| {
+            Problem::new("the rows have two columns of one name", "rename one of them")
+        })?;
+        let state = SessionContext::new_with_config(config).state();
+        Ok(Planner { state, schema, columns: Arc::new(columns) })
+    }
+
+    /// Reads a condition on a row.
+    pub(crate) fn read(&self, sql: &str) -> Result<Expr, Problem> {
+        let expression = self.state.create_logical_expr(sql, &self.columns);
+        let expression = expression.map_err(|error| self.explain(&error))?;
+        let mut problem = None;
+        let found = expression.exists(|part| {
+            problem = forbidden(part);
+            Ok(problem.is_some())
+        });
+        match (found, problem) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(problem)) => return Err(problem),
+            (Err(error), _) => return Err(self.explain(&error)),
+        }
+        let kind = expression.get_type(&self.columns).map_err(|error| self.explain(&error))?;
+        if kind != DataType::Boolean {
+            let what = format!("the expression is neither true nor false, it has the type {kind}");
+            return Err(Problem::new(what, EXAMPLE));
+        }
+        Ok(expression)
+    }
+
+    /// Makes an expression ready for rows, and tries it on none of them: what fails even there
+    /// would fail on every row.
+    pub(crate) fn plan(&self, expression: Expr) -> Result<Arc<dyn PhysicalExpr>, Problem> {
+        let plan = || {
+            let context = SimplifyContext::default()
+                .with_schema(Arc::clone(&self.columns))
+                .with_config_options(Arc::clone(self.state.config_options()));
+            let simplifier = ExprSimplifier::new(context);
+            let expression = simplifier.coerce(expression, &self.columns)?;
+            let expression = simplifier.simplify(expression)?;
+            let plan = self.state.create_physical_expr(expression, &self.columns)?;
+            plan.evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
+            Ok(plan)
+        };
+        plan().map_err(|error| self.explain(&error))
+    }
+
+    /// The columns of the rows, for a message.
+    pub(crate) fn column_names(&self) -> String {
+        let names: Vec<&str> =
+            self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        format!("the rows have {}", names.join(", "))
+    }
+
+    fn explain(&self, error: &DataFusionError) -> Problem {
+        match error.find_root() {
+            DataFusionError::SchemaError(error, _) => match error.as_ref() {
+                SchemaError::FieldNotFound { field, .. } => {
+                    let what = format!("the rows have no column `{}`", field.flat_name());
+                    Problem::new(what, self.nearest(&field.name))
+                }
+                other => Problem::new(first_line(&other.to_string()), self.column_names()),
+            },
+            DataFusionError::SQL(error, _) => {
+                let message = error.to_string();
+                let message = message.trim_start_matches("sql parser error: ");
+                Problem::new(format!("not an expression: {}", first_line(message)), EXAMPLE)
+            }
+            DataFusionError::Plan(message) if message.starts_with("Invalid function") => {
+                let mut lines = message.lines();
+                let what = lines.next().unwrap_or_default().replace('\'', "`");
+                let what = what.trim_end_matches('.').replace("Invalid", "there is no");
+                let fix = lines.next().unwrap_or(EXAMPLE).replace('\'', "`");
+                Problem::new(what, fix.replace("Did", "did"))
+            }
+            other => {
+                let message = other.strip_backtrace();
+                let fix = "compare the expression with the types of the columns";
+                Problem::new(format!("it can't be judged: {}", first_line(&message)), fix)
+            }
+        }
+    }
+
+    fn nearest(&self, name: &str) -> String {
+        let same = |known: &&str| known.eq_ignore_ascii_case(name);
+        let mut names = self.schema.fields().iter().map(|field| field.name().as_str());
+        match names.find(same) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => self.column_names(),
+        }
+    }
+}
+
+/// What an expression about one row, judged again at any time with the same answer, can't have.
+fn forbidden(part: &Expr) -> Option<Problem> {
+    let one_row = |what: &str| {
+        let fix = "a rule sees one row at a time; shape the rows in the stage's model before";
+        Some(Problem::new(what, fix))
+    };
+    match part {
+        Expr::AggregateFunction(function) => {
+            one_row(&format!("`{}` looks at more than one row", function.func.name()))
+        }
+        Expr::WindowFunction(_) => one_row("a window looks at more than one row"),
+        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => {
+            one_row("a subquery looks at other tables")
+        }
+        Expr::Unnest(_) => one_row("`unnest` makes several rows of one"),
+        Expr::Placeholder(_) => {
+            Some(Problem::new("a placeholder stands for no value", "write the value itself"))
+        }
+        Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+            let what = format!("`{}` gives another answer each time", call.func.name());
+            let fix = "compare with a column of the row, for example `processed_at`";
+            Some(Problem::new(what, fix))
+        }
+        _ => None,
+    }
+}
+
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,125 @@
+use chrono::{DateTime, Utc};
+
+use assay_core::{OnFail, Outcome, Quality, Rule, RuleResult, Severity, Verdict};
+
+use crate::finding::{Finding, breaker};
+use crate::score::{BatchPart, batch_weight, row_weight, score};
+use crate::suite::Compiled;
+use crate::wording::Points;
+use crate::{Breaker, Suite, Tally};
+
+/// What the runner knows of a batch beside its tally.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchFacts {
+    pub now: DateTime<Utc>,
+    /// Rows read, and those that left as dead letters for whatever reason.
+    pub read: u64,
+    pub rejected: u64,
+    pub breaker: Option<Breaker>,
+}
+
+/// The verdict so far, and what led to it.
+#[derive(Debug)]
+struct Judgement {
+    verdict: Verdict,
+    because: Vec<String>,
+}
+
+impl Suite {
+    /// Sums a batch up. The score is absent when no row was judged, or by no rule.
+    pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Quality {
+        let findings = self.findings(tally, batch.now);
+        let of_batch = || findings.iter().filter(|(compiled, _)| !compiled.test.of_rows());
+        let weights: Vec<f64> =
+            self.row_rules().map(|(_, compiled)| row_weight(compiled.rule.severity)).collect();
+        let parts: Vec<BatchPart> = of_batch()
+            .map(|(compiled, finding)| BatchPart {
+                weight: batch_weight(compiled.rule.severity),
+                quality: finding.quality,
+            })
+            .collect();
+        let score = score(tally.rows, &tally.masks, &weights, &parts);
+        let score = score.filter(|_| !findings.is_empty());
+
+        let (mut by_rows, mut by_batch) = score
+            .as_ref()
+            .map(|score| (score.lost_by_row_rules.iter(), score.lost_by_batch_rules.iter()))
+            .unwrap_or_default();
+        let mut judgement = Judgement { verdict: Verdict::Pass, because: Vec::new() };
+        let mut rules = Vec::with_capacity(findings.len() + 1);
+        for (compiled, finding) in &findings {
+            let lost = if compiled.test.of_rows() { by_rows.next() } else { by_batch.next() };
+            judgement.hear(&compiled.rule, finding);
+            rules.push(result(compiled, finding, lost.copied().unwrap_or_default()));
+        }
+        let points = score.map(|score| score.points);
+        self.weigh(points, &mut judgement);
+        rules.extend(batch.breaker.map(|limits| {
+            let result = breaker(limits, batch.rejected, batch.read);
+            if result.outcome == Outcome::Failed {
+                let (rejected, read) = (batch.rejected, batch.read);
+                let expected = &result.expected;
+                let why = format!("{rejected} of {read} rows were rejected (expected {expected})");
+                judgement.reason(Verdict::Halt, format!("`{}`: {why}", Breaker::NAME));
+            }
+            result
+        }));
+        let Judgement { verdict, because } = judgement;
+        Quality { score: points, verdict, because, rows: tally.rows, rules }
+    }
+
+    fn findings(&self, tally: &Tally, now: DateTime<Utc>) -> Vec<(&Compiled, Finding)> {
+        let mut bits = 0..;
+        let find = |(place, compiled)| {
+            let compiled: &Compiled = compiled;
+            let bit = if compiled.test.of_rows() { bits.next() } else { None };
+            let finding = match bit {
+                Some(bit) => Finding::of_rows(&compiled.rule, place, tally.broken(bit), tally),
+                None => Finding::of_batch(compiled, place, tally, now),
+            };
+            (compiled, finding)
+        };
+        self.rules().map(find).collect()
+    }
+
+    fn weigh(&self, points: Option<f64>, judgement: &mut Judgement) {
+        let below = |limit: Option<f64>| points.zip(limit).filter(|(points, limit)| points < limit);
+        let sentence = |(points, limit)| format!("the score {} is below {limit}", Points(points));
+        if let Some(found) = below(self.thresholds.halt_below) {
+            judgement.reason(Verdict::Halt, format!("{}: too low to let through", sentence(found)));
+        } else if let Some(found) = below(self.thresholds.warn_below) {
+            judgement.reason(Verdict::Warn, sentence(found));
+        }
+    }
+}
+
+impl Judgement {
+    fn hear(&mut self, rule: &Rule, finding: &Finding) {
+        let verdict = match (finding.failed(), finding.warns) {
+            (true, _) if rule.on_fail == OnFail::Halt => Verdict::Halt,
+            (false, false) => return,
+            _ if rule.severity >= Severity::Warning => Verdict::Warn,
+            _ => return,
+        };
+        self.reason(verdict, format!("`{}`: {}", rule.name, finding.sentence));
+    }
+
+    fn reason(&mut self, verdict: Verdict, sentence: String) {
+        self.verdict = self.verdict.max(verdict);
+        self.because.push(sentence);
+    }
+}
+
+fn result(compiled: &Compiled, finding: &Finding, lost: f64) -> RuleResult {
+    RuleResult {
+        rule: compiled.rule.name.clone(),
+        columns: compiled.columns.clone(),
+        dimension: compiled.rule.dimension.clone(),
+        severity: compiled.rule.severity,
+        outcome: finding.outcome.clone(),
+        failed: finding.broken,
+        observed: finding.observed,
+        expected: finding.expected.clone(),
+        lost,
+    }
+}

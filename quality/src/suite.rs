@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+
+use assay_core::contract::ScoreThresholds;
+use assay_core::{Contract, DatasetName, Mistakes, OnFail, Rule};
+
+use crate::compile::Compiler;
+use crate::{KeyHasher, Tally};
+
+/// The rules of one dataset, compiled against the schema of its rows.
+#[derive(Debug)]
+pub struct Suite {
+    schema: SchemaRef,
+    rules: Vec<Compiled>,
+    /// Bit of a mask → place in `rules`.
+    row_rules: Vec<usize>,
+    references: Vec<Reference>,
+    /// The bits of the rules whose broken rows leave as dead letters.
+    quarantine: u128,
+    pub(crate) thresholds: ScoreThresholds,
+}
+
+/// A rule with what it takes to judge it.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) rule: Rule,
+    /// The columns it looks at, also those of an expression.
+    pub(crate) columns: Vec<String>,
+    pub(crate) test: Test,
+}
+
+pub(crate) enum Test {
+    /// True for a row that breaks the rule.
+    Breaks(Arc<dyn PhysicalExpr>),
+    /// Answered by the facts of this place in the references.
+    Known {
+        reference: usize,
+        column: usize,
+    },
+    RowCount,
+    Fresh {
+        column: usize,
+        warn_after_seconds: f64,
+        error_after_seconds: f64,
+    },
+    Unique(KeyHasher),
+}
+
+/// Keys that another dataset must know; to be looked up before the rows are judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The name of the rule that asks.
+    pub rule: String,
+    /// The column of the judged rows, and its place.
+    pub column: String,
+    pub place: usize,
+    /// Where the values must be.
+    pub dataset: DatasetName,
+    pub target: String,
+}
+
+impl Suite {
+    /// Compiles every rule of `contract` for rows of `schema`, or tells all that stands against it.
+    pub fn compile(contract: &Contract, schema: &Schema) -> Result<Suite, Mistakes> {
+        Compiler::new(contract, schema)?.compile()
+    }
+
+    pub(crate) fn new(
+        schema: SchemaRef,
+        rules: Vec<Compiled>,
+        references: Vec<Reference>,
+        thresholds: ScoreThresholds,
+    ) -> Suite {
+        let of_rows = |(_, compiled): &(usize, &Compiled)| compiled.test.of_rows();
+        let row_rules: Vec<usize> =
+            rules.iter().enumerate().filter(of_rows).map(|(place, _)| place).collect();
+        let quarantine = row_rules
+            .iter()
+            .enumerate()
+            .filter(|(_, place)| rules[**place].rule.on_fail == OnFail::Quarantine)
+            .fold(0, |mask, (bit, _)| mask | 1 << bit);
+        Suite { schema, rules, row_rules, references, quarantine, thresholds }
+    }
+
+    /// What has to be looked up before rows are judged; `Facts` answer in the same order.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    /// The names of the rules that a mask of a bad row stands for.
+    pub fn names(&self, mask: u128) -> Vec<&str> {
+        let names = self.row_rules().map(|(_, compiled)| compiled.rule.name.as_str());
+        names.enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name).collect()
+    }
+
+    /// How many rows each rule sent away. A row that broke two of them counts for both.
+    pub fn rejected_by(&self, tally: &Tally) -> BTreeMap<String, u64> {
+        let mut rejected = BTreeMap::new();
+        for (mask, rows) in tally.masks() {
+            for name in self.names(mask & self.quarantine) {
+                *rejected.entry(name.to_owned()).or_default() += rows;
+            }
+        }
+        rejected
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = (usize, &Compiled)> {
+        self.rules.iter().enumerate()
+    }
+
+    /// The rules about single rows in the order of their bits, each with its place among all.
+    pub(crate) fn row_rules(&self) -> impl Iterator<Item = (usize, &Compiled)> {
+        self.row_rules.iter().map(|place| (*place, &self.rules[*place]))
+    }
+
+    pub(crate) fn rejects(&self, mask: u128) -> bool {
+        mask & self.quarantine != 0
+    }
+
+    /// Whether `rows` have the columns that the rules were compiled for.
+    pub(crate) fn fits(&self, rows: &RecordBatch) -> bool {
+        let schema = rows.schema_ref();
+        schema.fields().len() == self.schema.fields().len()
+            && schema.fields().iter().zip(self.schema.fields()).all(|(theirs, ours)| {
+                theirs.name() == ours.name() && theirs.data_type() == ours.data_type()
+            })
+    }
+}
+
+impl Test {
+    pub(crate) fn of_rows(&self) -> bool {
+        matches!(self, Test::Breaks(_) | Test::Known { .. })
+    }
+}
+
+impl fmt::Debug for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Test::Breaks(expression) => write!(f, "Breaks({expression})"),
+            Test::Known { reference, .. } => write!(f, "Known({reference})"),
+            Test::RowCount => f.write_str("RowCount"),
+            Test::Fresh { .. } => f.write_str("Fresh"),
+            Test::Unique(_) => f.write_str("Unique"),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
+use arrow::datatypes::Int64Type;
+
+use assay_core::{Check, OnFail, Outcome, Rule, Severity, Verdict};
+
+use super::{batch, facts_of_batch, holds, numbers, report, rule, suite, tally};
+use crate::{BadRow, Facts, Reference};
+
+fn references(column: &str) -> Rule {
+    let dataset = "silver.users".parse().unwrap();
+    let target = "user_id".to_owned();
+    rule("known", Check::References { column: column.to_owned(), dataset, target })
+}
+
+#[test]
+fn bad_rows_leave_with_all_their_reasons_and_the_rest_goes_on_in_order() {
+    let rows = numbers(&[
+        (Some(1), Some(1)),
+        (Some(-1), Some(1)),
+        (Some(-2), Some(-2)),
+        (Some(3), Some(-3)),
+    ]);
+    let kept = Rule { on_fail: OnFail::Keep, ..holds("b_positive", "b > 0") };
+    let suite = suite(vec![holds("a_positive", "a > 0"), kept], &rows);
+    let judged = suite.judge(&rows, &Facts::default());
+    assert_eq!(judged.bad, [BadRow { row: 1, mask: 0b01 }, BadRow { row: 2, mask: 0b11 }]);
+    assert_eq!(suite.names(0b11), ["a_positive", "b_positive"]);
+    assert_eq!(judged.good_rows, [0, 3]);
+    assert_eq!(judged.good.column(0).as_primitive::<Int64Type>().values(), &[1, 3]);
+    let masks: Vec<(u128, u64)> = judged.tally.masks().collect();
+    assert_eq!(masks, [(0b00, 1), (0b01, 1), (0b10, 1), (0b11, 1)]);
+    assert_eq!(suite.rejected_by(&judged.tally), [("a_positive".to_owned(), 2)].into());
+}
+
+#[test]
+fn all_128_rules_have_a_bit_of_their_own() {
+    let rows = numbers(&[(Some(-1), None), (Some(1), None)]);
+    let mut rules: Vec<Rule> = (0..127).map(|n| holds(&format!("r{n}"), "a < 5")).collect();
+    rules.push(holds("last", "a > 0"));
+    let suite = suite(rules, &rows);
+    let judged = suite.judge(&rows, &Facts::default());
+    assert_eq!(judged.bad, [BadRow { row: 0, mask: 1 << 127 }]);
+    assert_eq!(suite.names(1 << 127), ["last"]);
+}
+
+#[test]
+fn a_halting_rule_leaves_the_row_in_and_halts_the_batch() {
+    let rows = numbers(&[(Some(1), None), (Some(-1), None)]);
+    let halts = Rule { on_fail: OnFail::Halt, ..holds("a_positive", "a > 0") };
+    let suite = suite(vec![halts], &rows);
+    assert_eq!(suite.judge(&rows, &Facts::default()).good.num_rows(), 2);
+    assert_eq!(report(&suite, &rows).verdict, Verdict::Halt);
+}
+
+#[test]
+fn references_ask_for_facts_and_null_needs_none() {
+    let rows =
+        numbers(&[(Some(1), Some(1)), (Some(2), Some(1)), (Some(3), None), (Some(4), Some(1))]);
+    let suite = suite(vec![holds("a_small", "a < 4"), references("b")], &rows);
+    let expected = Reference {
+        rule: "known".to_owned(),
+        column: "b".to_owned(),
+        place: 1,
+        dataset: "silver.users".parse().unwrap(),
+        target: "user_id".to_owned(),
+    };
+    assert_eq!(suite.references(), [expected]);
+    let known = vec![Some(true), Some(false), Some(false), None];
+    let facts = Facts { known: vec![BooleanArray::from(known)] };
+    let judged = suite.judge(&rows, &facts);
+    assert_eq!(judged.bad, [BadRow { row: 1, mask: 0b10 }, BadRow { row: 3, mask: 0b11 }]);
+}
+
+#[test]
+fn without_facts_a_reference_is_not_evaluated_and_broken_by_all_rows() {
+    let rows = numbers(&[(Some(1), Some(1)), (Some(2), Some(1))]);
+    let suite = suite(vec![references("b")], &rows);
+    let short = Facts { known: vec![BooleanArray::from(vec![true])] };
+    for facts in [Facts::default(), short] {
+        let judged = suite.judge(&rows, &facts);
+        assert_eq!(judged.bad.len(), 2);
+        let quality = suite.report(&judged.tally, &facts_of_batch());
+        let why = "the other dataset was not asked (2 of 2 rows)".to_owned();
+        assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
+        assert_eq!(quality.score, Some(0.0));
+    }
+}
+
+#[test]
+fn a_row_that_an_expression_fails_on_counts_as_broken_and_condemns_no_other() {
+    let rows = numbers(&[
+        (Some(6), Some(2)),
+        (Some(6), Some(0)),
+        (Some(1), Some(2)),
+        (None, Some(0)),
+        (Some(8), Some(2)),
+    ]);
+    let suite = suite(vec![holds("ratio", "a / b >= 3")], &rows);
+    let judged = suite.judge(&rows, &Facts::default());
+    let bad: Vec<u32> = judged.bad.iter().map(|bad| bad.row).collect();
+    assert_eq!(bad, [1, 2]);
+    let quality = suite.report(&judged.tally, &facts_of_batch());
+    let why = "it divides by zero (1 of 5 rows)".to_owned();
+    assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
+    assert_eq!(quality.rules[0].failed, 2);
+    assert_eq!(quality.score, Some(60.0));
+    assert_eq!(quality.verdict, Verdict::Warn);
+}
+
+#[test]
+fn a_guard_in_an_expression_protects_its_row() {
+    let rows = numbers(&[(Some(6), Some(2)), (Some(6), Some(0)), (Some(1), Some(2))]);
+    let suite = suite(vec![holds("ratio", "b = 0 OR a / b >= 3")], &rows);
+    let judged = suite.judge(&rows, &Facts::default());
+    let bad: Vec<u32> = judged.bad.iter().map(|bad| bad.row).collect();
+    assert_eq!(bad, [2]);
+}
+
+#[test]
+fn the_reason_of_a_failure_quotes_no_cell() {
+    let column: ArrayRef = Arc::new(StringArray::from(vec!["1", "secret", "3"]));
+    let rows = batch(vec![("x", column)]);
+    let suite = suite(vec![holds("number", "CAST(x AS BIGINT) > 0")], &rows);
+    let quality = report(&suite, &rows);
+    let why = "a value does not convert to the type that it asks for (1 of 3 rows)".to_owned();
+    assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
+    assert!(!format!("{quality:?}").contains("secret"));
+}
+
+#[test]
+fn an_unevaluated_rule_that_threshold_would_forgive_still_fails() {
+    let rows = numbers(&[(Some(6), Some(2)), (Some(6), Some(0))]);
+    let mut halts = Rule { on_fail: OnFail::Halt, ..holds("ratio", "a / b >= 3") };
+    halts.threshold.limit = assay_core::Limit::LessThan(100.0);
+    halts.severity = Severity::Info;
+    let suite = suite(vec![halts], &rows);
+    assert_eq!(report(&suite, &rows).verdict, Verdict::Halt);
+}
+
+#[test]
+fn rows_of_another_shape_are_judged_by_no_rule_and_it_is_said() {
+    let rows = numbers(&[(Some(1), Some(1))]);
+    let suite = suite(vec![holds("a", "a > 0"), super::unique("u", &["a"])], &rows);
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 1]));
+    let foreign = batch(vec![("a", column)]);
+    let judged = suite.judge(&foreign, &Facts::default());
+    assert_eq!((judged.good.num_rows(), judged.bad.len()), (0, 2));
+    let mut tally = judged.tally;
+    suite.observe(&foreign, &mut tally);
+    let quality = suite.report(&tally, &facts_of_batch());
+    for result in &quality.rules {
+        assert!(matches!(result.outcome, Outcome::NotEvaluated { .. }), "{result:?}");
+    }
+}
+
+#[test]
+fn a_chunk_without_rows_gives_an_empty_tally() {
+    let rows = numbers(&[]);
+    let suite = suite(vec![holds("ratio", "a / b > 0"), references("a")], &rows);
+    assert_eq!(tally(&suite, &rows), crate::Tally::default());
+}
