@@ -244,8 +244,10 @@ proptest! {
     /// last one and the count are the number of runs.
     #[test]
     fn the_histogram_is_cumulative(
-        durations in proptest::collection::vec(0_i64..30_000_000, 1..40)
+        mut durations in proptest::collection::vec(0_i64..30_000_000, 1..40)
     ) {
+        // A run that took exactly as long as a bound is within it.
+        durations.extend([100, 1_000, 21_600_000]);
         let mut sums: BTreeMap<(String, BTreeMap<String, String>), f64> = BTreeMap::new();
         for milliseconds in &durations {
             for increment in of_run(&end(&run(1, Governed::ALL), RunStatus::Complete, *milliseconds)) {

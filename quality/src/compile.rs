@@ -47,7 +47,9 @@ impl<'a> Compiler<'a> {
         }
         let of_rows = |rule: &&Rule| rule.check.of_rows();
         if let Some(rule) = self.contract.rules.iter().filter(of_rows).nth(MOST_ROW_RULES) {
-            let what = format!("it is one rule about rows more than {MOST_ROW_RULES}");
+            let what = format!(
+                "a contract has at most {MOST_ROW_RULES} rules about rows, this is one more"
+            );
             let fix = "join some in one expression with AND, or remove them";
             self.mistake(rule, Problem::new(what, fix));
         }

@@ -29,6 +29,8 @@ pub(crate) struct Planner {
 
 const EXAMPLE: &str = "write SQL over the columns of a row, for example `amount >= 0`";
 
+const ONE_ROW: &str = "a rule sees one row at a time; shape the rows in the stage's model before";
+
 impl Problem {
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Problem {
         Problem { what: what.into(), fix: fix.into() }
@@ -40,9 +42,17 @@ impl Planner {
         let mut config = SessionConfig::new();
         // Columns are written as the contract writes them, `eventTime` without quotes.
         config.options_mut().sql_parser.enable_ident_normalization = false;
-        let columns = DFSchema::try_from(Arc::clone(&schema)).map_err(|_| {
-            Problem::new("the rows have two columns of one name", "rename one of them")
-        })?;
+        let fields = schema.fields();
+        if fields
+            .iter()
+            .enumerate()
+            .any(|(n, field)| fields.find(field.name()).is_some_and(|(first, _)| first < n))
+        {
+            let what = "the rows have two columns of one name";
+            return Err(Problem::new(what, "rename one of them in the stage's model"));
+        }
+        let columns = DFSchema::try_from(Arc::clone(&schema))
+            .expect("columns without a qualifier and with names of their own make a schema");
         let state = SessionContext::new_with_config(config).state();
         Ok(Planner { state, schema, columns: Arc::new(columns) })
     }
@@ -53,7 +63,7 @@ impl Planner {
         let expression = expression.map_err(|error| self.explain(&error))?;
         let mut problem = None;
         let found = expression.exists(|part| {
-            problem = forbidden(part);
+            problem = forbidden(part).or_else(|| self.mixed(part));
             Ok(problem.is_some())
         });
         match (found, problem) {
@@ -93,6 +103,27 @@ impl Planner {
         format!("the rows have {}", names.join(", "))
     }
 
+    /// A number compared with a text would be compared as a text, where 10 is less than 9.
+    fn mixed(&self, part: &Expr) -> Option<Problem> {
+        let sides: Vec<&Expr> = match part {
+            Expr::BinaryExpr(pair) if pair.op.supports_propagation() => {
+                vec![pair.left.as_ref(), pair.right.as_ref()]
+            }
+            Expr::Between(range) => {
+                vec![range.expr.as_ref(), range.low.as_ref(), range.high.as_ref()]
+            }
+            Expr::InList(list) => std::iter::once(list.expr.as_ref()).chain(&list.list).collect(),
+            _ => return None,
+        };
+        let has = |kind: fn(&DataType) -> bool| {
+            sides.iter().any(|side| side.get_type(&self.columns).is_ok_and(|found| kind(&found)))
+        };
+        (has(DataType::is_numeric) && has(DataType::is_string)).then(|| {
+            let fix = "write a number without quotes, and a column of texts as CAST(… AS BIGINT)";
+            Problem::new("it compares a number with a text", fix)
+        })
+    }
+
     fn explain(&self, error: &DataFusionError) -> Problem {
         match error.find_root() {
             DataFusionError::SchemaError(error, _) => match error.as_ref() {
@@ -114,10 +145,20 @@ impl Planner {
                 let fix = lines.next().unwrap_or(EXAMPLE).replace('\'', "`");
                 Problem::new(what, fix.replace("Did", "did"))
             }
+            DataFusionError::Plan(message) if message.starts_with("table ") => {
+                Problem::new("it looks at another table", ONE_ROW)
+            }
+            DataFusionError::Plan(message) => {
+                let fix = "compare the expression with the types of the columns";
+                Problem::new(format!("it can't be planned: {}", first_line(message)), fix)
+            }
+            DataFusionError::ArrowError(error, _) => {
+                let what = format!("it fails whatever the row: {}", first_line(&error.to_string()));
+                Problem::new(what, EXAMPLE)
+            }
             other => {
                 let message = other.strip_backtrace();
-                let fix = "compare the expression with the types of the columns";
-                Problem::new(format!("it can't be judged: {}", first_line(&message)), fix)
+                Problem::new(format!("it can't be judged: {}", first_line(&message)), EXAMPLE)
             }
         }
     }
@@ -134,10 +175,7 @@ impl Planner {
 
 /// What an expression about one row, judged again at any time with the same answer, can't have.
 fn forbidden(part: &Expr) -> Option<Problem> {
-    let one_row = |what: &str| {
-        let fix = "a rule sees one row at a time; shape the rows in the stage's model before";
-        Some(Problem::new(what, fix))
-    };
+    let one_row = |what: &str| Some(Problem::new(what, ONE_ROW));
     match part {
         Expr::AggregateFunction(function) => {
             one_row(&format!("`{}` looks at more than one row", function.func.name()))

@@ -114,12 +114,12 @@ fn fresh(lag: Option<f64>, warn: f64, error: f64, written: u64) -> Finding {
     };
     let outcome = outcome(lag <= error);
     let warns = outcome == Outcome::Passed && lag > warn;
-    let limit = if warns { format!("a warning after {}", Span(warn)) } else { expected.clone() };
+    let limit = if warns { warn } else { error };
     Finding {
         observed: Some(lag),
         quality: ramp(lag, warn, error),
         warns,
-        sentence: format!("the newest row is {} old (expected {limit})", Span(lag)),
+        sentence: format!("the newest row is {} old (expected at most {})", Span(lag), Span(limit)),
         ..Finding::new(outcome, expected)
     }
 }

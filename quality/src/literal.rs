@@ -10,7 +10,7 @@ pub(crate) fn literal(value: &Value, kind: &DataType) -> Result<ScalarValue, Str
         DataType::Dictionary(_, values) => values.as_ref(),
         plain => plain,
     };
-    let unfit = |is: &str| format!("`{}` is {is}, the column has the type {kind}", plain(value));
+    let unfit = |is: &str| format!("`{}` {is}, and the column has the type {kind}", plain(value));
     let source = match value {
         Value::Bool(flag) if *kind == DataType::Boolean => ScalarValue::Boolean(Some(*flag)),
         Value::Number(number) if kind.is_numeric() => match (number.as_i64(), number.as_u64()) {
@@ -19,16 +19,16 @@ pub(crate) fn literal(value: &Value, kind: &DataType) -> Result<ScalarValue, Str
             (None, None) => ScalarValue::Float64(number.as_f64()),
         },
         Value::String(text) if *kind != DataType::Boolean => ScalarValue::Utf8(Some(text.clone())),
-        Value::Bool(_) => return Err(unfit("true or false")),
-        Value::Number(_) => return Err(unfit("a number")),
-        Value::String(_) => return Err(unfit("a text")),
-        Value::Null => return Err(unfit("empty")),
-        Value::Array(_) | Value::Object(_) => return Err(unfit("no single value")),
+        Value::Bool(_) => return Err(unfit("is true or false")),
+        Value::Number(_) => return Err(unfit("is a number")),
+        Value::String(_) => return Err(unfit("is a text")),
+        Value::Null => return Err(unfit("is empty")),
+        Value::Array(_) | Value::Object(_) => return Err(unfit("is no single value")),
     };
     let literal = source.cast_to(kind).ok().filter(|literal| !literal.is_null());
-    let literal = literal.ok_or_else(|| unfit("no value of it"))?;
+    let literal = literal.ok_or_else(|| unfit("does not convert"))?;
     match kind.is_numeric() && !exact(value, &source, &literal) {
-        true => Err(unfit("not exact in it")),
+        true => Err(unfit("would be rounded")),
         false => Ok(literal),
     }
 }

@@ -1,4 +1,4 @@
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
@@ -52,7 +52,7 @@ fn newest(column: &ArrayRef) -> Result<Option<i64>, &'static str> {
         _ => column.clone(),
     };
     let plain = compute::cast(&plain, &DataType::Int64).map_err(failed)?;
-    let newest = compute::max(arrow::array::AsArray::as_primitive::<Int64Type>(&plain));
+    let newest = compute::max(plain.as_primitive::<Int64Type>());
     Ok(newest.and_then(|newest| micros(newest, column.data_type())))
 }
 

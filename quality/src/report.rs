@@ -86,7 +86,7 @@ impl Suite {
         let below = |limit: Option<f64>| points.zip(limit).filter(|(points, limit)| points < limit);
         let sentence = |(points, limit)| format!("the score {} is below {limit}", Points(points));
         if let Some(found) = below(self.thresholds.halt_below) {
-            judgement.reason(Verdict::Halt, format!("{}: too low to let through", sentence(found)));
+            judgement.reason(Verdict::Halt, sentence(found));
         } else if let Some(found) = below(self.thresholds.warn_below) {
             judgement.reason(Verdict::Warn, sentence(found));
         }
@@ -106,7 +106,10 @@ impl Judgement {
 
     fn reason(&mut self, verdict: Verdict, sentence: String) {
         self.verdict = self.verdict.max(verdict);
-        self.because.push(sentence);
+        self.because.push(match verdict {
+            Verdict::Halt => format!("{sentence}: halts the batch"),
+            Verdict::Warn | Verdict::Pass => sentence,
+        });
     }
 }
 

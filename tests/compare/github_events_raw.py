@@ -15,7 +15,14 @@ class Rejected(Exception):
     """Why a line or row is not in the tables."""
 
 
-ACTOR = {"id": int, "login": str, "display_login": str, "gravatar_id": str, "url": str, "avatar_url": str}
+ACTOR = {
+    "id": int,
+    "login": str,
+    "display_login": str,
+    "gravatar_id": str,
+    "url": str,
+    "avatar_url": str,
+}
 REPO = {"id": int, "name": str, "url": str}
 EVENT = {"id": str, "type": str, "actor": dict, "repo": dict, "public": bool, "created_at": str}
 
@@ -87,7 +94,11 @@ def extract(payload):
         for step in path.split("."):
             value = value.get(step) if isinstance(value, dict) else None
         if value is not None:
-            right = isinstance(value, str) and TIME.fullmatch(value) if kind == "time" else typed(value, kind)
+            right = (
+                isinstance(value, str) and TIME.fullmatch(value)
+                if kind == "time"
+                else typed(value, kind)
+            )
             if not right:
                 value, good = None, False
         values[name] = value
@@ -105,7 +116,13 @@ ARROW = {int: LONG, str: TEXT, bool: BOOL, "time": TEXT}
 RAW = pa.schema(
     [("line", LONG), ("id", TEXT), ("type", TEXT), ("public", BOOL), ("actor_id", LONG)]
     + [(f"actor_{name}", TEXT) for name in ("login", "gravatar_id", "url", "avatar_url")]
-    + [("repo_id", LONG), ("repo_name", TEXT), ("repo_url", TEXT), ("payload", TEXT), ("created_at", TEXT)]
+    + [
+        ("repo_id", LONG),
+        ("repo_name", TEXT),
+        ("repo_url", TEXT),
+        ("payload", TEXT),
+        ("created_at", TEXT),
+    ]
     + [("convertible", BOOL)]
     + [(name, ARROW[kind]) for name, (_, kind) in PATHS.items()]
 )
@@ -127,10 +144,16 @@ def read_raw(path):
             except Rejected as why:
                 rejected[str(why)] += 1
                 continue
-            actor, repo, payload = event.get("actor") or {}, event.get("repo") or {}, event.get("payload")
+            actor, repo, payload = (
+                event.get("actor") or {},
+                event.get("repo") or {},
+                event.get("payload"),
+            )
             values, good = extract(payload)
             values.update(line=number, convertible=good)
-            values.update({name: event.get(name) for name in ("id", "type", "public", "created_at")})
+            values.update(
+                {name: event.get(name) for name in ("id", "type", "public", "created_at")}
+            )
             values.update({f"actor_{name}": actor.get(name) for name in ACTOR})
             values.update({f"repo_{name}": repo.get(name) for name in REPO})
             values["payload"] = None if payload is None else canonical(payload)

@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the SQLite catalog, or for each table its name (silver.github_events) and metadata file",
     )
     parser.add_argument("--catalog-name", default="assay")
-    parser.add_argument("--warehouse", help="the folder of the tables (default: beside the catalog)")
+    parser.add_argument(
+        "--warehouse", help="the folder of the tables (default: beside the catalog)"
+    )
 
 
 def open_tables(arguments: argparse.Namespace) -> dict:

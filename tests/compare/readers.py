@@ -26,16 +26,34 @@ def measures(field):
     column, kind = f'"{field.name}"', str(field.field_type)
     if kind.startswith(NUMBERS):
         exact = "decimal(38, 9)" if kind.startswith("decimal") else "hugeint"
-        summed = f"fsum({column})" if kind in ("float", "double") else f"sum({column}::{exact})::double"
+        summed = (
+            f"fsum({column})" if kind in ("float", "double") else f"sum({column}::{exact})::double"
+        )
         yield "sum", summed, lambda array: float(pc.sum(array).as_py() or 0)
     elif kind.startswith(TIMES):
-        yield "first", f"epoch_us(min({column})::timestamp)", lambda array: pc.min(micros(array)).value
-        yield "last", f"epoch_us(max({column})::timestamp)", lambda array: pc.max(micros(array)).value
+        yield (
+            "first",
+            f"epoch_us(min({column})::timestamp)",
+            lambda array: pc.min(micros(array)).value,
+        )
+        yield (
+            "last",
+            f"epoch_us(max({column})::timestamp)",
+            lambda array: pc.max(micros(array)).value,
+        )
     elif kind == "boolean":
         yield "true", f"count(*) filter ({column})", lambda array: pc.sum(array).as_py() or 0
     elif kind == "string":
-        yield "distinct", f"count(distinct {column})", lambda array: pc.count_distinct(array).as_py()
-        yield "length", f"sum(strlen({column}))::bigint", lambda array: pc.sum(pc.binary_length(array)).as_py() or 0
+        yield (
+            "distinct",
+            f"count(distinct {column})",
+            lambda array: pc.count_distinct(array).as_py(),
+        )
+        yield (
+            "length",
+            f"sum(strlen({column}))::bigint",
+            lambda array: pc.sum(pc.binary_length(array)).as_py() or 0,
+        )
     yield "null", f"count(*) - count({column})", lambda array: array.null_count
 
 

@@ -116,7 +116,7 @@ async fn move_mark(
         "INSERT INTO told (target, sequence, snapshot, draft) VALUES ($1, $2, $3, $4)
          ON CONFLICT (target) DO UPDATE SET sequence = excluded.sequence,
              snapshot = excluded.snapshot, draft = excluded.draft
-         ",
+         WHERE told.sequence < excluded.sequence",
     )
     .bind(telling.target.to_string())
     .bind(from_count(telling.sequence))

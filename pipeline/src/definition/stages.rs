@@ -1,5 +1,6 @@
 //! Stages, checked against the datasets that they read and write.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use assay_core::{DatasetName, OnFail, StageId};
@@ -51,8 +52,11 @@ impl Loader<'_> {
         };
         self.deduplicate_fits(at, file, &writes);
         let suite = self.suite(&writes, file.aggregate.is_some())?;
+        let mut references = BTreeMap::new();
         for reference in suite.references() {
-            self.reference(at, &reference.dataset, &reference.target);
+            if let Some(table) = self.reference(at, &reference.dataset, &reference.target) {
+                references.insert(reference.dataset.clone(), table);
+            }
         }
         planned?;
         Some(Stage {
@@ -65,6 +69,7 @@ impl Loader<'_> {
             deduplicate: file.deduplicate.clone(),
             aggregate,
             suite,
+            references,
             breaker: file.breaker.as_ref().map_or_else(default_breaker, |breaker| Breaker {
                 percent: breaker.percent,
                 at_least_rows: breaker.at_least_rows.unwrap_or(100),
@@ -320,9 +325,14 @@ impl Loader<'_> {
         }
     }
 
-    fn reference(&mut self, at: &str, dataset: &DatasetName, column: &str) {
+    fn reference(
+        &mut self,
+        at: &str,
+        dataset: &DatasetName,
+        column: &str,
+    ) -> Option<Arc<TableSpec>> {
         match self.tables.get(dataset) {
-            Some(table) if table.contract.column(column).is_some() => {}
+            Some(table) if table.contract.column(column).is_some() => return Some(Arc::clone(table)),
             Some(_) => {
                 let what = format!("a rule refers to {dataset}.{column}, which is no column of it");
                 self.mistake(at, what, "mend the relationship in the contract");
@@ -333,5 +343,6 @@ impl Loader<'_> {
                 self.mistake(at, what, "declare the table under `datasets`");
             }
         }
+        None
     }
 }

@@ -6,6 +6,7 @@ mod extract;
 mod model;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -16,6 +17,7 @@ pub use columns::arrow_schema;
 pub(crate) use columns::{arrow_type, fits};
 pub(crate) use extract::{Extract, ExtractColumn};
 pub(crate) use model::{Expression, ModelError, RowModel, query_columns};
+pub(crate) use shape::conform;
 pub use shape::{Broken, Shaped, Shaper, StageError};
 
 use crate::definition::{Aggregate, TableSpec, TopicSpec};
@@ -33,6 +35,8 @@ pub struct Stage {
     pub deduplicate: Vec<String>,
     pub aggregate: Option<Aggregate>,
     pub suite: Suite,
+    /// The tables that rules of the contract refer to.
+    pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,
 }
 

@@ -100,7 +100,13 @@ fn the_reasons_of_a_verdict_are_sentences() {
     };
     let quality = suite.report(&tally(&suite, &rows), &facts);
     assert_eq!(quality.verdict, Verdict::Halt);
-    insta::assert_snapshot!(quality.because.join("\n"), @"");
+    insta::assert_snapshot!(quality.because.join("\n"), @r"
+    `a_positive`: 12 of 400 rows broke it (expected = 0 rows)
+    `row_count`: 400 rows were written (expected > 500 rows): halts the batch
+    `a.unique`: 398 of 400 rows repeat a key (expected = 0 rows)
+    the score 24.37 is below 90.5: halts the batch
+    `batch_breaker`: 600 of 1000 rows were rejected (expected ≤ 50 % of rows, when there are at least 100): halts the batch
+    ");
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn freshness_falls_from_the_warning_to_the_error() {
     }
     let rows = aged(240);
     let quality = report(&suite(vec![fresh(2.0, 6.0)], &rows), &rows);
-    insta::assert_snapshot!(quality.because.join("\n"), @"");
+    insta::assert_snapshot!(quality.because.join("\n"), @"`at.fresh`: the newest row is 4 h old (expected at most 2 h)");
 }
 
 #[test]

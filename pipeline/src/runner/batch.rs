@@ -1,0 +1,265 @@
+//! One batch between its first chunk and its report. Nothing here has an effect outside of the
+//! process, but for letters that are spooled to disk.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Int64Type};
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Report, Run};
+use assay_dlq::Letters;
+use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Tally};
+use datafusion::error::DataFusionError;
+
+use super::letters::Writer;
+use super::{RunError, Runner};
+use crate::source::{Chunk, SourceError};
+use crate::stage::{Shaped, Shaper, Stage, conform};
+use crate::target::{Draft, Lookup, Target, TargetError};
+
+pub(super) struct Batch<'a> {
+    runner: &'a Runner,
+    run: &'a Run,
+    stage: &'a Stage,
+    /// None for an aggregate stage, whose rows come shaped.
+    shaper: Option<Shaper<'a>>,
+    letters: Writer<'a>,
+    tally: Tally,
+    pub(super) counts: Counts,
+    conserved: i128,
+    seen: KeySet,
+    keys: Option<(KeyHasher, Box<dyn Lookup>)>,
+    references: Vec<Box<dyn Lookup>>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) async fn new(
+        runner: &'a Runner,
+        run: &'a Run,
+        stage: &'a Stage,
+        target: &dyn Target,
+        draft: &dyn Draft,
+    ) -> Result<Batch<'a>, RunError> {
+        let at = runner.clock.now();
+        let shaper = match stage.aggregate {
+            Some(_) => None,
+            None => Some(stage.shaper(at)?),
+        };
+        let keys = match stage.deduplicate.as_slice() {
+            [] => None,
+            columns => {
+                let hasher = KeyHasher::new(&stage.writes.schema, columns).map_err(|error| {
+                    query(format!("compare the keys of {}", stage.id), error)
+                })?;
+                Some((hasher, target.lookup(columns, draft.base()).await?))
+            }
+        };
+        let mut references = Vec::new();
+        if run.governed.quality {
+            for reference in stage.suite.references() {
+                let spec = stage.references.get(&reference.dataset);
+                let spec = spec.ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
+                let target = runner.target_of(spec);
+                references.push(target.lookup(std::slice::from_ref(&reference.target), None).await?);
+            }
+        }
+        Ok(Batch {
+            runner,
+            run,
+            stage,
+            shaper,
+            letters: Writer::new(run, stage, Letters::new(&runner.spool), at),
+            tally: Tally::default(),
+            counts: Counts::default(),
+            conserved: 0,
+            seen: KeySet::default(),
+            keys,
+            references,
+        })
+    }
+
+    pub(super) fn keys_held(&self) -> usize {
+        self.seen.len() + self.tally.keys_held()
+    }
+
+    /// Shapes and judges a chunk, and gives the rows that go into the draft.
+    pub(super) async fn take(&mut self, chunk: Chunk) -> Result<RecordBatch, RunError> {
+        for refused in &chunk.refused {
+            self.letters.refused(refused)?;
+        }
+        self.unreadable(chunk.refused.len());
+        self.counts.duplicates += chunk.repeated;
+        let shaped = self.shape(&chunk)?;
+        self.counts.filtered += shaped.filtered;
+        for broken in &shaped.broken {
+            self.letters.broken(&chunk, broken)?;
+        }
+        self.unreadable(shaped.broken.len());
+
+        let good = match self.run.governed.quality {
+            true => self.judge(&chunk, &shaped).await?,
+            false => shaped.rows,
+        };
+        let fresh = self.deduplicate(good).await?;
+        if self.run.governed.quality {
+            self.stage.suite.observe(&fresh, &mut self.tally);
+        }
+        self.conserve(&fresh)?;
+        self.counts.rejected = self.letters.rows();
+        self.counts.written += fresh.num_rows() as u64;
+        Ok(fresh)
+    }
+
+    /// Rows that could not be judged because they could not be read or transformed.
+    fn unreadable(&mut self, rows: usize) {
+        if self.run.governed.quality && rows > 0 {
+            self.tally.merge(self.stage.suite.unreadable(rows as u64));
+        }
+    }
+
+    fn shape(&self, chunk: &Chunk) -> Result<Shaped, RunError> {
+        match &self.shaper {
+            Some(shaper) => Ok(shaper.shape(&chunk.rows)?),
+            None => {
+                let wrong = |error| query(format!("fit the rows of {}", self.stage.id), error);
+                let (rows, misfits) = conform(&chunk.rows, &self.stage.writes.schema).map_err(wrong)?;
+                if let Some((_, why)) = misfits.first() {
+                    // Such a row has no input row to set aside.
+                    let reason = format!("a row of the aggregate: {why}");
+                    return Err(RunError::BadRow { stage: self.stage.id.clone(), reason });
+                }
+                Ok(Shaped { rows, input: Vec::new(), filtered: 0, broken: Vec::new() })
+            }
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        chunk: &Chunk,
+        shaped: &Shaped,
+    ) -> Result<RecordBatch, RunError> {
+        let mut facts = Facts::default();
+        for (reference, lookup) in self.stage.suite.references().iter().zip(&self.references) {
+            let keys = renamed(&shaped.rows, reference.place, &reference.target)
+                .map_err(|error| query("take the keys of a reference".to_owned(), error))?;
+            facts.known.push(lookup.known(&keys).await?);
+        }
+        let judged = self.stage.suite.judge(&shaped.rows, &facts);
+        for bad in &judged.bad {
+            let rules = self.stage.suite.names(bad.mask);
+            self.letters.rule_broken(chunk, shaped.input[bad.row as usize], &rules)?;
+        }
+        self.tally.merge(judged.tally);
+        Ok(judged.good)
+    }
+
+    /// The rows whose key is neither in the target nor in this draft.
+    async fn deduplicate(&mut self, good: RecordBatch) -> Result<RecordBatch, RunError> {
+        let Some((hasher, lookup)) = &self.keys else { return Ok(good) };
+        let wrong = |stage: &Stage| format!("compare the keys of {}", stage.id);
+        let places: Result<Vec<usize>, _> =
+            self.stage.deduplicate.iter().map(|name| good.schema().index_of(name)).collect();
+        let keys = places.and_then(|places| good.project(&places));
+        let keys = keys.map_err(|error| query(wrong(self.stage), error))?;
+        let known = lookup.known(&keys).await?;
+        let hashes = hasher.hash(&good).map_err(|error| query(wrong(self.stage), error))?;
+        let mut fresh = Vec::with_capacity(good.num_rows());
+        for (row, hash) in hashes.into_iter().enumerate() {
+            fresh.push(!known.value(row) && hash.is_none_or(|hash| self.seen.insert(hash)));
+        }
+        self.counts.duplicates += fresh.iter().filter(|fresh| !**fresh).count() as u64;
+        filter_record_batch(&good, &BooleanArray::from(fresh))
+            .map_err(|error| query(wrong(self.stage), error))
+    }
+
+    fn conserve(&mut self, rows: &RecordBatch) -> Result<(), RunError> {
+        let Some(aggregate) = &self.stage.aggregate else { return Ok(()) };
+        let wrong = |error| query(format!("sum up {}", aggregate.conserve), error);
+        let column = rows.column_by_name(&aggregate.conserve);
+        let Some(column) = column else { return Ok(()) };
+        let numbers = cast(column, &DataType::Int64).map_err(wrong)?;
+        let sum: i128 = numbers.as_primitive::<Int64Type>().iter().flatten().map(i128::from).sum();
+        self.conserved += sum;
+        Ok(())
+    }
+
+    /// Stops at the first bad row when nothing may be set aside.
+    pub(super) fn check_keeping(&self) -> Result<(), RunError> {
+        match self.letters.first_reason() {
+            Some(reason) if !self.run.governed.dead_letters => {
+                Err(RunError::BadRow { stage: self.stage.id.clone(), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sums the batch up. The counts must balance, each from its own counter.
+    pub(super) fn report(
+        mut self,
+        read: u64,
+        written: u64,
+        draft: DraftId,
+        from: &Position,
+        upto: &Position,
+    ) -> Result<(Report, Letters), RunError> {
+        self.counts.read = read;
+        self.counts.written = written;
+        self.counts.rejected = self.letters.rows();
+        let aggregate = self.stage.aggregate.is_some();
+        let kept = if aggregate { self.conserved } else { i128::from(written) };
+        let Counts { rejected, filtered, duplicates, .. } = self.counts;
+        if i128::from(read) != kept + i128::from(rejected + filtered + duplicates) {
+            let stage = self.stage.id.clone();
+            return Err(RunError::Unbalanced { stage, read, written: kept, rejected, filtered, duplicates });
+        }
+        if aggregate {
+            self.counts.written = read - rejected - filtered - duplicates;
+        }
+        let now = self.runner.clock.now();
+        let quality = match self.run.governed.quality {
+            true => {
+                let breaker = Some(self.stage.breaker);
+                let facts = BatchFacts { now, read, rejected, breaker };
+                Evaluated::Judged(self.stage.suite.report(&self.tally, &facts))
+            }
+            false => Evaluated::NotEvaluated,
+        };
+        let letters = self.letters.finish();
+        let contract = &self.stage.writes.contract;
+        let column = |column: &assay_core::contract::ContractColumn| Column {
+            name: column.name.clone(),
+            kind: column.kind.name(),
+        };
+        let report = Report {
+            run: self.run.clone(),
+            draft,
+            judged_at: now,
+            inputs: vec![self.stage.reads.dataset().clone()],
+            output: self.stage.writes.dataset.clone(),
+            columns: contract.columns.iter().map(column).collect(),
+            contract: Some(contract.reference()),
+            counts: self.counts,
+            rows_out: aggregate.then_some(written),
+            rejected_by: letters.by_cause().clone(),
+            letters: letters.by_topic().clone(),
+            quality,
+            from: from.clone(),
+            upto: upto.clone(),
+        };
+        Ok((report, letters))
+    }
+}
+
+/// One column under the name that it has in the other dataset.
+fn renamed(
+    rows: &RecordBatch,
+    place: usize,
+    name: &str,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    RecordBatch::try_from_iter_with_nullable([(name, Arc::clone(rows.column(place)), true)])
+}
+
+fn query(doing: String, error: impl std::error::Error + Send + Sync + 'static) -> RunError {
+    let source = DataFusionError::External(Box::new(error));
+    RunError::Source(SourceError::Query { what: doing, source })
+}

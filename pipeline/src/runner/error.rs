@@ -1,0 +1,88 @@
+use assay_core::{Evaluated, Fault, Report, RunStatus, StageId};
+use assay_dlq::DlqError;
+use assay_store::StoreError;
+
+use crate::source::SourceError;
+use crate::stage::StageError;
+use crate::target::TargetError;
+use crate::telling::TellError;
+
+/// Why a run did not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    DeadLetters(#[from] DlqError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Telling(#[from] TellError),
+    #[error("{stage} was halted by quality: {}; nothing of the batch was committed", because(.report))]
+    Halted { stage: StageId, report: Box<Report> },
+    #[error(
+        "{stage} met a bad row and dead letters are off: {reason}. Nothing of the batch was \
+         committed; run it with --enable-dlq to set such rows aside"
+    )]
+    BadRow { stage: StageId, reason: String },
+    #[error(
+        "{stage}: the counts do not balance: {read} rows read, but {written} written, {rejected} \
+         rejected, {filtered} filtered and {duplicates} duplicates. Nothing was committed; this \
+         is a defect of Assay or of the aggregate's SQL"
+    )]
+    Unbalanced {
+        stage: StageId,
+        read: u64,
+        written: i128,
+        rejected: u64,
+        filtered: u64,
+        duplicates: u64,
+    },
+    #[error("stopped when asked to; nothing of the open batch was committed")]
+    Interrupted,
+}
+
+fn because(report: &Report) -> String {
+    match &report.quality {
+        Evaluated::Judged(quality) => quality.because.join("; "),
+        Evaluated::NotEvaluated => "the batch was not judged".to_owned(),
+    }
+}
+
+impl RunError {
+    /// Whether running again may help, all else unchanged.
+    pub fn fault(&self) -> Fault {
+        match self {
+            RunError::Source(error) => error.fault(),
+            RunError::Target(error) => error.fault(),
+            RunError::DeadLetters(error) => error.fault(),
+            RunError::Store(error) => error.fault(),
+            _ => Fault::Permanent,
+        }
+    }
+
+    /// How the run ended.
+    pub fn status(&self) -> RunStatus {
+        match self {
+            RunError::Halted { .. } | RunError::BadRow { .. } => RunStatus::Halted,
+            RunError::Interrupted => RunStatus::Aborted,
+            _ => RunStatus::Failed,
+        }
+    }
+
+    /// The error and what led to it, in one line.
+    pub fn told(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}

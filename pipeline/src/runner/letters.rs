@@ -1,0 +1,107 @@
+//! Writes the dead letters of a batch.
+
+use assay_core::Run;
+use assay_dlq::{DeadLetter, DlqError, LetterId, Letters, Origin, PayloadKind, Reason, Source};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::RunError;
+use crate::source::{Chunk, Refused};
+use crate::stage::{Broken, Stage};
+
+/// Turns rows that are set aside into letters, and counts them.
+pub(super) struct Writer<'a> {
+    run: &'a Run,
+    stage: &'a Stage,
+    letters: Letters,
+    at: DateTime<Utc>,
+    first: Option<String>,
+}
+
+/// Why a row is set aside.
+struct Cause {
+    reason: Reason,
+    rules: Vec<String>,
+    detail: String,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(run: &'a Run, stage: &'a Stage, letters: Letters, at: DateTime<Utc>) -> Self {
+        Writer { run, stage, letters, at, first: None }
+    }
+
+    /// Rows set aside so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.letters.len()
+    }
+
+    /// What is wrong with the first of them, and where it was.
+    pub(super) fn first_reason(&self) -> Option<String> {
+        self.first.clone()
+    }
+
+    pub(super) fn finish(self) -> Letters {
+        self.letters
+    }
+
+    pub(super) fn refused(&mut self, refused: &Refused) -> Result<(), RunError> {
+        let detail = refused.detail.clone();
+        let cause = Cause { reason: Reason::Undecodable, rules: vec![], detail };
+        let payload = (refused.payload.clone(), PayloadKind::Bytes);
+        self.push(cause, refused.origin.clone(), refused.place.clone(), payload)
+    }
+
+    pub(super) fn broken(&mut self, chunk: &Chunk, broken: &Broken) -> Result<(), RunError> {
+        let detail = broken.why.clone();
+        self.row(chunk, broken.row, Cause { reason: Reason::Untransformable, rules: vec![], detail })
+    }
+
+    pub(super) fn rule_broken(
+        &mut self,
+        chunk: &Chunk,
+        row: u32,
+        rules: &[&str],
+    ) -> Result<(), RunError> {
+        let rules: Vec<String> = rules.iter().map(|rule| (*rule).to_owned()).collect();
+        let detail = format!("broke {} of {}", rules.join(", "), self.stage.writes.dataset);
+        self.row(chunk, row, Cause { reason: Reason::RuleBroken, rules, detail })
+    }
+
+    fn row(&mut self, chunk: &Chunk, row: u32, cause: Cause) -> Result<(), RunError> {
+        let row = row as usize;
+        let origin = chunk.provenance.origin(row)?;
+        let payload = chunk.provenance.payload(row)?;
+        self.push(cause, origin, chunk.provenance.place(row), payload)
+    }
+
+    fn push(
+        &mut self,
+        cause: Cause,
+        origin: Origin,
+        source: Option<Source>,
+        (payload, payload_kind): (Bytes, PayloadKind),
+    ) -> Result<(), RunError> {
+        let place = source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
+        self.first.get_or_insert_with(|| format!("{}{place}", cause.detail));
+        let letter = DeadLetter {
+            id: LetterId::of(&self.stage.id, &origin),
+            attempt: 1,
+            stage: self.stage.id.clone(),
+            dataset: self.stage.writes.dataset.clone(),
+            source,
+            origin,
+            run: self.run.id,
+            reason: cause.reason,
+            rules: cause.rules,
+            detail: cause.detail,
+            contract: Some(self.stage.writes.contract.version.clone()),
+            payload,
+            payload_kind,
+            key: None,
+            failed_at: self.at,
+            first_failed_at: self.at,
+            count: 1,
+        };
+        self.letters.push(letter).map_err(|error: DlqError| error.into())
+    }
+}

@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use assay_core::Position;
+
+use super::{RunError, Runner};
+use crate::source::{AggregateSource, Chunk, Source, TableSource, TopicSource};
+use crate::stage::{Reads, Stage};
+use crate::target::Write;
+
+/// A stage's source, and how what comes out of it is written.
+pub(super) struct Opened {
+    pub(super) source: Box<dyn Source>,
+    pub(super) write: Write,
+}
+
+impl Opened {
+    pub(super) async fn open(
+        runner: &Runner,
+        stage: &Stage,
+        from: &Position,
+    ) -> Result<Opened, RunError> {
+        if let Some(aggregate) = &stage.aggregate {
+            let source = AggregateSource::open(&runner.lake, stage, aggregate, from).await?;
+            let write = source.write().clone();
+            return Ok(Opened { source: Box::new(source), write });
+        }
+        let source: Box<dyn Source> = match &stage.reads {
+            Reads::Topic(topic) => {
+                let (log, topic) = (Arc::clone(&runner.log), Arc::clone(topic));
+                Box::new(TopicSource::open(log, topic, from).await?)
+            }
+            Reads::Table(spec) => Box::new(TableSource::open(&runner.lake, spec, from).await?),
+        };
+        Ok(Opened { source, write: Write::Append })
+    }
+
+    pub(super) async fn next_chunk(&mut self) -> Result<Option<Chunk>, RunError> {
+        Ok(self.source.next_chunk().await?)
+    }
+
+    /// Whether all that comes belongs in one commit.
+    pub(super) fn whole(&self) -> bool {
+        self.write != Write::Append
+    }
+}

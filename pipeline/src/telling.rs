@@ -1,0 +1,135 @@
+//! Tells the store what was committed. The store follows the target: every commit behind its
+//! told mark, in order, each in one transaction with the mark.
+
+use assay_core::{DatasetName, Report, Run, RunStatus, StageId};
+use assay_core::{Clock, Ids};
+use assay_dlq::{DeadLetterQueue, DlqError};
+use assay_lineage::{DatasetRef, batch, ended, started};
+use assay_log::Log;
+use assay_metrics::{of_batch, of_run};
+use assay_store::{CommitRef, Event, RunEnd, Store, StoreError, Telling};
+use chrono::TimeDelta;
+
+use crate::definition::Pipeline;
+use crate::lake::{CATALOG, Lake, LakeTarget};
+use crate::stage::Stage;
+use crate::target::{Commit, Target, TargetError};
+
+/// A run that was not heard of for so long has lost its process.
+const SILENCE: TimeDelta = TimeDelta::minutes(1);
+
+/// Why a commit is not told yet.
+#[derive(Debug, thiserror::Error)]
+pub enum TellError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    DeadLetters(#[from] DlqError),
+}
+
+/// Knows a stage's datasets by the names that lineage has for them.
+pub(crate) struct Teller<'a> {
+    pub(crate) lake: &'a std::sync::Arc<Lake>,
+    pub(crate) log: &'a dyn Log,
+    pub(crate) store: &'a Store,
+    pub(crate) queue: &'a dyn DeadLetterQueue,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) ids: &'a dyn Ids,
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) stage: &'a Stage,
+}
+
+impl Teller<'_> {
+    /// Tells every commit of the stage's target that was not told yet.
+    pub(crate) async fn follow(&self) -> Result<u64, TellError> {
+        let spec = &self.stage.writes;
+        let target = LakeTarget::new(self.lake.clone(), spec.clone());
+        let told = self.store.told(&spec.dataset).await?;
+        let commits = target.commits(told.map(|told| told.sequence)).await?;
+        let mut count = 0;
+        for commit in commits {
+            count += u64::from(self.tell(&spec.dataset, commit).await?);
+        }
+        Ok(count)
+    }
+
+    /// The letters' marker goes first: it is the same however often it is written, and a letter
+    /// of a commit that is told must not be hidden.
+    async fn tell(&self, target: &DatasetName, commit: Commit) -> Result<bool, TellError> {
+        let Commit { sequence, snapshot, report } = commit;
+        let topics: Vec<&str> = report.letters.keys().map(String::as_str).collect();
+        if !topics.is_empty() {
+            self.queue.mark_committed(report.draft, &topics).await?;
+        }
+        let events = match report.run.governed.lineage {
+            true => vec![self.batch(&report, sequence, snapshot.0)],
+            false => vec![],
+        };
+        let totals = of_batch(&report);
+        let target = target.clone();
+        let telling = Telling { target, sequence, snapshot: snapshot.0, report, events, totals };
+        Ok(self.store.tell(&telling).await?)
+    }
+
+    fn batch(&self, report: &Report, sequence: u64, snapshot: i64) -> Event {
+        let inputs: Vec<DatasetRef> = report.inputs.iter().map(|name| self.dataset(name)).collect();
+        let output = DatasetRef { columns: report.columns.clone(), ..self.dataset(&report.output) };
+        let commit = CommitRef { sequence, snapshot };
+        batch(report, &inputs, &output, commit, self.ids.next(), self.clock.now())
+    }
+
+    fn dataset(&self, name: &DatasetName) -> DatasetRef {
+        match self.pipeline.topics.contains_key(name) {
+            true => DatasetRef::topic(name, &self.log.namespace()),
+            false => DatasetRef::table(name, &self.lake.location(name).display().to_string(), CATALOG),
+        }
+    }
+
+    fn ends(&self) -> (Vec<DatasetRef>, Vec<DatasetRef>) {
+        let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
+        (vec![self.dataset(reads)], vec![self.dataset(writes)])
+    }
+
+    /// The event of a run's start, where lineage is asked for.
+    pub(crate) fn started(&self, run: &Run) -> Vec<Event> {
+        let (inputs, outputs) = self.ends();
+        let event =
+            || started(run, None, &inputs, &outputs, self.ids.next(), self.clock.now());
+        run.governed.lineage.then(event).into_iter().collect()
+    }
+
+    /// The event of a run's end, where lineage is asked for.
+    pub(crate) fn ended(&self, end: &RunEnd, halt: Option<&Report>) -> Vec<Event> {
+        let (inputs, outputs) = self.ends();
+        let event = || ended(end, halt, &inputs, &outputs, self.ids.next());
+        end.run.governed.lineage.then(event).into_iter().collect()
+    }
+
+    /// Closes the runs of the stage whose process was not heard of for a minute: complete when
+    /// they have a commit, else aborted.
+    pub(crate) async fn close_abandoned(&self, stage: &StageId) -> Result<(), TellError> {
+        let now = self.clock.now();
+        for record in self.store.abandoned(now - SILENCE).await? {
+            if record.run.stage != *stage {
+                continue;
+            }
+            let (status, message) = match record.batches {
+                0 => (RunStatus::Aborted, Some("its process ended without saying how".to_owned())),
+                _ => (RunStatus::Complete, None),
+            };
+            let end = RunEnd {
+                run: record.run,
+                status,
+                ended_at: record.heartbeat_at,
+                counts: record.counts,
+                batches: record.batches,
+                message,
+            };
+            let (events, totals) = (self.ended(&end, None), of_run(&end));
+            self.store.end_run(&end, &events, &totals).await?;
+        }
+        Ok(())
+    }
+}
