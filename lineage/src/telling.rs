@@ -33,12 +33,12 @@ pub fn started(
     keep(event, EventKind::JobStart, run, inputs, outputs, id)
 }
 
-/// Tells that a batch was committed.
+/// Tells that a batch is in. What goes into the log has no commit.
 pub fn batch(
     report: &Report,
     inputs: &[DatasetRef],
     to: &DatasetRef,
-    commit: CommitRef,
+    commit: Option<CommitRef>,
     id: Uuid,
     at: DateTime<Utc>,
 ) -> Event {
@@ -49,9 +49,10 @@ pub fn batch(
         let statistics = InputStatistics { row_count: report.counts.read };
         only.input_facets = InputFacets { input_statistics: Some(statistics.into()) };
     }
-    let mut written = judged(report, to, Some(commit));
-    let version = DatasetVersion { dataset_version: commit.snapshot.to_string() };
-    written.facets.version = Some(version.into());
+    let mut written = judged(report, to, commit);
+    let version =
+        |commit: CommitRef| DatasetVersion { dataset_version: commit.snapshot.to_string() };
+    written.facets.version = commit.map(|commit| version(commit).into());
     let statistics = OutputStatistics { row_count: report.rows_added() };
     written.output_facets.output_statistics = Some(statistics.into());
     event.outputs = vec![written];

@@ -51,7 +51,8 @@ impl RecordSchema {
 
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
-        let undecodable = |error: arrow::error::ArrowError| Undecodable(one_line(&error.to_string()));
+        let undecodable =
+            |error: arrow::error::ArrowError| Undecodable(one_line(&error.to_string()));
         let reader = ReaderBuilder::new()
             .with_reader_schema(AvroSchema::new(self.text.to_string()))
             .build(Cursor::new(message))
@@ -64,7 +65,8 @@ impl RecordSchema {
     pub fn single(&self, message: &[u8], index: usize) -> Result<Vec<u8>, Undecodable> {
         let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
         let mut records = Reader::with_schema(&self.avro, message).map_err(broken)?;
-        let record = records.nth(index).ok_or_else(|| Undecodable("a record is gone".to_owned()))?;
+        let record =
+            records.nth(index).ok_or_else(|| Undecodable("a record is gone".to_owned()))?;
         let mut writer = container(&self.avro);
         writer.append_value_ref(&record.map_err(broken)?).map_err(broken)?;
         writer.into_inner().map_err(broken)

@@ -1,1 +1,29 @@
+//! Runs pipelines: reads what is new, shapes and judges it, and commits rows, position and report
+//! together.
 
+mod avro;
+mod definition;
+mod ingest;
+mod lake;
+mod query;
+mod runner;
+mod session;
+mod source;
+mod stage;
+mod stop;
+mod target;
+mod telling;
+
+pub use avro::{RecordSchema, Undecodable};
+pub use definition::{
+    Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
+};
+pub use ingest::{Ingest, IngestError, IngestSummary, Input};
+pub use lake::{CATALOG, Lake, LakeTarget, position_of};
+pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
+pub use runner::{RunError, RunSummary, Runner, Watch};
+pub use source::SourceError;
+pub use stage::{Reads, Stage, StageError, arrow_schema};
+pub use stop::Stop;
+pub use target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
+pub use telling::TellError;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use assay_core::DatasetName;
 use chrono::{DateTime, Utc};
+use datafusion::catalog::SchemaProvider;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProvider};
-use datafusion::catalog::{CatalogProvider, SchemaProvider};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -44,7 +44,9 @@ pub(crate) fn session(at: DateTime<Utc>, runtime: Option<Arc<RuntimeEnv>>) -> Se
         .with_runtime_env(runtime.unwrap_or_default())
         .with_default_features()
         .build();
-    state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::new(MemoryCatalogProvider::new()));
+    state
+        .catalog_list()
+        .register_catalog(CATALOG.to_owned(), Arc::new(MemoryCatalogProvider::new()));
     state.execution_props_mut().query_execution_start_time = Some(at);
     state
 }

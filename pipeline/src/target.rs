@@ -12,7 +12,10 @@ use datafusion::error::DataFusionError;
 pub enum Write {
     Append,
     /// The rows replace every partition whose value of `column` is `from` or greater.
-    Replace { column: String, from: ScalarValue },
+    Replace {
+        column: String,
+        from: ScalarValue,
+    },
 }
 
 /// A state of a target that stays readable as it is.
@@ -70,8 +73,11 @@ pub trait Draft: Send {
     async fn write(&mut self, to: &DatasetName, rows: RecordBatch) -> Result<(), TargetError>;
 
     /// Makes rows, position and report visible together, or nothing of them.
-    async fn commit(self: Box<Self>, upto: &Position, report: &Report)
-    -> Result<Commit, TargetError>;
+    async fn commit(
+        self: Box<Self>,
+        upto: &Position,
+        report: &Report,
+    ) -> Result<Commit, TargetError>;
 
     /// Forgets the batch; what it left behind is swept later.
     async fn abandon(self: Box<Self>);

@@ -1,8 +1,8 @@
 //! Tells the store what was committed. The store follows the target: every commit behind its
 //! told mark, in order, each in one transaction with the mark.
 
-use assay_core::{DatasetName, Report, Run, RunStatus, StageId};
 use assay_core::{Clock, Ids};
+use assay_core::{DatasetName, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
 use assay_lineage::{DatasetRef, batch, ended, started};
 use assay_log::Log;
@@ -77,13 +77,15 @@ impl Teller<'_> {
         let inputs: Vec<DatasetRef> = report.inputs.iter().map(|name| self.dataset(name)).collect();
         let output = DatasetRef { columns: report.columns.clone(), ..self.dataset(&report.output) };
         let commit = CommitRef { sequence, snapshot };
-        batch(report, &inputs, &output, commit, self.ids.next(), self.clock.now())
+        batch(report, &inputs, &output, Some(commit), self.ids.next(), self.clock.now())
     }
 
     fn dataset(&self, name: &DatasetName) -> DatasetRef {
         match self.pipeline.topics.contains_key(name) {
             true => DatasetRef::topic(name, &self.log.namespace()),
-            false => DatasetRef::table(name, &self.lake.location(name).display().to_string(), CATALOG),
+            false => {
+                DatasetRef::table(name, &self.lake.location(name).display().to_string(), CATALOG)
+            }
         }
     }
 
@@ -95,8 +97,7 @@ impl Teller<'_> {
     /// The event of a run's start, where lineage is asked for.
     pub(crate) fn started(&self, run: &Run) -> Vec<Event> {
         let (inputs, outputs) = self.ends();
-        let event =
-            || started(run, None, &inputs, &outputs, self.ids.next(), self.clock.now());
+        let event = || started(run, None, &inputs, &outputs, self.ids.next(), self.clock.now());
         run.governed.lineage.then(event).into_iter().collect()
     }
 

@@ -7,15 +7,18 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::Expr;
 
-use assay_core::{Check, Contract, Mistake, Mistakes, Rule};
+use assay_core::{Check, Contract, Mistake, Mistakes, OnFail, Rule, Severity, Threshold};
 
 use crate::expression::{Planner, Problem};
 use crate::observe::tells_time;
 use crate::suite::{Compiled, Reference, Test};
 use crate::{KeyHasher, Suite};
 
-/// A mask has a bit for each rule about rows.
-const MOST_ROW_RULES: usize = u128::BITS as usize;
+/// A mask has a bit for each rule about rows, and one for the rule that every suite has.
+const MOST_ROW_RULES: usize = u128::BITS as usize - 1;
+
+/// The rule that every row could be read and brought into the shape of the dataset.
+const READABLE: &str = "readable";
 
 pub(crate) struct Compiler<'a> {
     contract: &'a Contract,
@@ -23,6 +26,19 @@ pub(crate) struct Compiler<'a> {
     planner: Planner,
     references: Vec<Reference>,
     mistakes: Vec<Mistake>,
+}
+
+fn readable() -> Compiled {
+    let rule = Rule {
+        name: READABLE.to_owned(),
+        check: Check::Holds { expression: "the row can be read".to_owned() },
+        severity: Severity::Error,
+        on_fail: OnFail::Quarantine,
+        threshold: Threshold::NONE,
+        dimension: "conformity".to_owned(),
+        line: 0,
+    };
+    Compiled { rule, columns: vec![], test: Test::Readable }
 }
 
 impl<'a> Compiler<'a> {
@@ -55,6 +71,9 @@ impl<'a> Compiler<'a> {
         }
         let Compiler { contract, schema, references, mistakes, .. } = self;
         Mistakes(mistakes).none_or(())?;
+        if !rules.is_empty() {
+            rules.push(readable());
+        }
         Ok(Suite::new(schema, rules, references, contract.thresholds))
     }
 

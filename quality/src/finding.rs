@@ -47,7 +47,7 @@ impl Finding {
                 fresh(newest.map(|newest| lag(now, *newest)), *warn, *error, tally.written)
             }
             Test::Unique(_) => unique(&compiled.rule, place, tally),
-            Test::RowCount | Test::Breaks(_) | Test::Known { .. } => {
+            Test::RowCount | Test::Breaks(_) | Test::Known { .. } | Test::Readable => {
                 row_count(&compiled.rule, tally.written)
             }
         };

@@ -16,7 +16,7 @@ impl Suite {
         let fits = self.fits(written);
         for (place, compiled) in self.rules() {
             let seen = match &compiled.test {
-                Test::Breaks(_) | Test::Known { .. } | Test::RowCount => continue,
+                Test::Breaks(_) | Test::Known { .. } | Test::Readable | Test::RowCount => continue,
                 _ if !fits => Err(OTHER_COLUMNS),
                 Test::Fresh { column, .. } => newest(written.column(*column)).map(|newest| {
                     newest.into_iter().for_each(|newest| tally.note_time(place, newest));

@@ -42,6 +42,8 @@ pub(crate) enum Test {
         reference: usize,
         column: usize,
     },
+    /// The row could be read and brought into shape; broken by rows that never got here.
+    Readable,
     RowCount,
     Fresh {
         column: usize,
@@ -92,6 +94,15 @@ impl Suite {
         &self.references
     }
 
+    /// The tally of rows that could not be read or brought into shape, and so could not be judged
+    /// by any other rule. They are rows of the batch all the same.
+    pub fn unreadable(&self, rows: u64) -> Tally {
+        let bit =
+            self.row_rules().position(|(_, compiled)| matches!(compiled.test, Test::Readable));
+        let mask = bit.map_or(0, |bit| 1 << bit);
+        Tally { rows, masks: BTreeMap::from([(mask, rows)]), ..Tally::default() }
+    }
+
     /// The names of the rules that a mask of a bad row stands for.
     pub fn names(&self, mask: u128) -> Vec<&str> {
         let names = self.row_rules().map(|(_, compiled)| compiled.rule.name.as_str());
@@ -134,7 +145,7 @@ impl Suite {
 
 impl Test {
     pub(crate) fn of_rows(&self) -> bool {
-        matches!(self, Test::Breaks(_) | Test::Known { .. })
+        matches!(self, Test::Breaks(_) | Test::Known { .. } | Test::Readable)
     }
 }
 
@@ -143,6 +154,7 @@ impl fmt::Debug for Test {
         match self {
             Test::Breaks(expression) => write!(f, "Breaks({expression})"),
             Test::Known { reference, .. } => write!(f, "Known({reference})"),
+            Test::Readable => f.write_str("Readable"),
             Test::RowCount => f.write_str("RowCount"),
             Test::Fresh { .. } => f.write_str("Fresh"),
             Test::Unique(_) => f.write_str("Unique"),

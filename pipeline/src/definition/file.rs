@@ -118,4 +118,3 @@ pub(super) struct BreakerFile {
     pub(super) percent: f64,
     pub(super) at_least_rows: Option<u64>,
 }
-

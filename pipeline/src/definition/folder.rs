@@ -34,8 +34,10 @@ impl Folder {
                     return Err(FolderError::Outside { path: path.to_owned() });
                 }
                 let full = root.join(path);
-                std::fs::read_to_string(&full)
-                    .map_err(|source| FolderError::Read { path: full.display().to_string(), source })
+                std::fs::read_to_string(&full).map_err(|source| FolderError::Read {
+                    path: full.display().to_string(),
+                    source,
+                })
             }
             Folder::Shipped { name, files } => files
                 .iter()

@@ -118,10 +118,18 @@ impl Loader<'_> {
         }
         let partitions = file.partitions.unwrap_or(1);
         if !(1..=1000).contains(&partitions) {
-            self.mistake(&format!("{at}/partitions"), "a topic has 1 to 1000 partitions", "say how many");
+            self.mistake(
+                &format!("{at}/partitions"),
+                "a topic has 1 to 1000 partitions",
+                "say how many",
+            );
         }
         let Some(path) = &file.schema else {
-            return self.mistake(at, format!("{dataset} lacks its schema"), "add `schema: schemas/….avsc`");
+            return self.mistake(
+                at,
+                format!("{dataset} lacks its schema"),
+                "add `schema: schemas/….avsc`",
+            );
         };
         let Some(text) = self.text(&format!("{at}/schema"), path) else { return };
         let schema = match RecordSchema::parse(&text) {
@@ -169,11 +177,22 @@ impl Loader<'_> {
         let target_file_size = file.target_file_size.unwrap_or(128 << 20);
         if target_file_size < 1 << 20 {
             let at = format!("{at}/target_file_size");
-            self.mistake(&at, "files below 1 MB make every read slow", "in bytes, at least 1048576");
+            self.mistake(
+                &at,
+                "files below 1 MB make every read slow",
+                "in bytes, at least 1048576",
+            );
         }
         let schema = arrow_schema(&contract);
         let origin = file.origin.clone();
-        let table = TableSpec { dataset: dataset.clone(), contract, schema, partition_by, target_file_size, origin };
+        let table = TableSpec {
+            dataset: dataset.clone(),
+            contract,
+            schema,
+            partition_by,
+            target_file_size,
+            origin,
+        };
         self.tables.insert(dataset.clone(), Arc::new(table));
     }
 
@@ -181,7 +200,11 @@ impl Loader<'_> {
         for (place, column) in columns.iter().enumerate() {
             if !known.contains(&column.as_str()) {
                 let fix = format!("use one of {}", known.join(", "));
-                self.mistake(&format!("{at}/{place}"), format!("there is no column `{column}`"), fix);
+                self.mistake(
+                    &format!("{at}/{place}"),
+                    format!("there is no column `{column}`"),
+                    fix,
+                );
             }
         }
     }
@@ -190,13 +213,20 @@ impl Loader<'_> {
         let topic = self.dataset_named("/ingest/write", &file.write)?;
         let Some(topic) = self.topics.get(&topic).map(Arc::clone) else {
             if !self.broken.contains(&topic) {
-                self.mistake("/ingest/write", format!("{topic} is no topic of this pipeline"), "declare it under `datasets`");
+                self.mistake(
+                    "/ingest/write",
+                    format!("{topic} is no topic of this pipeline"),
+                    "declare it under `datasets`",
+                );
             }
             return None;
         };
-        let known: Vec<&str> = topic.schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
+        let known: Vec<&str> =
+            topic.schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
         self.columns_exist("/ingest/json_text", &file.json_text, &known);
-        if let Some(trace_id) = file.trace_id.as_ref().filter(|name| !known.contains(&name.as_str())) {
+        if let Some(trace_id) =
+            file.trace_id.as_ref().filter(|name| !known.contains(&name.as_str()))
+        {
             let fix = format!("use one of {}", known.join(", "));
             self.mistake("/ingest/trace_id", format!("there is no field `{trace_id}`"), fix);
         }

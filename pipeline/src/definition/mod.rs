@@ -138,6 +138,6 @@ impl Pipeline {
 }
 
 /// What a stage does against an outage upstream, unless its pipeline says otherwise.
-pub fn default_breaker() -> Breaker {
+pub(crate) fn default_breaker() -> Breaker {
     Breaker { percent: 50.0, at_least_rows: 100 }
 }

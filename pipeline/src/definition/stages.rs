@@ -25,11 +25,19 @@ impl Loader<'_> {
             }
             if files[..place].iter().any(|earlier| earlier.write == file.write) {
                 let what = format!("two stages write {}", file.write);
-                self.mistake(&format!("{at}/write"), what, "let each stage write a table of its own");
+                self.mistake(
+                    &format!("{at}/write"),
+                    what,
+                    "let each stage write a table of its own",
+                );
             }
             if let Some(later) = files[place..].iter().find(|later| later.write == file.read) {
                 let what = format!("{} is read before `{}` writes it", file.read, later.name);
-                self.mistake(&format!("{at}/read"), what, "list the stages in the order of the data");
+                self.mistake(
+                    &format!("{at}/read"),
+                    what,
+                    "list the stages in the order of the data",
+                );
             }
             stages.extend(self.stage(&at, pipeline, file).map(Arc::new));
         }
@@ -43,9 +51,10 @@ impl Loader<'_> {
         let (reads, writes, sql) = (reads?, writes?, sql?);
         let extract = self.extract(at, file, &reads)?;
         self.steps_fit(at, file, &reads);
-        let aggregate = file.aggregate.as_ref().and_then(|aggregate| {
-            self.aggregate(at, file, aggregate, &reads, &writes)
-        });
+        let aggregate = file
+            .aggregate
+            .as_ref()
+            .and_then(|aggregate| self.aggregate(at, file, aggregate, &reads, &writes));
         let planned = match file.aggregate.is_some() {
             true => self.query(file, &sql, &reads, &writes),
             false => self.projection(file, &sql, &reads, &extract, &writes),
@@ -119,7 +128,11 @@ impl Loader<'_> {
             let at = format!("{at}/extract/{name}");
             match schema.field_with_name(&column.from) {
                 Ok(field) if field.data_type() == &arrow::datatypes::DataType::Utf8 => {}
-                Ok(_) => self.mistake(&at, format!("`{}` is no text", column.from), "extract from a text column"),
+                Ok(_) => self.mistake(
+                    &at,
+                    format!("`{}` is no text", column.from),
+                    "extract from a text column",
+                ),
                 Err(_) => {
                     let what = format!("{} has no column `{}`", file.read, column.from);
                     self.mistake(&at, what, "extract from a column of what the stage reads");
@@ -165,19 +178,36 @@ impl Loader<'_> {
             ];
             for (key, _) in steps.into_iter().filter(|(_, there)| *there) {
                 let what = format!("an aggregate stage has no `{key}`");
-                self.mistake(&format!("{at}/{key}"), what, "do it in the SQL, or in a row stage before");
+                self.mistake(
+                    &format!("{at}/{key}"),
+                    what,
+                    "do it in the SQL, or in a row stage before",
+                );
             }
         }
         if let Some(sql) = &file.filter {
             let schema = reads.schema();
             match Expression::compile(sql, &schema, DateTime::<Utc>::UNIX_EPOCH) {
-                Ok(filter) if filter.kind(&schema) == Some(arrow::datatypes::DataType::Boolean) => {}
-                Ok(_) => self.mistake(&format!("{at}/filter"), "the filter is no condition", "write one that is true or false"),
+                Ok(filter) if filter.kind(&schema) == Some(arrow::datatypes::DataType::Boolean) => {
+                }
+                Ok(_) => self.mistake(
+                    &format!("{at}/filter"),
+                    "the filter is no condition",
+                    "write one that is true or false",
+                ),
                 Err(error) => self.mistake(&format!("{at}/filter"), error.what, error.fix),
             }
         }
-        if file.breaker.as_ref().is_some_and(|breaker| breaker.percent <= 0.0 || breaker.percent.is_nan()) {
-            self.mistake(&format!("{at}/breaker/percent"), "the breaker would always trip", "a share above 0");
+        if file
+            .breaker
+            .as_ref()
+            .is_some_and(|breaker| breaker.percent <= 0.0 || breaker.percent.is_nan())
+        {
+            self.mistake(
+                &format!("{at}/breaker/percent"),
+                "the breaker would always trip",
+                "a share above 0",
+            );
         }
     }
 
@@ -195,7 +225,11 @@ impl Loader<'_> {
             return None;
         };
         let Reads::Table(source) = reads else {
-            self.mistake(&format!("{at}/read"), "an aggregate stage reads a table", "land the topic first");
+            self.mistake(
+                &format!("{at}/read"),
+                "an aggregate stage reads a table",
+                "land the topic first",
+            );
             return None;
         };
         if !source.partition_by.contains(whole) {
@@ -209,7 +243,11 @@ impl Loader<'_> {
         for (key, column) in [("conserve", &aggregate.conserve), ("replace", &aggregate.replace)] {
             if writes.contract.column(column).is_none() {
                 let what = format!("{} has no column `{column}`", writes.dataset);
-                self.mistake(&format!("{at}/aggregate/{key}"), what, "name a column of its contract");
+                self.mistake(
+                    &format!("{at}/aggregate/{key}"),
+                    what,
+                    "name a column of its contract",
+                );
             }
         }
         Some(Aggregate {
@@ -281,9 +319,13 @@ impl Loader<'_> {
                     format!("select it: `… AS {name}`"),
                 ),
                 Ok(field) if !fits(field.data_type(), wanted.data_type()) => {
-                    let kind = writes.contract.column(name).map(|c| c.kind.name()).unwrap_or_default();
+                    let kind =
+                        writes.contract.column(name).map(|c| c.kind.name()).unwrap_or_default();
                     complain(
-                        format!("`{name}` is {} in the model and {kind} in the contract", field.data_type()),
+                        format!(
+                            "`{name}` is {} in the model and {kind} in the contract",
+                            field.data_type()
+                        ),
                         format!("CAST it, or change the contract of {}", writes.dataset),
                     );
                 }
@@ -305,7 +347,11 @@ impl Loader<'_> {
         for (place, column) in file.deduplicate.iter().enumerate() {
             if writes.contract.column(column).is_none() {
                 let what = format!("{} has no column `{column}`", writes.dataset);
-                self.mistake(&format!("{at}/deduplicate/{place}"), what, "use columns of the table written");
+                self.mistake(
+                    &format!("{at}/deduplicate/{place}"),
+                    what,
+                    "use columns of the table written",
+                );
             }
         }
     }
@@ -314,7 +360,8 @@ impl Loader<'_> {
     /// so there a broken rule warns or halts.
     fn suite(&mut self, writes: &TableSpec, aggregate: bool) -> Option<Suite> {
         let mut contract = writes.contract.clone();
-        let quarantining = contract.rules.iter_mut().filter(|rule| rule.on_fail == OnFail::Quarantine);
+        let quarantining =
+            contract.rules.iter_mut().filter(|rule| rule.on_fail == OnFail::Quarantine);
         quarantining.filter(|_| aggregate).for_each(|rule| rule.on_fail = OnFail::Keep);
         match Suite::compile(&contract, &writes.schema) {
             Ok(suite) => Some(suite),
@@ -332,7 +379,9 @@ impl Loader<'_> {
         column: &str,
     ) -> Option<Arc<TableSpec>> {
         match self.tables.get(dataset) {
-            Some(table) if table.contract.column(column).is_some() => return Some(Arc::clone(table)),
+            Some(table) if table.contract.column(column).is_some() => {
+                return Some(Arc::clone(table));
+            }
             Some(_) => {
                 let what = format!("a rule refers to {dataset}.{column}, which is no column of it");
                 self.mistake(at, what, "mend the relationship in the contract");

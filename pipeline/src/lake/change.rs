@@ -141,7 +141,10 @@ impl Change {
             return Ok(Some(manifest.clone()));
         }
         let damaged = |what| {
-            iceberg::Error::new(iceberg::ErrorKind::DataInvalid, format!("a manifest has no {what}"))
+            iceberg::Error::new(
+                iceberg::ErrorKind::DataInvalid,
+                format!("a manifest has no {what}"),
+            )
         };
         let spec = metadata
             .partition_spec_by_id(manifest.partition_spec_id)
@@ -165,7 +168,10 @@ impl Change {
     fn writer(&self, table: &Table, spec_id: i32, name: &str) -> Result<ManifestWriter> {
         let metadata = table.metadata();
         let spec = metadata.partition_spec_by_id(spec_id).ok_or_else(|| {
-            iceberg::Error::new(iceberg::ErrorKind::DataInvalid, "the table has lost a partition spec")
+            iceberg::Error::new(
+                iceberg::ErrorKind::DataInvalid,
+                "the table has lost a partition spec",
+            )
         })?;
         let path = format!("{}/metadata/{}-{name}.avro", metadata.location(), self.id);
         Ok(ManifestWriterBuilder::new(

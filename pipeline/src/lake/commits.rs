@@ -65,7 +65,8 @@ impl Lake {
     pub(super) fn write_report(&self, report: &Report) -> Result<String, TargetError> {
         let folder = self.reports(&report.output);
         let path = folder.join(format!("{}.json", report.draft));
-        let file = |source| TargetError::File { doing: format!("write {}", path.display()), source };
+        let file =
+            |source| TargetError::File { doing: format!("write {}", path.display()), source };
         std::fs::create_dir_all(&folder).map_err(file)?;
         let text = serde_json::to_vec(report).expect("a report is plain data");
         let mut open = std::fs::File::create(&path).map_err(file)?;
@@ -75,10 +76,7 @@ impl Lake {
 }
 
 /// What a snapshot says of our commit, if it is one.
-fn commit(
-    dataset: &DatasetName,
-    snapshot: &SnapshotRef,
-) -> Result<Option<Commit>, TargetError> {
+fn commit(dataset: &DatasetName, snapshot: &SnapshotRef) -> Result<Option<Commit>, TargetError> {
     let properties = &snapshot.summary().additional_properties;
     let Some(path) = properties.get(summary::REPORT) else { return Ok(None) };
     let report = read_report(dataset, Path::new(path))?;

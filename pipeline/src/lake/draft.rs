@@ -10,13 +10,13 @@ use datafusion::common::ScalarValue;
 use iceberg::spec::{Datum, SnapshotRef};
 use iceberg::table::Table;
 
+use super::Lake;
 use super::change::Change;
 use super::commits::summary;
 use super::files::{new_since, partition_value};
 use super::lookup::LakeLookup;
 use super::positions::{moved, position_of};
 use super::writer::TableWriter;
-use super::Lake;
 use crate::definition::TableSpec;
 use crate::target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
 
@@ -225,4 +225,3 @@ async fn replaced(
     }
     Ok(paths)
 }
-

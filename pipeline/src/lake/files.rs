@@ -82,21 +82,38 @@ pub(crate) fn earliest(
             least = Some(value);
         }
     }
-    least.map(|datum| scalar(&datum).ok_or_else(|| refused(format!("{datum} can't be compared")))).transpose()
+    least
+        .map(|datum| scalar(&datum).ok_or_else(|| refused(format!("{datum} can't be compared"))))
+        .transpose()
 }
 
 /// The value of an identity partition of a file; the inner option is NULL.
-pub(super) fn partition_value(table: &Table, file: &DataFile, column: &str) -> Option<Option<Datum>> {
+pub(super) fn partition_value(
+    table: &Table,
+    file: &DataFile,
+    column: &str,
+) -> Option<Option<Datum>> {
     let metadata = table.metadata();
     let spec = metadata.default_partition_spec();
     let place = spec.fields().iter().position(|field| field.name == column)?;
     let field = metadata.current_schema().field_by_id(spec.fields()[place].source_id)?;
     let Type::Primitive(kind) = field.field_type.as_ref() else { return None };
     match &file.partition()[place] {
-        Some(Literal::Primitive(literal)) => Some(Some(Datum::new(kind.clone(), literal.clone()))),
+        Some(Literal::Primitive(literal)) => datum(kind, literal).map(Some),
         Some(_) => None,
         None => Some(None),
     }
+}
+
+/// A partition's value with its type, for the types that a partition may have.
+fn datum(kind: &PrimitiveType, literal: &PrimitiveLiteral) -> Option<Datum> {
+    Some(match (kind, literal) {
+        (PrimitiveType::Date, PrimitiveLiteral::Int(days)) => Datum::date(*days),
+        (PrimitiveType::Int, PrimitiveLiteral::Int(value)) => Datum::int(*value),
+        (PrimitiveType::Long, PrimitiveLiteral::Long(value)) => Datum::long(*value),
+        (PrimitiveType::String, PrimitiveLiteral::String(text)) => Datum::string(text),
+        _ => return None,
+    })
 }
 
 /// A value of Iceberg as a value of DataFusion, for the types that a partition may have.

@@ -65,8 +65,11 @@ impl LakeLookup {
         if let Some(range) = range(&self.columns[0], keys.column(0))? {
             plan = plan.filter(range)?;
         }
-        let columns: Vec<Expr> =
-            self.columns.iter().map(|c| Expr::Column(datafusion::common::Column::from_name(c))).collect();
+        let columns: Vec<Expr> = self
+            .columns
+            .iter()
+            .map(|c| Expr::Column(datafusion::common::Column::from_name(c)))
+            .collect();
         let plan = plan.project(columns)?.build()?;
         let physical = state.create_physical_plan(&state.optimize(&plan)?).await?;
         execute_stream(physical, state.task_ctx())
@@ -79,9 +82,8 @@ fn range(column: &str, keys: &ArrayRef) -> Result<Option<Expr>, DataFusionError>
         .filter(|row| keys.is_valid(*row))
         .map(|row| ScalarValue::try_from_array(keys, row))
         .collect::<Result<_, _>>()?;
-    let order = |a: &&ScalarValue, b: &&ScalarValue| {
-        a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal)
-    };
+    let order =
+        |a: &&ScalarValue, b: &&ScalarValue| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
     let bounds = rows.iter().min_by(order).zip(rows.iter().max_by(order));
     Ok(bounds.map(|(least, greatest)| {
         let column = || col(datafusion::common::Column::from_name(column));
@@ -124,9 +126,8 @@ impl Lookup for LakeLookup {
 
 /// `batch` with the types of `keys`, so that equal keys hash alike.
 fn alike(batch: &RecordBatch, keys: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    let column = |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| {
-        cast(column, field.data_type())
-    };
+    let column =
+        |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| cast(column, field.data_type());
     let columns: Result<Vec<ArrayRef>, _> =
         batch.columns().iter().zip(keys.schema().fields()).map(column).collect();
     Ok(RecordBatch::try_new(keys.schema(), columns?)?)

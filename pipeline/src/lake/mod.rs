@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use assay_core::{Clock, DatasetName, Ids};
+use assay_core::{Clock, DatasetName};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use iceberg::io::LocalFsStorageFactory;
 use iceberg::table::Table;
@@ -28,9 +28,10 @@ use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
 pub use self::draft::LakeTarget;
-pub(crate) use self::files::{DataFiles, earliest, new_since};
+pub(crate) use self::files::{earliest, new_since};
 pub use self::positions::position_of;
 pub(crate) use self::scan::LakeScan;
+use crate::session::runtime;
 use crate::target::TargetError;
 
 /// The name under which every reader of the catalog finds the tables.
@@ -47,7 +48,6 @@ pub struct Lake {
     pool: SqlitePool,
     root: PathBuf,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn Ids>,
     pub(crate) runtime: Arc<RuntimeEnv>,
 }
 
@@ -58,17 +58,20 @@ impl std::fmt::Debug for Lake {
 }
 
 impl Lake {
-    /// Opens the lake in `root`, or makes an empty one there.
+    /// Opens the lake in `root`, or makes an empty one there. Queries hold at most `memory_bytes`
+    /// and spill what is more.
     pub async fn open(
         root: &Path,
-        runtime: Arc<RuntimeEnv>,
+        spill: &Path,
+        memory_bytes: usize,
         clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
     ) -> Result<Lake, TargetError> {
         let doing = || format!("open the lake in {}", root.display());
         let file = |source| TargetError::File { doing: doing(), source };
         std::fs::create_dir_all(root).map_err(file)?;
         let root = root.canonicalize().map_err(file)?;
+        let runtime = runtime(spill, memory_bytes)
+            .map_err(|source| TargetError::Query { doing: doing(), source })?;
         let database = root.join("catalog.db");
         let options = SqliteConnectOptions::new()
             .filename(&database)
@@ -88,7 +91,7 @@ impl Lake {
             .load(CATALOG, HashMap::new())
             .await
             .map_err(|source| TargetError::Iceberg { doing: doing(), source })?;
-        Ok(Lake { catalog, pool, root, clock, ids, runtime })
+        Ok(Lake { catalog, pool, root, clock, runtime })
     }
 
     /// The folder that holds the tables and their catalog.
@@ -105,7 +108,10 @@ impl Lake {
                 Ok(Some(table))
             }
             Err(error)
-                if matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::NamespaceNotFound) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::TableNotFound | ErrorKind::NamespaceNotFound
+                ) =>
             {
                 Ok(None)
             }
@@ -147,7 +153,11 @@ fn ident(dataset: &DatasetName) -> TableIdent {
 fn readable(dataset: &DatasetName, table: &Table) -> Result<(), TargetError> {
     match table.metadata().properties().get(FORMAT_PROPERTY) {
         Some(found) if found.parse::<u32>().map_or(true, |found| found > FORMAT) => {
-            Err(TargetError::Newer { dataset: dataset.clone(), found: found.clone(), known: FORMAT })
+            Err(TargetError::Newer {
+                dataset: dataset.clone(),
+                found: found.clone(),
+                known: FORMAT,
+            })
         }
         _ => Ok(()),
     }

@@ -51,8 +51,5 @@ pub(super) fn partitions(
             transform: Transform::Identity,
         })
     });
-    Ok(UnboundPartitionSpec::builder()
-        .with_spec_id(0)
-        .add_partition_fields(fields)?
-        .build())
+    Ok(UnboundPartitionSpec::builder().with_spec_id(0).add_partition_fields(fields)?.build())
 }

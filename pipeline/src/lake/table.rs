@@ -8,7 +8,7 @@ use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, NamespaceIdent, TableCreation};
 
 use super::schema::{column_type, partitions, schema};
-use super::{FORMAT, FORMAT_PROPERTY, Lake, ident};
+use super::{FORMAT, FORMAT_PROPERTY, Lake};
 use crate::definition::TableSpec;
 use crate::target::TargetError;
 
@@ -77,7 +77,9 @@ impl Lake {
         // The catalog may say "done" of a commit that failed, so look.
         let table = self.table(dataset).await?;
         match table {
-            Some(table) if compare(spec, &table).is_ok_and(|missing| missing.is_empty()) => Ok(table),
+            Some(table) if compare(spec, &table).is_ok_and(|missing| missing.is_empty()) => {
+                Ok(table)
+            }
             _ => Err(TargetError::Moved { dataset: dataset.clone() }),
         }
     }
@@ -116,13 +118,20 @@ fn compare<'a>(spec: &'a TableSpec, table: &Table) -> Result<Vec<&'a ContractCol
         if contract.column(&field.name).is_none() {
             complain(
                 None,
-                format!("the table {} has a column `{}`, the contract has not", spec.dataset, field.name),
+                format!(
+                    "the table {} has a column `{}`, the contract has not",
+                    spec.dataset, field.name
+                ),
                 "keep it in the contract (a model may select NULL for it), or write to a new table",
             );
         }
     }
-    let parts: Vec<&str> =
-        metadata.default_partition_spec().fields().iter().map(|field| field.name.as_str()).collect();
+    let parts: Vec<&str> = metadata
+        .default_partition_spec()
+        .fields()
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     if parts != spec.partition_by {
         let what = format!("{} is partitioned by {}", spec.dataset, parts.join(", "));
         complain(None, what, "keep `partition_by` as it is, or write to a new table");

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
+use iceberg::Result;
 use iceberg::arrow::{RecordBatchPartitionSplitter, schema_to_arrow_schema};
 use iceberg::spec::{DataFile, DataFileFormat, PartitionKey, Struct, Type};
 use iceberg::table::Table;
 use iceberg::writer::base_writer::data_file_writer::{DataFileWriter, DataFileWriterBuilder};
 use iceberg::writer::file_writer::ParquetWriterBuilder;
-use iceberg::writer::file_writer::location_generator::{DefaultFileNameGenerator, LocationGenerator};
+use iceberg::writer::file_writer::location_generator::{
+    DefaultFileNameGenerator, LocationGenerator,
+};
 use iceberg::writer::file_writer::rolling_writer::RollingFileWriterBuilder;
 use iceberg::writer::{IcebergWriter, IcebergWriterBuilder};
-use iceberg::Result;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
@@ -129,8 +131,8 @@ impl TableWriter {
         };
         let columns: std::result::Result<Vec<ArrayRef>, _> =
             self.schema.fields().iter().map(column).collect();
-        let ordered = columns
-            .and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns));
+        let ordered =
+            columns.and_then(|columns| RecordBatch::try_new(Arc::clone(&self.schema), columns));
         ordered.map_err(|error| {
             iceberg::Error::new(iceberg::ErrorKind::DataInvalid, "rows do not fit the table")
                 .with_source(error)

@@ -48,9 +48,8 @@ impl<'a> Batch<'a> {
         let keys = match stage.deduplicate.as_slice() {
             [] => None,
             columns => {
-                let hasher = KeyHasher::new(&stage.writes.schema, columns).map_err(|error| {
-                    query(format!("compare the keys of {}", stage.id), error)
-                })?;
+                let hasher = KeyHasher::new(&stage.writes.schema, columns)
+                    .map_err(|error| query(format!("compare the keys of {}", stage.id), error))?;
                 Some((hasher, target.lookup(columns, draft.base()).await?))
             }
         };
@@ -58,9 +57,11 @@ impl<'a> Batch<'a> {
         if run.governed.quality {
             for reference in stage.suite.references() {
                 let spec = stage.references.get(&reference.dataset);
-                let spec = spec.ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
+                let spec = spec
+                    .ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
                 let target = runner.target_of(spec);
-                references.push(target.lookup(std::slice::from_ref(&reference.target), None).await?);
+                references
+                    .push(target.lookup(std::slice::from_ref(&reference.target), None).await?);
             }
         }
         Ok(Batch {
@@ -122,7 +123,8 @@ impl<'a> Batch<'a> {
             Some(shaper) => Ok(shaper.shape(&chunk.rows)?),
             None => {
                 let wrong = |error| query(format!("fit the rows of {}", self.stage.id), error);
-                let (rows, misfits) = conform(&chunk.rows, &self.stage.writes.schema).map_err(wrong)?;
+                let (rows, misfits) =
+                    conform(&chunk.rows, &self.stage.writes.schema).map_err(wrong)?;
                 if let Some((_, why)) = misfits.first() {
                     // Such a row has no input row to set aside.
                     let reason = format!("a row of the aggregate: {why}");
@@ -133,11 +135,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn judge(
-        &mut self,
-        chunk: &Chunk,
-        shaped: &Shaped,
-    ) -> Result<RecordBatch, RunError> {
+    async fn judge(&mut self, chunk: &Chunk, shaped: &Shaped) -> Result<RecordBatch, RunError> {
         let mut facts = Facts::default();
         for (reference, lookup) in self.stage.suite.references().iter().zip(&self.references) {
             let keys = renamed(&shaped.rows, reference.place, &reference.target)
@@ -210,7 +208,14 @@ impl<'a> Batch<'a> {
         let Counts { rejected, filtered, duplicates, .. } = self.counts;
         if i128::from(read) != kept + i128::from(rejected + filtered + duplicates) {
             let stage = self.stage.id.clone();
-            return Err(RunError::Unbalanced { stage, read, written: kept, rejected, filtered, duplicates });
+            return Err(RunError::Unbalanced {
+                stage,
+                read,
+                written: kept,
+                rejected,
+                filtered,
+                duplicates,
+            });
         }
         if aggregate {
             self.counts.written = read - rejected - filtered - duplicates;

@@ -53,7 +53,11 @@ impl<'a> Writer<'a> {
 
     pub(super) fn broken(&mut self, chunk: &Chunk, broken: &Broken) -> Result<(), RunError> {
         let detail = broken.why.clone();
-        self.row(chunk, broken.row, Cause { reason: Reason::Untransformable, rules: vec![], detail })
+        self.row(
+            chunk,
+            broken.row,
+            Cause { reason: Reason::Untransformable, rules: vec![], detail },
+        )
     }
 
     pub(super) fn rule_broken(

@@ -16,8 +16,8 @@ use assay_log::Log;
 use assay_metrics::{of_halt, of_run};
 use assay_store::{RunEnd, Store};
 
-pub use self::error::RunError;
 use self::batch::Batch;
+pub use self::error::RunError;
 use self::opened::Opened;
 use crate::definition::{Pipeline, TableSpec};
 use crate::lake::{Lake, LakeTarget};
@@ -73,7 +73,8 @@ impl Runner {
         let event = teller.started(&run);
         self.store.start_run(&run, started_at, &event, &[]).await?;
 
-        let mut summary = RunSummary { run: run.clone(), counts: Counts::default(), batches: vec![] };
+        let mut summary =
+            RunSummary { run: run.clone(), counts: Counts::default(), batches: vec![] };
         let outcome = self.batches(&run, stage, &teller, &mut summary).await;
         let (status, message) = match &outcome {
             Ok(()) => (RunStatus::Complete, None),
@@ -105,7 +106,8 @@ impl Runner {
         let target = LakeTarget::new(Arc::clone(&self.lake), Arc::clone(&stage.writes));
         let mut from = target.position(&stage.reader()).await?;
         let mut opened = Opened::open(self, stage, &from).await?;
-        while let Some((report, upto)) = self.batch(run, stage, &target, &mut opened, &from).await? {
+        while let Some((report, upto)) = self.batch(run, stage, &target, &mut opened, &from).await?
+        {
             summary.counts.add(&report.counts);
             summary.batches.push(report);
             from = upto;

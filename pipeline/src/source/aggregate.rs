@@ -115,10 +115,12 @@ async fn rows_from(
     table: &Table,
     first: &ScalarValue,
 ) -> Result<u64, SourceError> {
-    let wrong = |source| SourceError::Table(TargetError::Iceberg {
-        doing: format!("count the rows of {}", stage.reads.dataset()),
-        source,
-    });
+    let wrong = |source| {
+        SourceError::Table(TargetError::Iceberg {
+            doing: format!("count the rows of {}", stage.reads.dataset()),
+            source,
+        })
+    };
     let scan = LakeScan::of(table.clone(), None).map_err(wrong)?;
     let filter = column(&aggregate.whole).gt_eq(lit(first.clone()));
     scan.rows(&[filter]).await.map_err(wrong)
@@ -187,7 +189,8 @@ fn restricted(
     let scan = LakeScan::of(table, snapshot)
         .map_err(|error| DataFusionError::External(Box::new(error)))?;
     let source = datafusion::datasource::provider_as_source(Arc::new(scan));
-    let columns: Vec<Expr> = spec.schema.fields().iter().map(|field| column(field.name())).collect();
+    let columns: Vec<Expr> =
+        spec.schema.fields().iter().map(|field| column(field.name())).collect();
     let plan = LogicalPlanBuilder::scan("rows", source, None)?
         .filter(filter)?
         .project(columns)?

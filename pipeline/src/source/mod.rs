@@ -22,27 +22,27 @@ pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topi
 use crate::target::TargetError;
 
 /// Rows that are shaped and judged together.
-pub struct Chunk {
-    pub rows: RecordBatch,
+pub(crate) struct Chunk {
+    pub(crate) rows: RecordBatch,
     /// Tells of each row where it came from and what its bytes were.
-    pub provenance: Arc<dyn Provenance>,
+    pub(crate) provenance: Arc<dyn Provenance>,
     /// What could not be decoded into rows.
-    pub refused: Vec<Refused>,
+    pub(crate) refused: Vec<Refused>,
     /// Rows that were left out because this reader has taken them before.
-    pub repeated: u64,
+    pub(crate) repeated: u64,
 }
 
 /// A message that is no rows.
 #[derive(Debug)]
-pub struct Refused {
-    pub origin: Origin,
-    pub place: Option<Place>,
-    pub detail: String,
-    pub payload: Bytes,
+pub(crate) struct Refused {
+    pub(crate) origin: Origin,
+    pub(crate) place: Option<Place>,
+    pub(crate) detail: String,
+    pub(crate) payload: Bytes,
 }
 
 /// Tells where the rows of a chunk came from. Asked only for rows that are set aside.
-pub trait Provenance: Send + Sync {
+pub(crate) trait Provenance: Send + Sync {
     fn origin(&self, row: usize) -> Result<Origin, SourceError>;
     fn place(&self, row: usize) -> Option<Place>;
     /// The bytes that the stage received for the row.
@@ -51,7 +51,7 @@ pub trait Provenance: Send + Sync {
 
 /// Reads what is new to one reader.
 #[async_trait]
-pub trait Source: Send {
+pub(crate) trait Source: Send {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError>;
 
     /// How far the chunks given so far reach.

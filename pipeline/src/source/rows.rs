@@ -51,7 +51,11 @@ pub(super) fn origin_of(
         })?;
         let values =
             ArrayFormatter::try_new(column.as_ref(), &options).map_err(|e| unreadable(&e))?;
-        parts.push(if column.is_null(row) { "null".to_owned() } else { values.value(row).to_string() });
+        parts.push(if column.is_null(row) {
+            "null".to_owned()
+        } else {
+            values.value(row).to_string()
+        });
     }
     Ok(parts.join("|"))
 }

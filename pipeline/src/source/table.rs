@@ -78,10 +78,10 @@ async fn open(
 impl Source for TableSource {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
-        let next = stream.try_next().await.map_err(|source| SourceError::Query {
-            what: self.spec.dataset.to_string(),
-            source,
-        })?;
+        let next = stream
+            .try_next()
+            .await
+            .map_err(|source| SourceError::Query { what: self.spec.dataset.to_string(), source })?;
         let Some(rows) = next else { return Ok(None) };
         self.read += rows.num_rows() as u64;
         let rows = typed(&rows, &self.spec.schema).map_err(|error| self.wrong(error))?;

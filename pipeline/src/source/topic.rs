@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use assay_core::{Mark, Position, Slice};
@@ -58,8 +60,7 @@ impl TopicSource {
     ) -> Result<TopicSource, SourceError> {
         let ends = log.ends(topic.dataset.name()).await?;
         let schema = topic_schema(topic.schema.arrow());
-        let source =
-            TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
+        let source = TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
         source.check_position()?;
         Ok(source)
     }

@@ -95,9 +95,7 @@ impl Extract {
     fn fill(&self, paths: &Paths, leaves: &[Leaf], builders: &mut [Builder]) -> Result<(), String> {
         for (path, leaf) in paths.iter().zip(leaves) {
             for place in &path.columns {
-                builders[*place].push(leaf).map_err(|what| {
-                    format!("`{}` is {what}", path.name)
-                })?;
+                builders[*place].push(leaf).map_err(|what| format!("`{}` is {what}", path.name))?;
             }
         }
         Ok(())
@@ -114,7 +112,9 @@ impl Extract {
             let texts = text_column(rows, &column.from)?;
             for row in 0..rows.num_rows() {
                 let text = texts.is_valid(row).then(|| texts.value(row));
-                if builder.push(&text.map_or(Leaf::Null, |text| Leaf::Text(text.to_owned()))).is_err()
+                if builder
+                    .push(&text.map_or(Leaf::Null, |text| Leaf::Text(text.to_owned())))
+                    .is_err()
                 {
                     let why = format!("`{}` is no {}", column.from, kind_name(column.kind));
                     complaints.entry(index(row)).or_insert(why);
@@ -130,10 +130,7 @@ fn index(row: usize) -> u32 {
     u32::try_from(row).expect("a chunk has fewer than 2^32 rows")
 }
 
-fn text_column(
-    rows: &RecordBatch,
-    name: &str,
-) -> Result<arrow::array::StringArray, ArrowError> {
+fn text_column(rows: &RecordBatch, name: &str) -> Result<arrow::array::StringArray, ArrowError> {
     let column = rows
         .column_by_name(name)
         .ok_or_else(|| ArrowError::SchemaError(format!("there is no column `{name}`")))?;
@@ -177,9 +174,9 @@ impl Builder {
             ExtractType::Long => Builder::Long(Int64Builder::with_capacity(rows)),
             ExtractType::Double => Builder::Double(Float64Builder::with_capacity(rows)),
             ExtractType::Boolean => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
-            ExtractType::Timestamp => Builder::Time(
-                TimestampMicrosecondBuilder::with_capacity(rows).with_timezone(UTC),
-            ),
+            ExtractType::Timestamp => {
+                Builder::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone(UTC))
+            }
         }
     }
 

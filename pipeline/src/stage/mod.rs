@@ -14,11 +14,11 @@ use assay_core::{DatasetName, ReaderId, StageId};
 use assay_quality::{Breaker, Suite};
 
 pub use columns::arrow_schema;
-pub(crate) use columns::{arrow_type, fits};
+pub(crate) use columns::fits;
 pub(crate) use extract::{Extract, ExtractColumn};
 pub(crate) use model::{Expression, ModelError, RowModel, query_columns};
-pub(crate) use shape::conform;
-pub use shape::{Broken, Shaped, Shaper, StageError};
+pub use shape::StageError;
+pub(crate) use shape::{Broken, Shaped, Shaper, conform};
 
 use crate::definition::{Aggregate, TableSpec, TopicSpec};
 

@@ -112,9 +112,8 @@ impl RowModel {
     pub(crate) fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
         let mut rows = rows.clone();
         for step in &self.steps {
-            let column = |expr: &Arc<dyn PhysicalExpr>| {
-                expr.evaluate(&rows)?.into_array(rows.num_rows())
-            };
+            let column =
+                |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(&rows)?.into_array(rows.num_rows());
             let columns = step.exprs.iter().map(column).collect::<Result<Vec<_>, _>>()?;
             rows = RecordBatch::try_new(Arc::clone(&step.schema), columns)?;
         }
@@ -196,7 +195,10 @@ fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, ModelError> {
     let plan = futures::executor::block_on(state.create_logical_plan(sql));
     let plan = plan.map_err(|error| ModelError::planning(&error))?;
     match &plan {
-        LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) | LogicalPlan::Statement(_) => {
+        LogicalPlan::Dml(_)
+        | LogicalPlan::Ddl(_)
+        | LogicalPlan::Copy(_)
+        | LogicalPlan::Statement(_) => {
             Err(ModelError::shape("a model only reads", "write a SELECT"))
         }
         _ => Ok(plan),

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{CastOptions, cast_with_options, concat_batches, filter_record_batch, is_not_null, is_null, take_record_batch};
+use arrow::compute::{
+    CastOptions, cast_with_options, concat_batches, filter_record_batch, is_not_null, is_null,
+    take_record_batch,
+};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
@@ -13,21 +16,21 @@ use super::{Expression, ModelError, RowModel, Stage};
 
 /// A row that could not be brought into the shape of its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub(crate) struct Broken {
     /// Its index in the chunk.
-    pub row: u32,
+    pub(crate) row: u32,
     /// What is wrong and where, without any value.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// A chunk in the shape of the stage's target.
 #[derive(Debug)]
-pub struct Shaped {
-    pub rows: RecordBatch,
+pub(crate) struct Shaped {
+    pub(crate) rows: RecordBatch,
     /// For each of `rows`, its index in the chunk.
-    pub input: Vec<u32>,
-    pub filtered: u64,
-    pub broken: Vec<Broken>,
+    pub(crate) input: Vec<u32>,
+    pub(crate) filtered: u64,
+    pub(crate) broken: Vec<Broken>,
 }
 
 /// A stage can't shape rows at all: a defect of the pipeline, not of a row.
@@ -45,7 +48,7 @@ pub enum StageError {
 
 /// A stage's filter, extract and model, compiled for one batch.
 #[derive(Debug)]
-pub struct Shaper<'a> {
+pub(crate) struct Shaper<'a> {
     stage: &'a Stage,
     filter: Option<Expression>,
     model: RowModel,
@@ -53,7 +56,7 @@ pub struct Shaper<'a> {
 
 impl Stage {
     /// Compiles the steps of a row stage for the batch that begins at `at`.
-    pub fn shaper(&self, at: DateTime<Utc>) -> Result<Shaper<'_>, StageError> {
+    pub(crate) fn shaper(&self, at: DateTime<Utc>) -> Result<Shaper<'_>, StageError> {
         let wrong = |error: ModelError| StageError::Model {
             stage: self.id.to_string(),
             what: error.what,
@@ -74,10 +77,9 @@ impl Stage {
 impl Shaper<'_> {
     /// Brings a chunk into the shape of the target. Rows in which a value does not fit come back
     /// as broken; an expression that fails for a row breaks that row and no other.
-    pub fn shape(&self, rows: &RecordBatch) -> Result<Shaped, StageError> {
-        self.steps(rows).map_err(|source| {
-            StageError::Rows { stage: self.stage.id.to_string(), source }
-        })
+    pub(crate) fn shape(&self, rows: &RecordBatch) -> Result<Shaped, StageError> {
+        self.steps(rows)
+            .map_err(|source| StageError::Rows { stage: self.stage.id.to_string(), source })
     }
 
     fn steps(&self, rows: &RecordBatch) -> Result<Shaped, ArrowError> {
@@ -87,16 +89,27 @@ impl Shaper<'_> {
 
         let (extracted, complaints) = self.stage.extract.apply(&kept)?;
         let place = |row: u32| input.value(row as usize);
-        broken.extend(complaints.iter().map(|(row, why)| Broken { row: place(*row), why: why.clone() }));
-        let (extracted, input) = without(&extracted, &input, complaints.iter().map(|(row, _)| *row))?;
+        broken.extend(
+            complaints.iter().map(|(row, why)| Broken { row: place(*row), why: why.clone() }),
+        );
+        let (extracted, input) =
+            without(&extracted, &input, complaints.iter().map(|(row, _)| *row))?;
 
         let mut failed = Vec::new();
         let modelled = self.evaluate(&extracted, 0, &mut failed)?;
-        broken.extend(failed.iter().map(|(row, why)| Broken { row: input.value(*row as usize), why: why.clone() }));
+        broken.extend(
+            failed
+                .iter()
+                .map(|(row, why)| Broken { row: input.value(*row as usize), why: why.clone() }),
+        );
         let (_, input) = without(&extracted, &input, failed.iter().map(|(row, _)| *row))?;
 
         let (rows, misfits) = conform(&modelled, &self.stage.writes.schema)?;
-        broken.extend(misfits.iter().map(|(row, why)| Broken { row: input.value(*row as usize), why: why.clone() }));
+        broken.extend(
+            misfits
+                .iter()
+                .map(|(row, why)| Broken { row: input.value(*row as usize), why: why.clone() }),
+        );
         let (rows, input) = without(&rows, &input, misfits.iter().map(|(row, _)| *row))?;
 
         broken.sort_by_key(|broken| broken.row);
@@ -250,7 +263,9 @@ fn kind_of(error: &DataFusionError) -> &'static str {
         DataFusionError::ArrowError(error, _) => match error.as_ref() {
             ArrowError::CastError(_) | ArrowError::ParseError(_) => "a value can't be cast",
             ArrowError::DivideByZero => "division by zero",
-            ArrowError::ArithmeticOverflow(_) | ArrowError::ComputeError(_) => "a calculation overflows",
+            ArrowError::ArithmeticOverflow(_) | ArrowError::ComputeError(_) => {
+                "a calculation overflows"
+            }
             _ => "a value is not what it should be",
         },
         _ => "an expression can't be evaluated for this row",

@@ -36,7 +36,10 @@ fn a_value_of_another_type_names_path_and_kind_but_not_the_value() {
     let long = |path| column("n", "json", Some(path), ExtractType::Long);
     for (text, why) in [
         (r#"{"n":"three"}"#, "`json`: `n` is a text, not a whole number"),
-        (r#"{"n":1.5}"#, "`json`: `n` is a number with a fraction or beyond 64 bits, not a whole number"),
+        (
+            r#"{"n":1.5}"#,
+            "`json`: `n` is a number with a fraction or beyond 64 bits, not a whole number",
+        ),
         (r#"{"n":[1]}"#, "`json`: `n` is a list, not a whole number"),
         (r#"{"n":1} x"#, "`json`: not JSON at column 9"),
         ("[1]", "`json`: the value is a list, not a map"),

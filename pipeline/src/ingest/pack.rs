@@ -1,0 +1,109 @@
+//! Packs records into messages that the topic takes, spread over its partitions in a way that
+//! the same input always repeats.
+
+use apache_avro::Writer;
+use apache_avro::types::Value;
+use assay_log::NewRecord;
+use bytes::Bytes;
+
+use crate::avro::container;
+use crate::definition::IngestSpec;
+use crate::source::{COLLECTOR, COUNT, FIRST_SEQUENCE};
+
+pub(super) struct Packer<'a> {
+    spec: &'a IngestSpec,
+    collector: String,
+    open: Writer<'a, Vec<u8>>,
+    events: usize,
+    bytes: usize,
+    /// Messages made so far; the next one's partition follows from it.
+    made: u64,
+    sent: u64,
+    /// The next sequence number of each partition.
+    sequences: Vec<u64>,
+    ready: Vec<NewRecord>,
+}
+
+impl<'a> Packer<'a> {
+    /// The input's hash is its name as a collector.
+    pub(super) fn new(spec: &'a IngestSpec, hash: &str) -> Packer<'a> {
+        Packer {
+            collector: hash.chars().take(32).collect(),
+            open: container(spec.topic.schema.avro()),
+            events: 0,
+            bytes: 0,
+            made: 0,
+            sent: 0,
+            sequences: vec![0; spec.topic.partitions as usize],
+            ready: Vec::new(),
+            spec,
+        }
+    }
+
+    /// Messages handed out so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    pub(super) fn push(&mut self, record: Value) -> Result<(), String> {
+        let size = weight(&record);
+        if self.events > 0 && self.bytes + size > self.spec.message_bytes {
+            self.close();
+        }
+        self.open
+            .append_value_ref(&record)
+            .map_err(|error| format!("a record does not fit its own schema: {error}"))?;
+        self.events += 1;
+        self.bytes += size;
+        if self.events >= self.spec.events_per_message || self.bytes >= self.spec.message_bytes {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// Closes the message that is open.
+    pub(super) fn finish(&mut self) {
+        if self.events > 0 {
+            self.close();
+        }
+    }
+
+    /// The messages that are complete.
+    pub(super) fn ready(&mut self) -> Vec<NewRecord> {
+        self.sent += self.ready.len() as u64;
+        std::mem::take(&mut self.ready)
+    }
+
+    fn close(&mut self) {
+        let full = std::mem::replace(&mut self.open, container(self.spec.topic.schema.avro()));
+        let value = full.into_inner().expect("a container in memory takes what was checked");
+        let partition = usize::try_from(self.made % self.sequences.len() as u64).unwrap_or(0);
+        let first = self.sequences[partition];
+        let header = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
+        self.ready.push(NewRecord {
+            partition: u32::try_from(partition).ok(),
+            key: None,
+            value: Some(Bytes::from(value)),
+            headers: vec![
+                header(COLLECTOR, self.collector.clone()),
+                header(FIRST_SEQUENCE, first.to_string()),
+                header(COUNT, self.events.to_string()),
+            ],
+        });
+        self.sequences[partition] += self.events as u64;
+        self.made += 1;
+        self.events = 0;
+        self.bytes = 0;
+    }
+}
+
+/// What a record weighs before compression, about.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 5,
+        Value::Union(_, inner) => 1 + weight(inner),
+        Value::Record(fields) => fields.iter().map(|(_, value)| weight(value)).sum(),
+        Value::Null => 0,
+        _ => 9,
+    }
+}
