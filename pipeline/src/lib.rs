@@ -5,6 +5,7 @@ mod avro;
 mod definition;
 mod ingest;
 mod lake;
+mod pending;
 mod query;
 mod runner;
 mod session;
@@ -19,7 +20,8 @@ pub use definition::{
     Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
 };
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
-pub use lake::{CATALOG, Lake, LakeTarget, position_of};
+pub use lake::{CATALOG, Lake, LakeTarget};
+pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use runner::{RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;

@@ -29,7 +29,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 pub use self::draft::LakeTarget;
 pub(crate) use self::files::{earliest, new_since};
-pub use self::positions::position_of;
+pub(crate) use self::positions::{position_of, positions};
 pub(crate) use self::scan::LakeScan;
 use crate::session::runtime;
 use crate::target::TargetError;

@@ -1,7 +1,7 @@
 //! Positions live in table properties, one per slice, and in the summary of the commit that moved
 //! them: the property survives expiry, the summary is the history.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use assay_core::{DatasetName, Mark, Position, ReaderId, Slice};
 use iceberg::table::Table;
@@ -16,7 +16,7 @@ pub(super) fn property(reader: &ReaderId, slice: &Slice) -> String {
 }
 
 /// The position of `reader`, as the table has it now.
-pub fn position_of(
+pub(crate) fn position_of(
     dataset: &DatasetName,
     table: &Table,
     reader: &ReaderId,
@@ -32,6 +32,22 @@ pub fn position_of(
         position.0.insert(Slice::from_name(slice), mark);
     }
     Ok(position)
+}
+
+/// The positions of all readers that the table knows.
+pub(crate) fn positions(
+    dataset: &DatasetName,
+    table: &Table,
+) -> Result<Vec<(ReaderId, Position)>, TargetError> {
+    let properties = table.metadata().properties().keys();
+    let named = properties.filter_map(|key| key.strip_prefix(PREFIX)?.split_once('.'));
+    let readers: BTreeSet<&str> = named.map(|(reader, _)| reader).collect();
+    let position = |reader: &str| {
+        let reader = ReaderId(reader.to_owned());
+        let position = position_of(dataset, table, &reader)?;
+        Ok((reader, position))
+    };
+    readers.into_iter().map(position).collect()
 }
 
 /// The properties that say `position`, of the slices that moved since `from`.

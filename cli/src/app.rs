@@ -1,0 +1,100 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use assay_core::{Clock, Ids, RandomIds, SystemClock};
+use assay_dlq::LogQueue;
+use assay_log::{EmbeddedLog, Log};
+use assay_pipeline::{Ingest, Lake, Runner, Stop, Watch};
+use assay_store::Store;
+
+use crate::config::Config;
+
+/// The parts of one process, built from its configuration.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) lake: Arc<Lake>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) queue: Arc<LogQueue>,
+    pub(crate) stop: Stop,
+}
+
+impl App {
+    /// Opens the data directory, and makes what is not there yet.
+    pub(crate) async fn build(config: Config) -> Result<App> {
+        let root = config.data_dir.clone();
+        let spool = root.join("tmp");
+        std::fs::create_dir_all(&spool).with_context(|| {
+            format!(
+                "cannot use the data directory {}: choose another with --data-dir",
+                root.display()
+            )
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let lake =
+            Lake::open(&root.join("lake"), &spool, config.memory_bytes, Arc::clone(&clock)).await?;
+        let log: Arc<dyn Log> =
+            Arc::new(EmbeddedLog::open(&root.join("log.db"), Arc::clone(&clock)).await?);
+        Ok(App {
+            lake: Arc::new(lake),
+            store: Arc::new(Store::open(&root.join("store.db")).await?),
+            queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
+            ids: Arc::new(RandomIds),
+            stop: Stop::default(),
+            clock,
+            log,
+            config,
+        })
+    }
+
+    pub(crate) fn spool(&self) -> std::path::PathBuf {
+        self.config.data_dir.join("tmp")
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.config.data_dir
+    }
+
+    pub(crate) fn runner(&self, watch: Arc<dyn Watch>) -> Runner {
+        Runner {
+            lake: Arc::clone(&self.lake),
+            log: Arc::clone(&self.log),
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue) as _,
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            spool: self.spool(),
+            watch,
+            stop: self.stop.clone(),
+        }
+    }
+
+    pub(crate) fn ingest(&self) -> Ingest {
+        Ingest {
+            log: Arc::clone(&self.log),
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue) as _,
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            spool: self.spool(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Ctrl-C asks to stop; a second one ends the process where it is, which harms nothing.
+    pub(crate) fn stop_on_ctrl_c(&self) {
+        let stop = self.stop.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if stop.asked() {
+                    std::process::exit(crate::exit::INTERRUPTED.into());
+                }
+                eprintln!("stopping at the next chunk; press Ctrl-C again to stop at once");
+                stop.ask();
+            }
+        });
+    }
+}

@@ -1,0 +1,28 @@
+//! Payloads as a person can read them.
+
+use apache_avro::Reader;
+use assay_dlq::{LetterView, PayloadKind};
+use serde_json::Value;
+
+/// The payload as JSON where it is JSON or Avro, else as text, else in hexadecimal.
+pub(crate) fn payload(letter: &LetterView) -> String {
+    let Some(bytes) = &letter.payload else { return "(none: a tombstone)".to_owned() };
+    let pretty = match letter.payload_kind {
+        Some(PayloadKind::Avro) => avro(bytes),
+        Some(PayloadKind::Json) => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    };
+    if let Some(text) = pretty.and_then(|value: Value| serde_json::to_string_pretty(&value).ok()) {
+        return text;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// The one record of a container.
+fn avro(container: &[u8]) -> Option<Value> {
+    let record = Reader::new(container).ok()?.next()?.ok()?;
+    Value::try_from(record).ok()
+}

@@ -1,0 +1,129 @@
+//! The whole road on one screen: made-up events in, gold out, and what happened on the way.
+
+use anyhow::Result;
+use assay_core::{Evaluated, Governed, Report};
+use assay_dlq::{Filter, LetterView, Reason};
+use assay_lineage::Graph;
+use assay_pipeline::{Hop, IngestSummary, Input, RunSummary};
+
+use crate::app::App;
+use crate::args::DemoArgs;
+use crate::commands::{dlq, generate, ingest, run};
+use crate::generate::GithubEvents;
+use crate::output::{Grid, line, number, score, short};
+use crate::shipped;
+
+const PIPELINE: &str = "github_events";
+/// The share of events with a planted defect.
+const DEFECTS: f64 = 0.02;
+
+pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
+    app.stop_on_ctrl_c();
+    let pipeline = shipped::load(PIPELINE)?;
+    let now = app.clock.now();
+    let file = app.data_dir().join(format!("events-{}.jsonl", now.format("%Y%m%dT%H%M%S%3f")));
+    let mut events = GithubEvents::new(what.events, what.seed, DEFECTS, now);
+    generate::write_file(&file, &mut events)?;
+    let truth = events.truth();
+    let planted: u64 = truth.planted.values().sum();
+    line(format!(
+        "1. Generated {} GitHub events with {} planted defects: {}",
+        number(truth.lines),
+        number(planted),
+        file.display()
+    ))?;
+    let taken = ingest::take_in(&app, &pipeline, &Input::File(file), false).await?;
+    let mut runs = Vec::new();
+    run::stages(&app, &pipeline, Hop::All, Governed::ALL, false, &mut runs).await?;
+    line("2. Took them through ingest → log → bronze → silver → gold, every batch governed:\n")?;
+    rows(&taken, &runs)?;
+    line("\n3. How good each dataset is, and what cost the points:\n")?;
+    scores(&runs)?;
+    line("\n4. Three of the dead letters, each with its reason:\n")?;
+    letters(&app).await?;
+    line("\n5. Where gold came from:\n")?;
+    let graph = Graph::new(&app.store.edges().await?);
+    lineage(&graph)?;
+    let with = format!("--data-dir {}", app.data_dir().display());
+    line(format!(
+        "\nGo on:\n  \
+         assay {with} status\n  \
+         assay {with} quality show silver.github_events_parsed\n  \
+         assay {with} dlq list --reason rule-broken\n  \
+         assay {with} query \"SELECT actor_login, total_activity_score FROM gold.user_activity ORDER BY 2 DESC LIMIT 5\"\n  \
+         assay {with} metrics\n\
+         (with `cargo run -- ` in place of `assay ` while it is not installed)"
+    ))
+}
+
+fn rows(taken: &IngestSummary, runs: &[RunSummary]) -> Result<()> {
+    let columns = ["stage", "read#", "written#", "rejected#", "filtered#", "duplicates#"];
+    let mut grid = Grid::new(&columns);
+    let stages = std::iter::once((&taken.run.stage.stage, &taken.counts))
+        .chain(runs.iter().map(|run| (&run.run.stage.stage, &run.counts)));
+    for (stage, counts) in stages {
+        grid.row([
+            stage.clone(),
+            number(counts.read),
+            number(counts.written),
+            number(counts.rejected),
+            number(counts.filtered),
+            number(counts.duplicates),
+        ]);
+    }
+    grid.print()
+}
+
+fn scores(runs: &[RunSummary]) -> Result<()> {
+    let mut grid = Grid::new(&["dataset", "score#", "verdict", "what cost the points"]);
+    for report in runs.iter().filter_map(|run| run.batches.last()) {
+        grid.row([
+            report.output.to_string(),
+            score(report.score()),
+            report.verdict_name().to_owned(),
+            costs(report),
+        ]);
+    }
+    grid.print()
+}
+
+/// The rules that cost points, the dearest first.
+fn costs(report: &Report) -> String {
+    let Evaluated::Judged(quality) = &report.quality else { return "–".to_owned() };
+    let mut lost: Vec<(f64, &str)> = quality
+        .rules
+        .iter()
+        .filter(|rule| rule.lost >= 0.005)
+        .map(|rule| (rule.lost, rule.rule.as_str()))
+        .collect();
+    lost.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let most: Vec<String> =
+        lost.iter().take(3).map(|(points, rule)| format!("{rule} −{points:.2}")).collect();
+    let rest = lost.len().saturating_sub(3);
+    match (most.is_empty(), rest) {
+        (true, _) => "nothing".to_owned(),
+        (false, 0) => most.join(", "),
+        (false, rest) => format!("{}, {rest} more", most.join(", ")),
+    }
+}
+
+/// The newest letters of three different reasons.
+async fn letters(app: &App) -> Result<()> {
+    let mut shown: Vec<LetterView> = Vec::new();
+    for reason in [Reason::Undecodable, Reason::RuleBroken, Reason::Untransformable, Reason::Schema]
+    {
+        let filter = Filter { reason: Some(reason), limit: 1, ..Filter::default() };
+        shown.extend(app.queue.list(&filter).await?);
+    }
+    for letter in shown.iter().take(3) {
+        let detail = letter.detail.as_deref().unwrap_or("–");
+        line(format!("{}  {} in {}", letter.id, dlq::reason(letter), dlq::stage_of(letter)))?;
+        line(format!("    {}", short(detail, 90)))?;
+    }
+    Ok(())
+}
+
+/// The tree behind gold; of many files only the first.
+fn lineage(graph: &Graph) -> Result<()> {
+    line(graph.upstream("gold.user_activity").to_string())
+}

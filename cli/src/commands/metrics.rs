@@ -1,0 +1,27 @@
+use anyhow::Result;
+use assay_metrics::{DeadLetters, Lag, Observed, render};
+use assay_pipeline::behind;
+
+use crate::app::App;
+use crate::output::line;
+
+pub(crate) async fn metrics(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let mut observed = Observed::of(&app.store, now).await?;
+    let lag = |behind: assay_pipeline::Behind| Lag {
+        group: behind.reader,
+        topic: behind.topic,
+        partition: behind.partition,
+        messages: behind.messages,
+        seconds: behind.seconds,
+    };
+    observed.lags = behind(&app.lake, app.log.as_ref()).await?.into_iter().map(lag).collect();
+    let letters = |summary: assay_dlq::Summary| DeadLetters {
+        topic: summary.topic,
+        reason: summary.reason.map_or_else(|| "unknown".to_owned(), |r| r.name().to_owned()),
+        waiting: summary.letters,
+        oldest_age_seconds: Some((now - summary.oldest).as_seconds_f64().max(0.0)),
+    };
+    observed.letters = app.queue.summary().await?.into_iter().map(letters).collect();
+    line(render(&observed)?)
+}

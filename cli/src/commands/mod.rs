@@ -1,0 +1,76 @@
+//! One file per command: each calls a crate and prints what it answers.
+
+mod check;
+mod demo;
+mod dlq;
+mod generate;
+mod ingest;
+mod lineage;
+mod metrics;
+mod quality;
+mod query;
+mod run;
+mod runs;
+mod status;
+mod tables;
+
+use anyhow::Result;
+
+use crate::app::App;
+use crate::args::{
+    Args, Command, DlqCommand, Format, GenerateCommand, LineageCommand, QualityCommand,
+};
+use crate::config::Config;
+use crate::exit::Usage;
+
+const DATA: &str = "assay-data";
+const DEMO_DATA: &str = "assay-demo";
+
+pub(crate) async fn run(args: Args) -> Result<()> {
+    let json = args.output == Format::Json;
+    let config =
+        |default: &str| Config::load(args.config.as_deref(), args.data_dir.as_deref(), default);
+    match args.command {
+        Command::Check { pipeline } => check::check(&pipeline, json),
+        Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
+            generate::github_events(&what)
+        }
+        Command::Demo(what) => demo::demo(App::build(config(DEMO_DATA)?).await?, &what).await,
+        Command::Ingest(what) => {
+            ingest::ingest(App::build(config(DATA)?).await?, &what, json).await
+        }
+        Command::Run(what) => run::run(App::build(config(DATA)?).await?, &what, json).await,
+        Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
+        Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
+        Command::Tables { name } => {
+            tables::tables(&existing(config(DATA)?).await?, name.as_ref(), json).await
+        }
+        Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
+        Command::Quality { command: QualityCommand::Show { dataset } } => {
+            quality::show(&existing(config(DATA)?).await?, &dataset, json).await
+        }
+        Command::Dlq { command: DlqCommand::List(what) } => {
+            dlq::list(&existing(config(DATA)?).await?, &what, json).await
+        }
+        Command::Dlq { command: DlqCommand::Show { id } } => {
+            dlq::show(&existing(config(DATA)?).await?, &id, json).await
+        }
+        Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
+            lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
+        }
+        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+    }
+}
+
+/// Opens a data directory to look at; looking makes none.
+async fn existing(config: Config) -> Result<App> {
+    if !config.data_dir.is_dir() {
+        return Err(Usage(format!(
+            "there is no data in {}: run `assay demo`, take in a file with `assay ingest`, or \
+             name another directory with --data-dir",
+            config.data_dir.display()
+        ))
+        .into());
+    }
+    App::build(config).await
+}

@@ -1,0 +1,107 @@
+use anyhow::Result;
+use assay_core::{DatasetName, Evaluated, Outcome, Quality, RuleResult};
+use assay_store::ReportRecord;
+use serde_json::json;
+
+use crate::app::App;
+use crate::exit::Usage;
+use crate::output::{Grid, json, line, number, score, short, time};
+
+/// Reports of the past that are shown as a history of the score.
+const HISTORY: u32 = 10;
+
+pub(crate) async fn show(app: &App, dataset: &DatasetName, as_json: bool) -> Result<()> {
+    let reports = app.store.reports(Some(dataset), HISTORY).await?;
+    let Some(latest) = reports.first() else {
+        let known: Vec<String> =
+            app.store.latest_reports().await?.iter().map(|r| r.report.output.to_string()).collect();
+        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        return Err(
+            Usage(format!("no batch of {dataset} was ever reported; there is: {known}")).into()
+        );
+    };
+    if as_json {
+        let history: Vec<_> = reports
+            .iter()
+            .map(|r| {
+                json!({"judged_at": r.report.judged_at, "score": r.report.score(),
+                            "verdict": r.report.verdict(), "run": r.report.run.id})
+            })
+            .collect();
+        return json(
+            &json!({"latest": latest.report, "commit_snapshot": latest.commit.map(|c| c.snapshot), "history": history}),
+        );
+    }
+    report(latest)?;
+    if reports.len() > 1 {
+        line("\nBefore:")?;
+        let mut grid = Grid::new(&["judged", "score#", "verdict", "rows#", "rejected#"]);
+        for record in &reports[1..] {
+            let report = &record.report;
+            grid.row([
+                time(report.judged_at),
+                score(report.score()),
+                report.verdict_name().to_owned(),
+                number(report.counts.read),
+                number(report.counts.rejected),
+            ]);
+        }
+        grid.print()?;
+    }
+    Ok(())
+}
+
+/// One report, down to what each rule cost.
+pub(crate) fn report(record: &ReportRecord) -> Result<()> {
+    let report = &record.report;
+    let counts = &report.counts;
+    let contract = report.contract.as_ref().map_or_else(String::new, |contract| {
+        format!(" by contract {} {}", contract.id, contract.version)
+    });
+    let landed = record.commit.map_or_else(
+        || "not committed".to_owned(),
+        |commit| format!("snapshot {}", commit.snapshot),
+    );
+    line(format!("{} judged {}{contract} ({landed})", report.output, time(report.judged_at)))?;
+    line(format!(
+        "rows: {} read = {} written + {} rejected + {} filtered + {} duplicates",
+        number(counts.read),
+        number(counts.written),
+        number(counts.rejected),
+        number(counts.filtered),
+        number(counts.duplicates)
+    ))?;
+    match &report.quality {
+        Evaluated::NotEvaluated => {
+            line("quality: not evaluated (run with --enable-quality-checks)")
+        }
+        Evaluated::Judged(quality) => judged(quality),
+    }
+}
+
+fn judged(quality: &Quality) -> Result<()> {
+    line(format!("score: {} of 100, verdict: {}", score(quality.score), quality.verdict))?;
+    for reason in &quality.because {
+        line(format!("  {reason}"))?;
+    }
+    let mut grid = Grid::new(&["rule", "severity", "outcome", "failed#", "lost#", "expected"]);
+    for result in &quality.rules {
+        grid.row([
+            short(&result.rule, 36),
+            result.severity.to_string(),
+            outcome(result),
+            number(result.failed),
+            format!("{:.2}", result.lost),
+            short(&result.expected, 40),
+        ]);
+    }
+    grid.print()
+}
+
+fn outcome(result: &RuleResult) -> String {
+    match &result.outcome {
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::Failed => "FAILED".to_owned(),
+        Outcome::NotEvaluated { why } => format!("NOT EVALUATED: {why}"),
+    }
+}

@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use anyhow::Result;
+use assay_core::{Evaluated, Governed};
+use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::args::RunArgs;
+use crate::output::{Grid, json, line, number, score};
+use crate::progress::Progress;
+use crate::shipped;
+
+pub(crate) async fn run(app: App, what: &RunArgs, as_json: bool) -> Result<()> {
+    let pipeline = shipped::load(&what.pipeline)?;
+    if what.plan {
+        return show_plan(&app, &pipeline, what.stages, as_json).await;
+    }
+    app.stop_on_ctrl_c();
+    let governed = Governed {
+        quality: what.governed || what.enable_quality_checks,
+        lineage: what.governed || what.enable_lineage_tracking,
+        dead_letters: what.governed || what.enable_dlq,
+        metrics: what.governed || what.enable_metrics,
+    };
+    let mut summaries = Vec::new();
+    let outcome = stages(&app, &pipeline, what.stages, governed, as_json, &mut summaries).await;
+    if as_json {
+        json(&summaries.iter().map(value).collect::<Vec<_>>())?;
+    } else {
+        show(&summaries)?;
+    }
+    Ok(outcome?)
+}
+
+/// Runs the stages of a hop one after the other; those that completed are in `summaries` also
+/// when a later one does not.
+pub(crate) async fn stages(
+    app: &App,
+    pipeline: &Pipeline,
+    hop: Hop,
+    governed: Governed,
+    quiet: bool,
+    summaries: &mut Vec<RunSummary>,
+) -> Result<(), RunError> {
+    let progress = Arc::new(Progress::new(quiet));
+    let runner = app.runner(Arc::clone(&progress) as _);
+    for stage in pipeline.stages_of(hop) {
+        progress.begin(&stage.id.to_string());
+        let summary = runner.run(pipeline, &stage, governed).await;
+        progress.end();
+        summaries.push(summary?);
+    }
+    Ok(())
+}
+
+pub(crate) fn show(summaries: &[RunSummary]) -> Result<()> {
+    if summaries.is_empty() {
+        return Ok(());
+    }
+    let mut grid = Grid::new(&[
+        "stage",
+        "read#",
+        "written#",
+        "rejected#",
+        "filtered#",
+        "duplicates#",
+        "score#",
+        "verdict",
+    ]);
+    for summary in summaries {
+        let counts = &summary.counts;
+        let last = summary.batches.last();
+        let judged = match last {
+            None => "nothing new".to_owned(),
+            Some(report) => report.verdict_name().to_owned(),
+        };
+        grid.row([
+            summary.run.stage.stage.clone(),
+            number(counts.read),
+            number(counts.written),
+            number(counts.rejected),
+            number(counts.filtered),
+            number(counts.duplicates),
+            score(last.and_then(assay_core::Report::score)),
+            judged,
+        ]);
+    }
+    grid.print()?;
+    for summary in summaries {
+        for report in &summary.batches {
+            if let Evaluated::Judged(quality) = &report.quality {
+                for reason in &quality.because {
+                    line(format!("  {}: {reason}", report.output))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn value(summary: &RunSummary) -> Value {
+    json!({
+        "run": summary.run.id,
+        "stage": summary.run.stage.to_string(),
+        "counts": summary.counts,
+        "batches": summary.batches,
+    })
+}
+
+async fn show_plan(app: &App, pipeline: &Pipeline, hop: Hop, as_json: bool) -> Result<()> {
+    let mut plans: Vec<Plan> = Vec::new();
+    for stage in pipeline.stages_of(hop) {
+        plans.push(plan(&app.lake, app.log.as_ref(), &stage).await?);
+    }
+    if as_json {
+        return json(&plans);
+    }
+    let mut grid = Grid::new(&["stage", "reads", "new to it", "writes", "how", "rules#"]);
+    for plan in plans {
+        let made = if plan.table_exists { "" } else { " (will be made)" };
+        grid.row([
+            plan.stage,
+            plan.reads.to_string(),
+            String::from(plan.pending),
+            format!("{}{made}", plan.writes),
+            plan.how,
+            plan.rules.to_string(),
+        ]);
+    }
+    grid.print()?;
+    line("What a stage writes is new to the stages behind it.")
+}

@@ -1,0 +1,110 @@
+use anyhow::Result;
+use assay_core::{Counts, RunId};
+use assay_store::{RunFilter, RunRecord};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::args::RunsArgs;
+use crate::commands::quality;
+use crate::exit::Usage;
+use crate::output::{Grid, json, line, number, time};
+
+pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()> {
+    if let Some(id) = &what.id {
+        return one(app, id, as_json).await;
+    }
+    let filter = RunFilter {
+        pipeline: what.pipeline.clone(),
+        stage: what.stage.clone(),
+        status: what.status,
+        limit: what.limit,
+    };
+    let records = app.store.runs(&filter).await?;
+    if as_json {
+        return json(&records.iter().map(value).collect::<Vec<_>>());
+    }
+    if records.is_empty() {
+        return line("no runs");
+    }
+    grid(&records).print()
+}
+
+pub(crate) fn grid(records: &[RunRecord]) -> Grid {
+    let mut grid = Grid::new(&[
+        "run",
+        "stage",
+        "started",
+        "took#",
+        "status",
+        "read#",
+        "written#",
+        "rejected#",
+    ]);
+    for record in records {
+        let Counts { read, written, rejected, .. } = record.counts;
+        grid.row([
+            record.run.id.to_string(),
+            record.run.stage.to_string(),
+            time(record.run.started_at),
+            took(record),
+            record.status.to_string(),
+            number(read),
+            number(written),
+            number(rejected),
+        ]);
+    }
+    grid
+}
+
+fn took(record: &RunRecord) -> String {
+    record.ended_at.map_or_else(
+        || "–".to_owned(),
+        |ended| format!("{:.1} s", (ended - record.run.started_at).as_seconds_f64()),
+    )
+}
+
+async fn one(app: &App, id: &str, as_json: bool) -> Result<()> {
+    let parsed: RunId = id
+        .parse()
+        .map_err(|_| Usage(format!("`{id}` is not the id of a run: see `assay runs`")))?;
+    let record = app.store.run(parsed).await?;
+    let record = record.ok_or_else(|| Usage(format!("there is no run {id}: see `assay runs`")))?;
+    let reports = app.store.reports_of(parsed).await?;
+    if as_json {
+        let mut value = value(&record);
+        value["reports"] = json!(reports.iter().map(|r| &r.report).collect::<Vec<_>>());
+        return json(&value);
+    }
+    line(format!("run        {}", record.run.id))?;
+    line(format!("stage      {}", record.run.stage))?;
+    line(format!("started    {}", time(record.run.started_at)))?;
+    line(format!("status     {} after {}", record.status, took(&record)))?;
+    if let Some(message) = &record.message {
+        line(format!("because    {message}"))?;
+    }
+    let Counts { read, written, rejected, filtered, duplicates } = record.counts;
+    line(format!(
+        "rows       {} read = {} written + {} rejected + {} filtered + {} duplicates",
+        number(read),
+        number(written),
+        number(rejected),
+        number(filtered),
+        number(duplicates)
+    ))?;
+    for record in &reports {
+        line("")?;
+        quality::report(record)?;
+    }
+    Ok(())
+}
+
+fn value(record: &RunRecord) -> Value {
+    json!({
+        "run": record.run,
+        "status": record.status,
+        "ended_at": record.ended_at,
+        "counts": record.counts,
+        "batches": record.batches,
+        "message": record.message,
+    })
+}

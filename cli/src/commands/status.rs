@@ -1,0 +1,68 @@
+use anyhow::Result;
+use assay_pipeline::behind;
+use serde_json::json;
+
+use crate::app::App;
+use crate::commands::runs::grid;
+use crate::output::{Grid, json, line, number, score, time};
+
+/// What is there, how good it is, what waits.
+pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
+    let runs = app.store.latest_runs().await?;
+    let reports = app.store.latest_reports().await?;
+    let letters = app.queue.summary().await?;
+    let lags = behind(&app.lake, app.log.as_ref()).await?;
+    if as_json {
+        let run = |record: &assay_store::RunRecord| {
+            json!({"stage": record.run.stage.to_string(), "status": record.status,
+                   "run": record.run.id, "started_at": record.run.started_at, "ended_at": record.ended_at})
+        };
+        let dataset = |record: &assay_store::ReportRecord| {
+            json!({"dataset": record.report.output, "score": record.report.score(),
+                   "verdict": record.report.verdict(), "judged_at": record.report.judged_at})
+        };
+        return json(&json!({
+            "data_dir": app.data_dir(),
+            "stages": runs.iter().map(run).collect::<Vec<_>>(),
+            "datasets": reports.iter().map(dataset).collect::<Vec<_>>(),
+            "dead_letters": letters,
+            "behind": lags,
+        }));
+    }
+    line(format!("data in {}", app.data_dir().display()))?;
+    line("\nLast run of each stage")?;
+    if runs.is_empty() {
+        line("none yet: `assay ingest`, then `assay run`")?;
+    } else {
+        grid(&runs).print()?;
+    }
+    line("\nDatasets")?;
+    let mut datasets = Grid::new(&["dataset", "score#", "verdict", "rows#", "rejected#", "judged"]);
+    for record in &reports {
+        let report = &record.report;
+        datasets.row([
+            report.output.to_string(),
+            score(report.score()),
+            report.verdict_name().to_owned(),
+            number(report.rows_added()),
+            number(report.counts.rejected),
+            time(report.judged_at),
+        ]);
+    }
+    datasets.print()?;
+    line("\nDead letters")?;
+    if letters.is_empty() {
+        line("none")?;
+    }
+    for summary in &letters {
+        let reason = summary.reason.map_or("unknown", assay_dlq::Reason::name);
+        line(format!(
+            "{:>8} {reason} in {}, the oldest of {}",
+            number(summary.letters),
+            summary.topic,
+            time(summary.oldest)
+        ))?;
+    }
+    let waiting: u64 = lags.iter().map(|lag| lag.messages).sum();
+    line(format!("\nUnread messages: {}", number(waiting)))
+}

@@ -1,0 +1,98 @@
+use std::path::{Path, PathBuf};
+
+use assay_core::{Document, Mistakes};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Settings, as the command line, the environment and the file give them, in this order.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// Log, lake and store are below it.
+    pub(crate) data_dir: PathBuf,
+    /// What queries may hold in memory before they spill.
+    pub(crate) memory_bytes: usize,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read the configuration {path}")]
+    Read {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the configuration can't be used: {0}")]
+    Mistakes(#[from] Mistakes),
+}
+
+/// The file, key by key.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    data_dir: Option<PathBuf>,
+    memory_mb: Option<usize>,
+}
+
+const DEFAULT_FILE: &str = "assay.yaml";
+const DEFAULT_MEMORY_MB: usize = 1024;
+
+impl Config {
+    /// `data_dir` is what the command line or the environment says.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        data_dir: Option<&Path>,
+        default_dir: &str,
+    ) -> Result<Config, ConfigError> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let settings = match std::fs::read_to_string(path) {
+            Ok(text) => Document::parse(&path.display().to_string(), &text)?.read()?,
+            // Only a file that was asked for must be there.
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                ConfigFile::default()
+            }
+            Err(source) => {
+                return Err(ConfigError::Read { path: path.display().to_string(), source });
+            }
+        };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let data_dir = match (data_dir, settings.data_dir) {
+            (Some(given), _) => given.to_path_buf(),
+            // A path in a file is relative to the file.
+            (None, Some(written)) => folder.join(written),
+            (None, None) => PathBuf::from(default_dir),
+        };
+        let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
+        Ok(Config { data_dir, memory_bytes: memory_mb << 20 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Config;
+
+    #[test]
+    fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.yaml");
+        std::fs::write(&file, "data_dir: here\n").unwrap();
+        let load = |given: Option<&str>| {
+            Config::load(Some(&file), given.map(Path::new), "default").unwrap().data_dir
+        };
+        assert_eq!(load(Some("there")), Path::new("there"));
+        assert_eq!(load(None), folder.path().join("here"));
+        std::fs::write(&file, "memory_mb: 100\n").unwrap();
+        assert_eq!(load(None), Path::new("default"));
+    }
+
+    #[test]
+    fn a_wrong_key_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.yaml");
+        std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
+        let error = Config::load(Some(&file), None, "default").unwrap_err().to_string();
+        assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Exit codes, and errors as a person reads them.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use assay_pipeline::{IngestError, LoadError, QueryError, RunError, TargetError};
+
+use crate::config::ConfigError;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const HALTED: u8 = 3;
+const FENCED: u8 = 4;
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// What a command was asked for does not exist, or makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Says what went wrong, and gives the code for it.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    // A reader that has seen enough closes the pipe; that is no failure of ours.
+    if broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: {}", told(error));
+    if let Some(hint) = hint(error) {
+        eprintln!("  hint: {hint}");
+    }
+    ExitCode::from(code(error))
+}
+
+fn broken_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+    };
+    error.chain().any(pipe)
+}
+
+/// The error and its causes, each thing said once.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    let text: String = error.chain().map(|cause| format!("{cause}\n")).collect();
+    let has = |part: &str| text.contains(part);
+    if has("No space left on device") || has("disk is full") || has("StorageFull") {
+        return Some(
+            "the disk is full: free space, or move the data with --data-dir; what was committed is safe",
+        );
+    }
+    if has("Permission denied") || has("Read-only file system") {
+        return Some("check who owns the folder, or choose another with --data-dir");
+    }
+    None
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    let codes = error.chain().filter_map(|cause| {
+        let run = cause.downcast_ref::<RunError>().and_then(of_run);
+        let target = cause.downcast_ref::<TargetError>().and_then(of_target);
+        let ingest = cause.downcast_ref::<IngestError>().and_then(of_ingest);
+        let query = cause.downcast_ref::<QueryError>().and_then(|error| match error {
+            QueryError::Table(error) => of_target(error),
+            _ => Some(USAGE),
+        });
+        let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
+        run.or(target).or(ingest).or(query).or(usage.then_some(USAGE))
+    });
+    codes.into_iter().next().unwrap_or(FAILED)
+}
+
+fn of_run(error: &RunError) -> Option<u8> {
+    match error {
+        RunError::Halted { .. } | RunError::BadRow { .. } => Some(HALTED),
+        RunError::Interrupted => Some(INTERRUPTED),
+        RunError::Stage(_) => Some(USAGE),
+        RunError::Target(error) => of_target(error),
+        _ => None,
+    }
+}
+
+fn of_target(error: &TargetError) -> Option<u8> {
+    match error {
+        TargetError::Fenced { .. } | TargetError::Moved { .. } => Some(FENCED),
+        TargetError::Narrowed(_) => Some(USAGE),
+        _ => None,
+    }
+}
+
+fn of_ingest(error: &IngestError) -> Option<u8> {
+    match error {
+        IngestError::Outage { .. } => Some(HALTED),
+        IngestError::Interrupted { .. } => Some(INTERRUPTED),
+        IngestError::NoIngest(_) => Some(USAGE),
+        _ => None,
+    }
+}

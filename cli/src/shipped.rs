@@ -1,0 +1,52 @@
+//! The pipelines that come with the binary, and folders beside them.
+
+use std::path::Path;
+
+use anyhow::Result;
+use assay_pipeline::{Folder, Pipeline};
+
+use crate::exit::Usage;
+
+macro_rules! shipped {
+    ($pipeline:literal, $path:literal) => {
+        ($path, include_str!(concat!("../../pipelines/", $pipeline, "/", $path)))
+    };
+}
+
+const GITHUB_EVENTS: &[(&str, &str)] = &[
+    shipped!("github_events", "pipeline.yaml"),
+    shipped!("github_events", "schemas/github_event.avsc"),
+    shipped!("github_events", "contracts/bronze.github_events.odcs.yaml"),
+    shipped!("github_events", "contracts/silver.github_events_parsed.odcs.yaml"),
+    shipped!("github_events", "contracts/silver.github_events.odcs.yaml"),
+    shipped!("github_events", "contracts/gold.user_activity.odcs.yaml"),
+    shipped!("github_events", "models/bronze_github_events.sql"),
+    shipped!("github_events", "models/silver_github_events_parsed.sql"),
+    shipped!("github_events", "models/silver_github_events.sql"),
+    shipped!("github_events", "models/gold_user_activity.sql"),
+];
+
+const SHIPPED: &[(&str, &[(&str, &str)])] = &[("github_events", GITHUB_EVENTS)];
+
+/// The pipeline that a person means: a shipped name, or a folder.
+pub(crate) fn load(name: &str) -> Result<Pipeline> {
+    Ok(Pipeline::load(&folder(name)?)?)
+}
+
+fn folder(name: &str) -> Result<Folder> {
+    if let Some((name, files)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
+        return Ok(Folder::Shipped { name, files });
+    }
+    let path = Path::new(name);
+    if path.join("pipeline.yaml").is_file() {
+        return Ok(Folder::Disk(path.to_path_buf()));
+    }
+    let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    let what = match path.is_dir() {
+        true => format!("the folder {name} has no pipeline.yaml"),
+        false => format!("there is no pipeline `{name}`"),
+    };
+    let fix =
+        format!("name a folder with a pipeline.yaml, or a shipped pipeline: {}", known.join(", "));
+    Err(Usage(format!("{what}; {fix}")).into())
+}

@@ -1,0 +1,163 @@
+//! What a stage has not read yet, without reading it.
+
+use assay_core::{DatasetName, Position, ReaderId, Slice};
+use assay_log::{Fetch, Log};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::lake::{Lake, new_since, position_of, positions};
+use crate::source::SourceError;
+use crate::stage::{Reads, Stage};
+
+/// What a run of a stage would read and write now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    pub stage: String,
+    pub reads: DatasetName,
+    pub pending: Pending,
+    pub writes: DatasetName,
+    /// `append`, or `replace` with the column.
+    pub how: String,
+    pub table_exists: bool,
+    pub rules: usize,
+    pub deduplicates_by: Vec<String>,
+}
+
+/// What is new to a reader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pending {
+    Messages {
+        messages: u64,
+        partitions: usize,
+    },
+    Rows {
+        rows: u64,
+        files: usize,
+    },
+    /// The dataset is not there yet.
+    NotThere,
+}
+
+/// How far a reader is behind in one partition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Behind {
+    pub reader: String,
+    pub topic: String,
+    pub partition: u32,
+    pub messages: u64,
+    /// Age of the oldest unread message.
+    pub seconds: Option<f64>,
+}
+
+/// What a run of `stage` would do now; what stages before it would add is not counted.
+pub async fn plan(lake: &Lake, log: &dyn Log, stage: &Stage) -> Result<Plan, SourceError> {
+    let target = lake.table(&stage.writes.dataset).await?;
+    let position = match &target {
+        Some(table) => position_of(&stage.writes.dataset, table, &stage.reader())?,
+        None => Position::default(),
+    };
+    let pending = match &stage.reads {
+        Reads::Topic(topic) => messages(log, topic.dataset.name(), &position).await?,
+        Reads::Table(table) => rows(lake, &table.dataset, &position).await?,
+    };
+    Ok(Plan {
+        stage: stage.id.to_string(),
+        reads: stage.reads.dataset().clone(),
+        pending,
+        writes: stage.writes.dataset.clone(),
+        how: stage.aggregate.as_ref().map_or_else(
+            || "append".to_owned(),
+            |aggregate| format!("replace by {}", aggregate.replace),
+        ),
+        table_exists: target.is_some(),
+        rules: stage.writes.contract.rules.len(),
+        deduplicates_by: stage.deduplicate.clone(),
+    })
+}
+
+async fn messages(log: &dyn Log, topic: &str, position: &Position) -> Result<Pending, SourceError> {
+    if !log.topics().await?.iter().any(|known| known.name == topic) {
+        return Ok(Pending::NotThere);
+    }
+    let ends = log.ends(topic).await?;
+    let unread = ends.iter().map(|ends| {
+        let mark = position.mark(&Slice::partition(topic, ends.partition));
+        ends.end.saturating_sub(mark.map_or(ends.start, |mark| mark.at))
+    });
+    Ok(Pending::Messages { messages: unread.sum(), partitions: ends.len() })
+}
+
+async fn rows(
+    lake: &Lake,
+    dataset: &DatasetName,
+    position: &Position,
+) -> Result<Pending, SourceError> {
+    let Some(table) = lake.table(dataset).await? else { return Ok(Pending::NotThere) };
+    let mark = position.mark(&Slice::table(&dataset.to_string())).map_or(0, |mark| mark.at);
+    let files = match table.metadata().current_snapshot().cloned() {
+        Some(snapshot) => new_since(dataset, &table, &snapshot, mark).await?,
+        None => return Ok(Pending::Rows { rows: 0, files: 0 }),
+    };
+    Ok(Pending::Rows { rows: files.rows, files: files.files.len() })
+}
+
+/// How far every reader of a topic is behind, as the positions in the tables tell.
+pub async fn behind(lake: &Lake, log: &dyn Log) -> Result<Vec<Behind>, SourceError> {
+    let mut found = Vec::new();
+    for dataset in lake.datasets().await? {
+        let table = lake.existing(&dataset).await?;
+        for (reader, position) in positions(&dataset, &table)? {
+            found.extend(behind_of(log, &reader, &position, lake.clock.now()).await?);
+        }
+    }
+    found.sort_by(|a, b| {
+        (&a.reader, &a.topic, a.partition).cmp(&(&b.reader, &b.topic, b.partition))
+    });
+    Ok(found)
+}
+
+async fn behind_of(
+    log: &dyn Log,
+    reader: &ReaderId,
+    position: &Position,
+    now: DateTime<Utc>,
+) -> Result<Vec<Behind>, SourceError> {
+    let mut topics: Vec<&str> =
+        position.0.keys().filter_map(|slice| Some(slice.as_str().rsplit_once('/')?.0)).collect();
+    topics.dedup();
+    let mut found = Vec::new();
+    for topic in topics {
+        for ends in log.ends(topic).await? {
+            let mark = position.mark(&Slice::partition(topic, ends.partition));
+            let next = mark.map_or(ends.start, |mark| mark.at).max(ends.start);
+            let oldest = match next < ends.end {
+                true => {
+                    let one = Fetch { max_records: 1, max_bytes: 1 };
+                    log.read(topic, ends.partition, next, one).await?.into_iter().next()
+                }
+                false => None,
+            };
+            found.push(Behind {
+                reader: reader.to_string(),
+                topic: topic.to_owned(),
+                partition: ends.partition,
+                messages: ends.end.saturating_sub(next),
+                seconds: oldest.map(|record| (now - record.timestamp).as_seconds_f64().max(0.0)),
+            });
+        }
+    }
+    Ok(found)
+}
+
+impl From<Pending> for String {
+    fn from(pending: Pending) -> String {
+        match pending {
+            Pending::Messages { messages, partitions } => {
+                format!("{messages} messages in {partitions} partitions")
+            }
+            Pending::Rows { rows, files } => format!("{rows} rows in {files} files"),
+            Pending::NotThere => "not there yet".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+"""Compares a lake with what the raw file says should be in it, with readers that are not ours.
+
+    python3 tests/compare.py RAW.jsonl[.gz] CATALOG.db
+
+Needs nothing but Python: the packages in compare/requirements.txt are installed once, below the
+user's cache folder, into an environment named by the hash of that file. Exit code 0: all equal;
+1: something differs; 2: could not be compared; 77: skipped, because the packages can't be had
+(1 instead when ASSAY_REQUIRE names python).
+"""
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent / "compare"
+REQUIREMENTS = SCRIPTS / "requirements.txt"
+SKIPPED = 77
+
+
+def environment():
+    """The Python with the packages, installed by the first who asks."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache / "assay-tools" / "compare-venv" / name
+    python, complete = folder / "bin" / "python", folder / "complete"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            print(f"installing {REQUIREMENTS.name} into {folder}", file=sys.stderr, flush=True)
+            venv.create(folder, clear=True, with_pip=True)
+            pip = [python, "-m", "pip", "install", "--quiet", "--no-input"]
+            pip += ["--disable-pip-version-check", "--requirement", REQUIREMENTS]
+            subprocess.run(pip, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            complete.touch()
+    return python
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    raw, catalog = (str(Path(path).resolve()) for path in sys.argv[1:])
+    try:
+        python = environment()
+    except (OSError, subprocess.CalledProcessError) as error:
+        if isinstance(error, subprocess.CalledProcessError):
+            error = f"the installation exited with {error.returncode}"
+        required = "python" in os.environ.get("ASSAY_REQUIRE", "")
+        what = "failed" if required else "skipped"
+        print(f"{what}: the comparison's packages can't be had: {error}", file=sys.stderr)
+        return 1 if required else SKIPPED
+    worst = 0
+    for script, arguments in (("github_events.py", [raw, catalog]), ("readers.py", [catalog])):
+        print(f"== {script}", flush=True)
+        done = subprocess.run([python, SCRIPTS / script, *arguments], stdin=subprocess.DEVNULL)
+        worst = max(worst, 2 if done.returncode < 0 else done.returncode)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
