@@ -4,11 +4,12 @@ use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use apache_avro::{Codec, DeflateSettings, Reader, Schema, Writer};
+use apache_avro::{Codec, DeflateSettings, Schema, Writer};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
-use arrow_avro::reader::ReaderBuilder;
+use arrow::datatypes::{Field, SchemaRef};
+use arrow::error::ArrowError;
+use arrow_avro::reader::{Reader, ReaderBuilder};
 use arrow_avro::schema::AvroSchema;
 
 /// The schema of the records of a topic, in Avro and in arrow.
@@ -37,6 +38,9 @@ impl RecordSchema {
             .build(Cursor::new(empty))
             .map_err(|error| format!("a type of it can't be read into columns: {error}"))?;
         let arrow = reader.schema();
+        // Written out, nested records name the namespace that they inherit. The reader compares
+        // names without inheriting it.
+        let text = serde_json::to_string(&avro).map_err(|error| error.to_string())?;
         Ok(RecordSchema { text: text.into(), avro: Arc::new(avro), arrow })
     }
 
@@ -51,20 +55,32 @@ impl RecordSchema {
 
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
-        let undecodable =
-            |error: arrow::error::ArrowError| Undecodable(one_line(&error.to_string()));
-        let reader = ReaderBuilder::new()
+        let undecodable = |error: ArrowError| Undecodable(one_line(&error.to_string()));
+        let resolved = ReaderBuilder::new()
             .with_reader_schema(AvroSchema::new(self.text.to_string()))
-            .build(Cursor::new(message))
-            .map_err(undecodable)?;
-        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(undecodable)?;
-        concat_batches(&self.arrow, &batches).map_err(undecodable)
+            .build(Cursor::new(message));
+        let reader = resolved.or_else(|error| self.as_written(message).ok_or(error));
+        let batches = reader.and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
+        batches.and_then(|batches| concat_batches(&self.arrow, &batches)).map_err(undecodable)
+    }
+
+    /// A reader by the message's own schema, when that gives the very same columns: writers differ
+    /// in how they spell inherited namespaces.
+    fn as_written<'m>(&self, message: &'m [u8]) -> Option<Reader<Cursor<&'m [u8]>>> {
+        let reader = ReaderBuilder::new().build(Cursor::new(message)).ok()?;
+        let same = |(theirs, ours): (&Arc<Field>, &Arc<Field>)| {
+            theirs.name() == ours.name() && theirs.data_type() == ours.data_type()
+        };
+        let schema = reader.schema();
+        let (theirs, ours) = (schema.fields(), self.arrow.fields());
+        let alike = theirs.len() == ours.len() && theirs.iter().zip(ours).all(same);
+        alike.then_some(reader)
     }
 
     /// A message with only the record at `index` of `message`.
     pub fn single(&self, message: &[u8], index: usize) -> Result<Vec<u8>, Undecodable> {
         let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
-        let mut records = Reader::with_schema(&self.avro, message).map_err(broken)?;
+        let mut records = apache_avro::Reader::with_schema(&self.avro, message).map_err(broken)?;
         let record =
             records.nth(index).ok_or_else(|| Undecodable("a record is gone".to_owned()))?;
         let mut writer = container(&self.avro);

@@ -44,6 +44,9 @@ pub struct DraftOf<'a> {
 /// One table or database that a stage writes.
 #[async_trait]
 pub trait Target: Send + Sync {
+    /// Makes the target ready for its contract, or refuses a contract that takes something away.
+    async fn prepare(&self) -> Result<(), TargetError>;
+
     /// How far `reader` has come, as its last commit here says.
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError>;
 

@@ -37,6 +37,10 @@ impl LakeTarget {
 
 #[async_trait]
 impl Target for LakeTarget {
+    async fn prepare(&self) -> Result<(), TargetError> {
+        self.lake.ensure(&self.spec).await.map(drop)
+    }
+
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError> {
         match self.lake.table(&self.spec.dataset).await? {
             Some(table) => position_of(&self.spec.dataset, &table, reader),
@@ -45,8 +49,8 @@ impl Target for LakeTarget {
     }
 
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError> {
-        let table = self.lake.ensure(&self.spec).await?;
         let dataset = &self.spec.dataset;
+        let table = self.lake.existing(dataset).await?;
         if position_of(dataset, &table, of.reader)? != *of.from {
             return Err(TargetError::Fenced {
                 dataset: dataset.clone(),

@@ -104,6 +104,7 @@ impl Runner {
         summary: &mut RunSummary,
     ) -> Result<(), RunError> {
         let target = LakeTarget::new(Arc::clone(&self.lake), Arc::clone(&stage.writes));
+        target.prepare().await?;
         let mut from = target.position(&stage.reader()).await?;
         let mut opened = Opened::open(self, stage, &from).await?;
         while let Some((report, upto)) = self.batch(run, stage, &target, &mut opened, &from).await?
