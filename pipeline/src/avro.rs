@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
 
+use apache_avro::types::Value;
 use apache_avro::{Codec, DeflateSettings, Schema, Writer};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -77,14 +78,18 @@ impl RecordSchema {
         alike.then_some(reader)
     }
 
-    /// A message with only the record at `index` of `message`.
-    pub fn single(&self, message: &[u8], index: usize) -> Result<Vec<u8>, Undecodable> {
+    /// The records of a message, one by one.
+    pub(crate) fn records(&self, message: &[u8]) -> Result<Vec<Value>, Undecodable> {
         let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
-        let mut records = apache_avro::Reader::with_schema(&self.avro, message).map_err(broken)?;
-        let record =
-            records.nth(index).ok_or_else(|| Undecodable("a record is gone".to_owned()))?;
+        let reader = apache_avro::Reader::with_schema(&self.avro, message).map_err(broken)?;
+        reader.collect::<Result<_, _>>().map_err(broken)
+    }
+
+    /// A message with only this record.
+    pub(crate) fn message(&self, record: &Value) -> Result<Vec<u8>, Undecodable> {
+        let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
         let mut writer = container(&self.avro);
-        writer.append_value_ref(&record.map_err(broken)?).map_err(broken)?;
+        writer.append_value_ref(record).map_err(broken)?;
         writer.into_inner().map_err(broken)
     }
 }

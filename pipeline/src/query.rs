@@ -43,19 +43,19 @@ impl Query {
     pub async fn open(lake: &Lake, sql: &str, at: Option<i64>) -> Result<Query, QueryError> {
         let state = session(lake.clock.now(), Some(Arc::clone(&lake.runtime)));
         let mut pinned = at.is_none();
-        for dataset in lake.datasets().await? {
+        let known = lake.datasets().await?;
+        for dataset in known.clone() {
             let table = lake.existing(&dataset).await?;
             let here = at.filter(|at| table.metadata().snapshot_by_id(*at).is_some());
             pinned |= here.is_some();
-            let scan = LakeScan::of(table, here.map(Snapshot)).map_err(|source| {
-                TargetError::Iceberg { doing: format!("open {dataset}"), source }
-            })?;
+            let scan = LakeScan::of(table, here.map(Snapshot))
+                .map_err(|source| TargetError::iceberg(format!("open {dataset}"), source))?;
             register(&state, dataset.layer().name(), dataset.name(), Arc::new(scan))?;
         }
         if let (false, Some(at)) = (pinned, at) {
             return Err(QueryError::NoSnapshot(at));
         }
-        let plan = state.create_logical_plan(sql).await?;
+        let plan = state.create_logical_plan(sql).await.map_err(|error| unknown(error, &known))?;
         let writes = matches!(
             plan,
             LogicalPlan::Dml(_)
@@ -77,6 +77,17 @@ impl Query {
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
         Ok(self.stream.try_next().await?)
     }
+}
+
+/// An error of planning; where a table is not there, with those that are.
+fn unknown(error: DataFusionError, known: &[DatasetName]) -> QueryError {
+    let text = error.strip_backtrace();
+    if !text.contains("not found") {
+        return QueryError::Sql(text);
+    }
+    let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    QueryError::Sql(format!("{}; the tables are: {known}", text.replace("'assay.", "'")))
 }
 
 /// A table, as `assay tables` shows it.

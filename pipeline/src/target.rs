@@ -100,7 +100,7 @@ pub enum TargetError {
     Iceberg {
         doing: String,
         #[source]
-        source: iceberg::Error,
+        source: Box<iceberg::Error>,
     },
     #[error("cannot {doing}")]
     Catalog {
@@ -144,6 +144,10 @@ pub enum TargetError {
 }
 
 impl TargetError {
+    pub(crate) fn iceberg(doing: impl Into<String>, source: iceberg::Error) -> TargetError {
+        TargetError::Iceberg { doing: doing.into(), source: Box::new(source) }
+    }
+
     pub fn fault(&self) -> Fault {
         let transient = match self {
             TargetError::Iceberg { source, .. } => source.retryable(),

@@ -18,7 +18,7 @@ pub(crate) fn check(name: &str, as_json: bool) -> Result<()> {
         }));
     }
     line(format!(
-        "{} is fine: {} stages, {} tables with {rules} rules, {} topics",
+        "{} is fine: stages {}, tables {} with {rules} rules, topics {}",
         pipeline.name,
         pipeline.stages.len(),
         pipeline.tables.len(),

@@ -9,6 +9,7 @@ use assay_pipeline::{Hop, IngestSummary, Input, RunSummary};
 use crate::app::App;
 use crate::args::DemoArgs;
 use crate::commands::{dlq, generate, ingest, run};
+use crate::exit::Usage;
 use crate::generate::GithubEvents;
 use crate::output::{Grid, line, number, score, short};
 use crate::shipped;
@@ -19,6 +20,7 @@ const DEFECTS: f64 = 0.02;
 
 pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
     app.stop_on_ctrl_c();
+    mark(&app)?;
     let pipeline = shipped::load(PIPELINE)?;
     let now = app.clock.now();
     let file = app.data_dir().join(format!("events-{}.jsonl", now.format("%Y%m%dT%H%M%S%3f")));
@@ -54,6 +56,20 @@ pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
          assay {with} metrics\n\
          (with `cargo run -- ` in place of `assay ` while it is not installed)"
     ))
+}
+
+/// Says that the data directory is a demo's; a directory with other data is left alone.
+fn mark(app: &App) -> Result<()> {
+    let mark = app.data_dir().join("DEMO");
+    let empty = !app.data_dir().join("lake").join("bronze").exists();
+    if !mark.exists() && !empty {
+        return Err(Usage(format!(
+            "{} holds data that is no demo's: choose another directory with --data-dir",
+            app.data_dir().display()
+        ))
+        .into());
+    }
+    Ok(std::fs::write(&mark, "Data of `assay demo`; it can be deleted.\n")?)
 }
 
 fn rows(taken: &IngestSummary, runs: &[RunSummary]) -> Result<()> {

@@ -28,8 +28,10 @@ pub(crate) async fn list(app: &App, what: &DlqListArgs, as_json: bool) -> Result
         ]);
     }
     grid.print()?;
-    let all: u64 = app.queue.summary().await?.iter().map(|summary| summary.letters).sum();
-    line(format!("({} shown of {} in all)", letters.len(), number(all)))
+    match letters.len() == what.limit {
+        true => line(format!("({} shown; there may be more: --limit)", letters.len())),
+        false => line(format!("({} in all)", letters.len())),
+    }
 }
 
 fn filter(what: &DlqListArgs) -> Result<Filter> {

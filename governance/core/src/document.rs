@@ -109,14 +109,25 @@ impl Document {
         })
     }
 
+    /// The document as `T` and all that is wrong with its shape. Unknown keys alone leave a `T`, as
+    /// if they were not there, so that whoever goes on finds the other mistakes too.
+    pub fn read_on<T: DeserializeOwned + JsonSchema>(&self) -> (Option<T>, Mistakes) {
+        let mistakes = match self.read() {
+            Ok(value) => return (Some(value), Mistakes::default()),
+            Err(mistakes) => mistakes,
+        };
+        let mut known = self.clone();
+        let schema = schemars::schema_for!(T);
+        for error in validator(schema.as_value()).iter_errors(&self.value) {
+            explain::without_unknown_keys(&mut known.value, &error);
+        }
+        (known.read().ok(), mistakes)
+    }
+
     /// Holds the document against a JSON Schema.
     fn check(&self, schema: &Value) -> Result<(), Mistakes> {
-        let validator = match jsonschema::validator_for(schema) {
-            Ok(validator) => validator,
-            Err(error) => panic!("the schema of our own types does not compile: {error}"),
-        };
         let mut mistakes = Mistakes::default();
-        for error in validator.iter_errors(&self.value) {
+        for error in validator(schema).iter_errors(&self.value) {
             mistakes.0.extend(explain::explain(self, schema, &error));
         }
         mistakes.none_or(())
@@ -191,6 +202,13 @@ impl Document {
                 Value::Null
             }
         }
+    }
+}
+
+fn validator(schema: &Value) -> jsonschema::Validator {
+    match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => panic!("the schema of our own types does not compile: {error}"),
     }
 }
 

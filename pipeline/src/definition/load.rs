@@ -39,16 +39,17 @@ impl Pipeline {
         let refused = |mistakes| LoadError::Mistakes { pipeline: place.clone(), mistakes };
         let text = folder.read("pipeline.yaml")?;
         let document = Document::parse(&place, &text).map_err(refused)?;
-        let file: PipelineFile = document.read().map_err(refused)?;
+        let (file, mistakes) = document.read_on::<PipelineFile>();
+        let Some(file) = file else { return Err(refused(mistakes)) };
         let mut loader = Loader {
             folder,
             document: &document,
             topics: BTreeMap::new(),
             tables: BTreeMap::new(),
             broken: Vec::new(),
-            mistakes: Vec::new(),
+            mistakes: mistakes.0,
         };
-        loader.name(&file.name);
+        loader.name("/name", &file.name);
         for (name, dataset) in &file.datasets {
             loader.dataset(name, dataset);
         }
@@ -67,10 +68,11 @@ impl Loader<'_> {
         self.mistakes.push(self.document.mistake(at, what, fix));
     }
 
-    fn name(&mut self, name: &str) {
+    /// Names stand in positions, headers and labels, between dots and slashes.
+    pub(super) fn name(&mut self, at: &str, name: &str) {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if name.is_empty() || !name.chars().all(plain) {
-            self.mistake("/name", format!("`{name}` is no name"), "letters, digits, `_` and `-`");
+            self.mistake(at, format!("`{name}` is no name"), "letters, digits, `_` and `-`");
         }
     }
 
@@ -94,6 +96,10 @@ impl Loader<'_> {
             Err(error) => return self.mistake(&at, error.to_string(), "rename it"),
         };
         let before = self.mistakes.len();
+        if file.origin.is_empty() {
+            let fix = "name the columns that tell a row from all others for ever";
+            self.mistake(&format!("{at}/origin"), format!("{dataset} has no origin"), fix);
+        }
         if dataset.layer() == Layer::Log {
             self.topic(&at, &dataset, file);
         } else {

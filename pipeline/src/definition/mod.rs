@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use assay_core::{Contract, DatasetName, Layer};
-use assay_quality::Breaker;
 
 pub(crate) use file::ExtractType;
 pub use folder::{Folder, FolderError};
@@ -135,9 +134,4 @@ impl Pipeline {
         let covered = |stage: &&Arc<Stage>| hop.covers(stage.writes.dataset.layer());
         self.stages.iter().filter(covered).map(Arc::clone).collect()
     }
-}
-
-/// What a stage does against an outage upstream, unless its pipeline says otherwise.
-pub(crate) fn default_breaker() -> Breaker {
-    Breaker { percent: 50.0, at_least_rows: 100 }
 }

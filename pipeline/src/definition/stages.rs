@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
-use super::{Aggregate, TableSpec, default_breaker};
+use super::{Aggregate, TableSpec};
 use crate::stage::{
     Expression, Extract, ExtractColumn, ModelError, Reads, RowModel, Stage, fits, query_columns,
 };
@@ -19,6 +19,7 @@ impl Loader<'_> {
         let mut stages: Vec<Arc<Stage>> = Vec::new();
         for (place, file) in files.iter().enumerate() {
             let at = format!("/stages/{place}");
+            self.name(&format!("{at}/name"), &file.name);
             if files[..place].iter().any(|earlier| earlier.name == file.name) {
                 let what = format!("there are two stages `{}`", file.name);
                 self.mistake(&format!("{at}/name"), what, "give one another name");
@@ -49,7 +50,7 @@ impl Loader<'_> {
         let writes = self.writes(at, file);
         let sql = self.text(&format!("{at}/model"), &file.model);
         let (reads, writes, sql) = (reads?, writes?, sql?);
-        let extract = self.extract(at, file, &reads)?;
+        let extract = self.extract(at, file, &reads);
         self.steps_fit(at, file, &reads);
         let aggregate = file
             .aggregate
@@ -79,7 +80,7 @@ impl Loader<'_> {
             aggregate,
             suite,
             references,
-            breaker: file.breaker.as_ref().map_or_else(default_breaker, |breaker| Breaker {
+            breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {
                 percent: breaker.percent,
                 at_least_rows: breaker.at_least_rows.unwrap_or(100),
             }),
@@ -120,9 +121,10 @@ impl Loader<'_> {
         }
     }
 
-    fn extract(&mut self, at: &str, file: &StageFile, reads: &Reads) -> Option<Extract> {
+    /// The extract step; where it has mistakes, still with its columns, so that the model can be
+    /// looked at.
+    fn extract(&mut self, at: &str, file: &StageFile, reads: &Reads) -> Extract {
         let schema = reads.schema();
-        let before = self.mistakes.len();
         let mut columns = Vec::new();
         for (name, column) in &file.extract {
             let at = format!("{at}/extract/{name}");
@@ -149,13 +151,11 @@ impl Loader<'_> {
                 kind: column.kind,
             });
         }
-        match Extract::new(columns) {
-            Ok(extract) => (self.mistakes.len() == before).then_some(extract),
-            Err(what) => {
-                self.mistake(&format!("{at}/extract"), what, "extract values, not maps");
-                None
-            }
-        }
+        let columns_only = Extract::columns_only(columns.clone());
+        Extract::new(columns).unwrap_or_else(|what| {
+            self.mistake(&format!("{at}/extract"), what, "extract values, not maps");
+            columns_only
+        })
     }
 
     /// A stage that reads a table must be able to see a row twice: a foreign compaction shows
@@ -269,7 +269,7 @@ impl Loader<'_> {
         let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
         match planned {
             Ok(model) => self.columns_fit(file, model.schema(), writes),
-            Err(error) => self.model_mistake(file, error),
+            Err(errors) => self.model_mistakes(file, errors),
         }
     }
 
@@ -283,18 +283,18 @@ impl Loader<'_> {
         let source = reads.schema();
         match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
             Ok(columns) => self.columns_fit(file, &columns, writes),
-            Err(error) => self.model_mistake(file, error),
+            Err(errors) => self.model_mistakes(file, errors),
         }
     }
 
-    fn model_mistake(&mut self, file: &StageFile, error: ModelError) -> Option<()> {
+    fn model_mistakes(&mut self, file: &StageFile, errors: Vec<ModelError>) -> Option<()> {
         let place = self.folder.place(&file.model);
-        self.mistakes.push(assay_core::Mistake {
-            file: place,
+        self.mistakes.extend(errors.into_iter().map(|error| assay_core::Mistake {
+            file: place.clone(),
             line: error.line,
             what: error.what,
             fix: Some(error.fix),
-        });
+        }));
         None
     }
 

@@ -30,7 +30,7 @@ pub use self::input::Input;
 use self::input::Opened;
 use self::lines::{Line, Lines};
 use self::pack::Packer;
-use crate::definition::{IngestSpec, Pipeline, default_breaker};
+use crate::definition::{IngestSpec, Pipeline};
 use crate::stop::Stop;
 
 /// Lines between two looks at whether to stop, and how much is set aside.
@@ -124,7 +124,7 @@ impl Ingest {
         let mut taking = Taking::new(self, spec, &run, opened);
         let outcome = taking.all(progress).await;
         let summary = taking.summary();
-        let message = outcome.as_ref().err().map(|error| told(error));
+        let message = outcome.as_ref().err().map(told);
         let end = RunEnd {
             run: run.clone(),
             status: outcome.as_ref().err().map_or(RunStatus::Complete, IngestError::status),
@@ -215,6 +215,8 @@ impl<'a> Taking<'a> {
             retention: hours.map(std::time::Duration::from_secs),
         };
         self.ingest.log.create(&created).await?;
+        // Room is made before more comes: what is past its retention goes.
+        self.ingest.log.expire(&created.name).await?;
         let taken = self.lines(progress).await;
         // What came before a damage is in, also when the rest can't be read.
         match &taken {
@@ -235,7 +237,7 @@ impl<'a> Taking<'a> {
         while let Some(line) = self.lines.next()? {
             self.counts.read += 1;
             self.take(line)?;
-            if self.counts.read % LINES_PER_STEP == 0 {
+            if self.counts.read.is_multiple_of(LINES_PER_STEP) {
                 self.step().await?;
                 progress(&self.counts);
             }
@@ -256,7 +258,7 @@ impl<'a> Taking<'a> {
 
     /// A file of which most is no events is the wrong file, as long as nothing of it is in.
     fn check_outage(&self) -> Result<(), IngestError> {
-        let breaker: Breaker = default_breaker();
+        let breaker = Breaker::default();
         let read = self.counts.read;
         let rejected = self.rejected_by.values().sum();
         if self.packer.sent() > 0 || read > LINES_PER_STEP || !breaker.trips(rejected, read) {

@@ -194,7 +194,7 @@ impl Lake {
         change: &Change,
     ) -> std::result::Result<bool, TargetError> {
         let doing = || format!("commit to {dataset}");
-        let wrong = |source| TargetError::Iceberg { doing: doing(), source };
+        let wrong = |source| TargetError::iceberg(doing(), source);
         let now_ms = self.clock.now().timestamp_millis();
         let updates = change.updates(table, now_ms).await.map_err(wrong)?;
         let before = table.metadata_location_result().map_err(wrong)?;

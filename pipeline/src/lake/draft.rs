@@ -58,10 +58,8 @@ impl Target for LakeTarget {
             });
         }
         let writer = TableWriter::new(&table, self.spec.target_file_size, of.id.0);
-        let writer = writer.map_err(|source| TargetError::Iceberg {
-            doing: format!("open files for {dataset}"),
-            source,
-        })?;
+        let writer = writer
+            .map_err(|source| TargetError::iceberg(format!("open files for {dataset}"), source))?;
         Ok(Box::new(LakeDraft {
             lake: Arc::clone(&self.lake),
             dataset: dataset.clone(),
@@ -124,9 +122,8 @@ impl Draft for LakeDraft {
                 why: format!("a draft of {} holds rows of that table alone", self.dataset),
             });
         }
-        self.writer.write(&rows).await.map_err(|source| TargetError::Iceberg {
-            doing: format!("write rows of {}", self.dataset),
-            source,
+        self.writer.write(&rows).await.map_err(|source| {
+            TargetError::iceberg(format!("write rows of {}", self.dataset), source)
         })
     }
 
@@ -136,9 +133,8 @@ impl Draft for LakeDraft {
         report: &Report,
     ) -> Result<Commit, TargetError> {
         let LakeDraft { lake, dataset, id, reader, from, keyed, base, write, writer } = *self;
-        let added = writer.close().await.map_err(|source| TargetError::Iceberg {
-            doing: format!("finish the files of {dataset}"),
-            source,
+        let added = writer.close().await.map_err(|source| {
+            TargetError::iceberg(format!("finish the files of {dataset}"), source)
         })?;
         let mut change = Change {
             id: id.0,

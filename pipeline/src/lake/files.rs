@@ -32,8 +32,7 @@ pub(crate) async fn new_since(
     snapshot: &SnapshotRef,
     mark: u64,
 ) -> Result<DataFiles, TargetError> {
-    let wrong =
-        |source| TargetError::Iceberg { doing: format!("list the files of {dataset}"), source };
+    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
     let mut found = DataFiles::default();
     for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
         if manifest.content == ManifestContentType::Deletes {

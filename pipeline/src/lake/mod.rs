@@ -90,7 +90,7 @@ impl Lake {
             .with_storage_factory(Arc::new(LocalFsStorageFactory))
             .load(CATALOG, HashMap::new())
             .await
-            .map_err(|source| TargetError::Iceberg { doing: doing(), source })?;
+            .map_err(|source| TargetError::iceberg(doing(), source))?;
         Ok(Lake { catalog, pool, root, clock, runtime })
     }
 
@@ -115,7 +115,7 @@ impl Lake {
             {
                 Ok(None)
             }
-            Err(source) => Err(TargetError::Iceberg { doing: format!("load {dataset}"), source }),
+            Err(source) => Err(TargetError::iceberg(format!("load {dataset}"), source)),
         }
     }
 
@@ -127,7 +127,7 @@ impl Lake {
 
     /// The names of all tables that are there.
     pub async fn datasets(&self) -> Result<Vec<DatasetName>, TargetError> {
-        let wrong = |source| TargetError::Iceberg { doing: "list the tables".to_owned(), source };
+        let wrong = |source| TargetError::iceberg("list the tables", source);
         let mut names = Vec::new();
         for space in self.catalog.list_namespaces(None).await.map_err(wrong)? {
             for table in self.catalog.list_tables(&space).await.map_err(wrong)? {

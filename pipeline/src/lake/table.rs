@@ -24,8 +24,7 @@ impl Lake {
 
     async fn create(&self, spec: &TableSpec) -> Result<Table, TargetError> {
         let dataset = &spec.dataset;
-        let wrong =
-            |source| TargetError::Iceberg { doing: format!("create the table {dataset}"), source };
+        let wrong = |source| TargetError::iceberg(format!("create the table {dataset}"), source);
         let space = NamespaceIdent::new(dataset.layer().name().to_owned());
         if !self.catalog.namespace_exists(&space).await.map_err(wrong)? {
             // Another process may have been faster; what counts is that it is there.
@@ -64,8 +63,7 @@ impl Lake {
             return Ok(table);
         }
         let dataset = &spec.dataset;
-        let wrong =
-            |source| TargetError::Iceberg { doing: format!("add columns to {dataset}"), source };
+        let wrong = |source| TargetError::iceberg(format!("add columns to {dataset}"), source);
         let transaction = Transaction::new(&table);
         let mut update = transaction.update_schema();
         for column in &added {

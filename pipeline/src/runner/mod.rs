@@ -15,6 +15,7 @@ use assay_dlq::{DeadLetterQueue, Letters};
 use assay_log::Log;
 use assay_metrics::{of_halt, of_run};
 use assay_store::{RunEnd, Store};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::batch::Batch;
 pub use self::error::RunError;
@@ -28,6 +29,9 @@ use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
 const KEYS_PER_BATCH: usize = 4_000_000;
+
+/// Time between two signs of life of a run.
+const BEAT: TimeDelta = TimeDelta::seconds(5);
 
 /// Hears how a run gets on.
 pub trait Watch: Send + Sync {
@@ -68,7 +72,9 @@ impl Runner {
         let run = Run { id: RunId(self.ids.next()), stage: stage.id.clone(), started_at, governed };
         let teller = self.teller(pipeline, stage);
         // A start tells first what an earlier process committed and could not tell.
-        teller.follow().await?;
+        if let Err(error) = teller.follow().await {
+            tracing::warn!(%error, "an earlier commit can't be told yet");
+        }
         teller.close_abandoned(&stage.id).await?;
         let event = teller.started(&run);
         self.store.start_run(&run, started_at, &event, &[]).await?;
@@ -80,6 +86,10 @@ impl Runner {
             Ok(()) => (RunStatus::Complete, None),
             Err(error) => (error.status(), Some(error.told())),
         };
+        if let Err(RunError::Halted { report, .. }) = &outcome {
+            // Nothing of a halted batch is written.
+            summary.counts.add(&Counts { written: 0, ..report.counts });
+        }
         let end = RunEnd {
             run,
             status,
@@ -137,6 +147,7 @@ impl Runner {
         let of = DraftOf { id, reader: &reader, from, keyed };
         let mut draft = target.draft(of, opened.write.clone()).await?;
         let mut batch = Batch::new(self, run, stage, target, draft.as_ref()).await?;
+        let mut beat_at = self.clock.now();
         loop {
             if self.stop.asked() {
                 draft.abandon().await;
@@ -146,7 +157,7 @@ impl Runner {
             draft.write(&stage.writes.dataset, rows).await?;
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
-            self.store.heartbeat(run.id, self.clock.now()).await?;
+            self.beat(run.id, &mut beat_at).await?;
             if batch.keys_held() >= KEYS_PER_BATCH && !opened.whole() {
                 break;
             }
@@ -183,6 +194,16 @@ impl Runner {
         }
         draft.commit(upto, &report).await?;
         Ok(report)
+    }
+
+    /// Says now and then that the run is alive.
+    async fn beat(&self, run: RunId, last: &mut DateTime<Utc>) -> Result<(), RunError> {
+        let now = self.clock.now();
+        if now - *last >= BEAT {
+            self.store.heartbeat(run, now).await?;
+            *last = now;
+        }
+        Ok(())
     }
 
     fn teller<'a>(&'a self, pipeline: &'a Pipeline, stage: &'a Stage) -> Teller<'a> {

@@ -116,10 +116,10 @@ async fn rows_from(
     first: &ScalarValue,
 ) -> Result<u64, SourceError> {
     let wrong = |source| {
-        SourceError::Table(TargetError::Iceberg {
-            doing: format!("count the rows of {}", stage.reads.dataset()),
+        SourceError::Table(TargetError::iceberg(
+            format!("count the rows of {}", stage.reads.dataset()),
             source,
-        })
+        ))
     };
     let scan = LakeScan::of(table.clone(), None).map_err(wrong)?;
     let filter = column(&aggregate.whole).gt_eq(lit(first.clone()));

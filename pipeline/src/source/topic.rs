@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use apache_avro::types::Value;
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 use super::rows::origin_of;
 use super::{Chunk, Provenance, Refused, Source, SourceError};
+use crate::avro::Undecodable;
 use crate::definition::TopicSpec;
 
 /// Headers of a message that carries records in the order in which a collector took them.
@@ -245,7 +247,8 @@ impl Gathered {
             }
             next += batch.num_rows();
         }
-        let provenance = TopicRows { topic: Arc::clone(topic), rows: rows.clone(), starts };
+        let opened = Mutex::new(None);
+        let provenance = TopicRows { topic: Arc::clone(topic), rows: rows.clone(), starts, opened };
         Ok(Chunk {
             rows,
             provenance: Arc::new(provenance),
@@ -268,12 +271,20 @@ struct TopicRows {
     rows: RecordBatch,
     /// The chunk's row with which each message begins.
     starts: BTreeMap<usize, Message>,
+    /// The message opened last and its records: bad rows come in crowds.
+    opened: Mutex<Option<(usize, Vec<Value>)>>,
 }
 
 impl TopicRows {
-    fn message(&self, row: usize) -> Option<(&Message, usize)> {
+    /// The message of a row, the row with which it begins, and the row's place in it.
+    fn message(&self, row: usize) -> Option<(&Message, usize, usize)> {
         let (start, message) = self.starts.range(..=row).next_back()?;
-        Some((message, row - start + message.skipped))
+        Some((message, *start, row - start + message.skipped))
+    }
+
+    fn refused(&self, why: impl Into<String>) -> SourceError {
+        let what = format!("a record of {} to set it aside", self.topic.dataset);
+        SourceError::Refused { what, why: why.into() }
     }
 }
 
@@ -283,17 +294,21 @@ impl Provenance for TopicRows {
     }
 
     fn place(&self, row: usize) -> Option<Place> {
-        self.message(row).map(|(message, _)| message.place.clone())
+        self.message(row).map(|(message, ..)| message.place.clone())
     }
 
     fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError> {
-        let refused = |why: String| SourceError::Refused {
-            what: format!("a record of {} to set it aside", self.topic.dataset),
-            why,
-        };
-        let (message, index) =
-            self.message(row).ok_or_else(|| refused("its message is gone".to_owned()))?;
-        let record = self.topic.schema.single(&message.bytes, index);
-        Ok((Bytes::from(record.map_err(|error| refused(error.to_string()))?), PayloadKind::Avro))
+        let (message, start, index) =
+            self.message(row).ok_or_else(|| self.refused("its message is gone"))?;
+        let schema = &self.topic.schema;
+        let unreadable = |error: Undecodable| self.refused(error.to_string());
+        let mut opened = self.opened.lock().map_err(|_| self.refused("another letter failed"))?;
+        if opened.as_ref().is_none_or(|(known, _)| *known != start) {
+            *opened = Some((start, schema.records(&message.bytes).map_err(unreadable)?));
+        }
+        let record = opened.as_ref().and_then(|(_, records)| records.get(index));
+        let record = record.ok_or_else(|| self.refused("its record is gone"))?;
+        let single = schema.message(record).map_err(unreadable)?;
+        Ok((Bytes::from(single), PayloadKind::Avro))
     }
 }

@@ -52,6 +52,11 @@ impl Extract {
         Ok(Extract { columns, json })
     }
 
+    /// Only the columns, for planning.
+    pub(crate) fn columns_only(columns: Vec<ExtractColumn>) -> Extract {
+        Extract { columns, json: BTreeMap::new() }
+    }
+
     /// `source` with the extracted columns behind it.
     pub(crate) fn schema(&self, source: &SchemaRef) -> SchemaRef {
         let mut fields: Vec<Arc<Field>> = source.fields().to_vec();
@@ -112,10 +117,8 @@ impl Extract {
             let texts = text_column(rows, &column.from)?;
             for row in 0..rows.num_rows() {
                 let text = texts.is_valid(row).then(|| texts.value(row));
-                if builder
-                    .push(&text.map_or(Leaf::Null, |text| Leaf::Text(text.to_owned())))
-                    .is_err()
-                {
+                let leaf = text.map_or(Some(Leaf::Null), |text| read(text, column.kind));
+                if leaf.is_none_or(|leaf| builder.push(&leaf).is_err()) {
                     let why = format!("`{}` is no {}", column.from, kind_name(column.kind));
                     complaints.entry(index(row)).or_insert(why);
                     builder.pad(row + 1);
@@ -123,6 +126,16 @@ impl Extract {
             }
         }
         Ok(())
+    }
+}
+
+/// What a text says, read as a value of `kind`.
+fn read(text: &str, kind: ExtractType) -> Option<Leaf> {
+    match kind {
+        ExtractType::String | ExtractType::Timestamp => Some(Leaf::Text(text.to_owned())),
+        ExtractType::Long => text.trim().parse().ok().map(Leaf::Whole),
+        ExtractType::Double => text.trim().parse().ok().map(Leaf::Number),
+        ExtractType::Boolean => text.trim().parse().ok().map(Leaf::Boolean),
     }
 }
 

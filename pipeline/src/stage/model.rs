@@ -27,13 +27,26 @@ pub(crate) struct ModelError {
 }
 
 impl ModelError {
+    /// Every mistake that planning found.
+    fn all(error: &DataFusionError) -> Vec<ModelError> {
+        error.iter().map(ModelError::planning).collect()
+    }
+
     fn planning(error: &DataFusionError) -> ModelError {
         let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
         let line = span.and_then(|span| u32::try_from(span.start.line).ok());
         let text = error.strip_backtrace();
+        // What follows is a list of every column there is.
+        let text = text.split(" Valid fields are").next().unwrap_or(&text);
         let what = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let fix = "check the names against the contracts of the datasets".to_owned();
         ModelError { line: line.filter(|line| *line > 0), what, fix }
+    }
+
+    /// Several mistakes as one, for a model that was fine when it was loaded.
+    pub(crate) fn joined(errors: Vec<ModelError>) -> ModelError {
+        let what: Vec<String> = errors.into_iter().map(|error| error.what).collect();
+        ModelError::shape(what.join("; "), "run `assay check` on the pipeline")
     }
 
     fn shape(what: impl Into<String>, fix: impl Into<String>) -> ModelError {
@@ -93,13 +106,16 @@ impl RowModel {
         relation: &DatasetName,
         schema: &SchemaRef,
         at: DateTime<Utc>,
-    ) -> Result<RowModel, ModelError> {
-        let state = planning(at, &[(relation, schema)]).map_err(|e| ModelError::planning(&e))?;
+    ) -> Result<RowModel, Vec<ModelError>> {
+        let state = planning(at, &[(relation, schema)]).map_err(|e| ModelError::all(&e))?;
         let plan = create(&state, sql)?;
         let mut steps = Vec::new();
         collect(&state, &plan, relation, &mut steps)?;
         if steps.is_empty() {
-            return Err(ModelError::shape("the model selects nothing", "write SELECT … FROM …"));
+            return Err(vec![ModelError::shape(
+                "the model selects nothing",
+                "write SELECT … FROM …",
+            )]);
         }
         Ok(RowModel { steps })
     }
@@ -128,7 +144,7 @@ fn collect(
     plan: &LogicalPlan,
     relation: &DatasetName,
     steps: &mut Vec<Step>,
-) -> Result<(), ModelError> {
+) -> Result<(), Vec<ModelError>> {
     match plan {
         LogicalPlan::TableScan(_) => Ok(()),
         LogicalPlan::SubqueryAlias(alias) => collect(state, &alias.input, relation, steps),
@@ -140,7 +156,7 @@ fn collect(
             for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
                 let built = physical(state, expr.clone().unalias(), input)
                     .and_then(|built| Ok((built.data_type(input.as_arrow())?, built)));
-                let (kind, built) = built.map_err(|error| ModelError::planning(&error))?;
+                let (kind, built) = built.map_err(|error| ModelError::all(&error))?;
                 fields.push(Field::new(field.name(), kind, true));
                 exprs.push(built);
             }
@@ -170,7 +186,7 @@ fn collect(
                 }
                 _ => format!("write one SELECT … FROM {relation}"),
             };
-            Err(ModelError::shape(what, fix))
+            Err(vec![ModelError::shape(what, fix)])
         }
     }
 }
@@ -180,26 +196,26 @@ pub(crate) fn query_columns(
     sql: &str,
     tables: &[(&DatasetName, &SchemaRef)],
     previous: &SchemaRef,
-) -> Result<SchemaRef, ModelError> {
+) -> Result<SchemaRef, Vec<ModelError>> {
     let at = DateTime::<Utc>::UNIX_EPOCH;
-    let state = planning(at, tables).map_err(|error| ModelError::planning(&error))?;
+    let state = planning(at, tables).map_err(|error| ModelError::all(&error))?;
     let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
-    register(&state, "none", "previous", empty).map_err(|error| ModelError::planning(&error))?;
+    register(&state, "none", "previous", empty).map_err(|error| ModelError::all(&error))?;
     let plan = create(&state, sql)?;
-    let optimized = state.optimize(&plan).map_err(|error| ModelError::planning(&error))?;
+    let optimized = state.optimize(&plan).map_err(|error| ModelError::all(&error))?;
     Ok(Arc::new(optimized.schema().as_arrow().clone()))
 }
 
 /// Plans without running: nothing here waits, so it needs no runtime.
-fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, ModelError> {
+fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, Vec<ModelError>> {
     let plan = futures::executor::block_on(state.create_logical_plan(sql));
-    let plan = plan.map_err(|error| ModelError::planning(&error))?;
+    let plan = plan.map_err(|error| ModelError::all(&error))?;
     match &plan {
         LogicalPlan::Dml(_)
         | LogicalPlan::Ddl(_)
         | LogicalPlan::Copy(_)
         | LogicalPlan::Statement(_) => {
-            Err(ModelError::shape("a model only reads", "write a SELECT"))
+            Err(vec![ModelError::shape("a model only reads", "write a SELECT")])
         }
         _ => Ok(plan),
     }

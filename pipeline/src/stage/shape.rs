@@ -69,7 +69,7 @@ impl Stage {
         Ok(Shaper {
             stage: self,
             filter: filter.transpose().map_err(wrong)?,
-            model: model.map_err(wrong)?,
+            model: model.map_err(|errors| wrong(ModelError::joined(errors)))?,
         })
     }
 }
@@ -125,10 +125,12 @@ impl Shaper<'_> {
         let Some(filter) = &self.filter else { return Ok((rows.clone(), all.clone(), 0)) };
         let mut failed = Vec::new();
         let keep = each(rows, 0, &mut failed, "the filter", &|rows| filter.evaluate(rows))?;
-        let Some(keep) = keep else { return Ok((rows.slice(0, 0), all.slice(0, 0), 0)) };
         broken.extend(failed.iter().map(|(row, why)| Broken { row: *row, why: why.clone() }));
+        let Some(keep) = keep else { return Ok((rows.slice(0, 0), all.slice(0, 0), 0)) };
         let (rows, all) = without(rows, all, failed.iter().map(|(row, _)| *row))?;
-        let keep = arrow::compute::prep_null_mask_filter(keep.as_boolean());
+        // A condition that is unknown is not met, as in SQL.
+        let keep: BooleanArray =
+            keep.as_boolean().iter().map(|keep| Some(keep == Some(true))).collect();
         let kept = filter_record_batch(&rows, &keep)?;
         let input = arrow::compute::filter(&all, &keep)?.as_primitive().clone();
         let dropped = keep.iter().filter(|keep| *keep == Some(false)).count() as u64;

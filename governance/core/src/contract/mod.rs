@@ -82,8 +82,15 @@ impl Contract {
     /// Reads the contract of `dataset` from the text of an ODCS file, or tells all that is wrong.
     pub fn parse(file: &str, text: &str, dataset: &DatasetName) -> Result<Contract, Mistakes> {
         let document = Document::parse(file, text)?;
-        let contract: OpenDataContract = document.read()?;
-        compile::compile(&document, &contract, dataset)
+        let (contract, mut mistakes) = document.read_on::<OpenDataContract>();
+        let Some(contract) = contract else { return Err(mistakes) };
+        match compile::compile(&document, &contract, dataset) {
+            Ok(contract) => mistakes.none_or(contract),
+            Err(more) => {
+                mistakes.0.extend(more.0);
+                mistakes.none_or(()).and(Err(Mistakes::default()))
+            }
+        }
     }
 
     pub fn column(&self, name: &str) -> Option<&ContractColumn> {

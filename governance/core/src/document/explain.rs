@@ -6,6 +6,19 @@ use serde_json::Value;
 
 use super::{Document, Mistake, escape};
 
+/// Takes out of `value` the keys that `error` calls unknown.
+pub(super) fn without_unknown_keys(value: &mut Value, error: &ValidationError<'_>) {
+    let (Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected }) =
+        error.kind()
+    else {
+        return;
+    };
+    let place = value.pointer_mut(error.instance_path().as_str());
+    if let Some(map) = place.and_then(Value::as_object_mut) {
+        map.retain(|key, _| !unexpected.contains(key));
+    }
+}
+
 pub(super) fn explain(
     document: &Document,
     schema: &Value,

@@ -67,3 +67,17 @@ fn a_key_that_stands_twice_is_a_mistake() {
     let mistakes = mistakes("name: a\nname: b\n");
     assert!(mistakes.contains("farm.yaml:2: not YAML: duplicated key"), "{mistakes}");
 }
+
+#[test]
+fn unknown_keys_do_not_hide_what_comes_after_them() {
+    let text = "name: home\ncolour: red\nfields:\n  - crop: rye\n    sizes: 1\n";
+    let (farm, mistakes) = Document::parse("farm.yaml", text).unwrap().read_on::<Farm>();
+    let farm = farm.unwrap();
+    assert_eq!((farm.name.as_str(), farm.fields.len()), ("home", 1));
+    let lines: Vec<_> = mistakes.0.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [Some(2), Some(5)]);
+
+    let (farm, mistakes) = Document::parse("farm.yaml", "nmae: home\n").unwrap().read_on::<Farm>();
+    assert!(farm.is_none());
+    assert_eq!(mistakes.0.len(), 2);
+}

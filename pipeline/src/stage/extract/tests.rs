@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 
 use super::{Extract, ExtractColumn};
@@ -75,6 +75,21 @@ fn texts_become_times() {
     assert_eq!(times.value(0), 1_626_847_200_000_000);
     assert_eq!(times.value(1), times.value(0));
     assert_eq!(complaints, [(2, "`json` is no time (ISO 8601)".to_owned())]);
+}
+
+#[test]
+fn texts_become_numbers_and_booleans() {
+    let kinds = [
+        (ExtractType::Long, "12", "1.5"),
+        (ExtractType::Double, "1.5", "much"),
+        (ExtractType::Boolean, "true", "yes"),
+    ];
+    for (kind, good, bad) in kinds {
+        let (rows, complaints) =
+            apply(vec![column("x", "json", None, kind)], &[Some(good), Some(bad), None]);
+        assert!(rows.column(1).is_valid(0), "{kind:?}");
+        assert_eq!(complaints.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1], "{kind:?}");
+    }
 }
 
 #[test]

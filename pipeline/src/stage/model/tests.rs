@@ -29,7 +29,7 @@ fn at() -> DateTime<Utc> {
 }
 
 fn plan(sql: &str) -> Result<RowModel, String> {
-    RowModel::plan(sql, &relation(), &schema(), at()).map_err(|error| error.what)
+    RowModel::plan(sql, &relation(), &schema(), at()).map_err(|errors| errors[0].what.clone())
 }
 
 #[test]
@@ -76,11 +76,12 @@ fn what_could_change_the_number_of_rows_is_refused() {
 }
 
 #[test]
-fn an_unknown_column_is_found_with_its_line() {
-    let sql = "SELECT id,\n  amonut\nFROM bronze.orders";
-    let error = RowModel::plan(sql, &relation(), &schema(), at()).unwrap_err();
-    assert_eq!(error.line, Some(2), "{error:?}");
-    assert!(error.what.contains("amonut"), "{error:?}");
+fn every_unknown_column_is_found_with_its_line() {
+    let sql = "SELECT di,\n  amonut\nFROM bronze.orders";
+    let errors = RowModel::plan(sql, &relation(), &schema(), at()).unwrap_err();
+    let found: Vec<_> = errors.iter().map(|error| error.line).collect();
+    assert_eq!(found, [Some(1), Some(2)], "{errors:?}");
+    assert!(errors[1].what.contains("amonut"), "{errors:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::super::extension::Extension;
 use super::super::odcs::{LogicalTypeOptions, Relationship};
 use super::super::{ColumnType, ContractColumn, LogicalType, Property, SchemaObject};
 use super::{Compiler, Manner};
-use crate::{Bound, Check, DatasetName};
+use crate::{Bound, Check, DatasetName, OnFail};
 
 impl Compiler<'_> {
     pub(super) fn columns(&mut self, at: &str, object: &SchemaObject) -> Vec<ContractColumn> {
@@ -86,7 +86,9 @@ impl Compiler<'_> {
         }
         if property.unique && !property.primary_key {
             let check = Check::Unique { columns: vec![column.clone()] };
-            let batch = Manner { severity, ..Manner::default() };
+            // What a batch breaks can't be set aside row by row.
+            let on_fail = on_fail.filter(|on_fail| *on_fail != OnFail::Quarantine);
+            let batch = Manner { severity, on_fail, ..Manner::default() };
             self.add(&format!("{at}/unique"), format!("{column}.unique"), check, batch);
         }
         for (place, relationship) in property.relationships.iter().enumerate() {

@@ -1,0 +1,14 @@
+//! Pipelines from a file to gold, on real parts in a temporary folder.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
+mod shop;
+
+mod commits;
+mod day_by_day;
+mod definition;
+mod evolution;
+mod flags;
+mod ingest;
+mod letters;
+mod messages;
+mod partitions;
