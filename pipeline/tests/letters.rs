@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_core::{DraftId, Governed, Ids};
 use assay_dlq::{DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Reason};
-use assay_log::Log;
 use assay_pipeline::{DraftOf, RunError, Runner, Target, Write};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -30,7 +29,7 @@ async fn the_payload_of_a_table_s_row_is_that_row_as_json() {
     assert_eq!(letters.len(), 1);
     let letter = shown(&shop, &letters[0]).await;
     assert_eq!(letter.reason, Some(Reason::RuleBroken));
-    assert_eq!(letter.rules, ["buyer_not_null", "city_not_null", "amount_range"]);
+    assert_eq!(letter.rules, ["buyer.not_null", "city.not_null", "amount.range"]);
     assert_eq!(letter.payload_kind, Some(PayloadKind::Json));
     assert_eq!(letter.dataset, Some("silver.sales".parse().unwrap()));
     assert_eq!(letter.contract.as_deref(), Some("1.0.0"));
@@ -64,7 +63,7 @@ async fn the_payload_of_a_topic_s_record_is_a_container_of_that_record() {
     assert_eq!(letters.len(), 1);
     let letter = shown(&shop, &letters[0]).await;
     assert_eq!(letter.payload_kind, Some(PayloadKind::Avro));
-    assert_eq!(letter.rules, ["kind_length"]);
+    assert_eq!(letter.rules, ["kind.length"]);
     let place = letter.source.unwrap();
     assert_eq!((place.topic.as_str(), place.partition, place.offset), ("shop_orders", 0, 0));
     let payload = letter.payload.unwrap();

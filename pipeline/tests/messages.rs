@@ -2,7 +2,7 @@
 
 use assay_core::Governed;
 use assay_dlq::Reason;
-use assay_log::{Log, NewRecord, TopicSpec};
+use assay_log::{NewRecord, TopicSpec};
 use bytes::Bytes;
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! The whole road on one screen: made-up events in, gold out, and what happened on the way.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use assay_core::{Evaluated, Governed, Report};
 use assay_dlq::{Filter, LetterView, Reason};
 use assay_lineage::Graph;
@@ -18,9 +20,29 @@ const PIPELINE: &str = "github_events";
 /// The share of events with a planted defect.
 const DEFECTS: f64 = 0.02;
 
+/// Says that a directory is a demo's. One that holds other data is left alone.
+pub(crate) fn claim(directory: &Path) -> Result<()> {
+    let mark = directory.join("DEMO");
+    let empty = std::fs::read_dir(directory).map_or(true, |mut inside| inside.next().is_none());
+    if !empty && !mark.exists() {
+        return Err(Usage(format!(
+            "{} holds data that is no demo's: choose another directory with --data-dir",
+            directory.display()
+        ))
+        .into());
+    }
+    let written = std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::write(&mark, "Data of `assay demo`; it can be deleted.\n"));
+    written.with_context(|| {
+        format!(
+            "cannot use the data directory {}: choose another with --data-dir",
+            directory.display()
+        )
+    })
+}
+
 pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
     app.stop_on_ctrl_c();
-    mark(&app)?;
     let pipeline = shipped::load(PIPELINE)?;
     let now = app.clock.now();
     let file = app.data_dir().join(format!("events-{}.jsonl", now.format("%Y%m%dT%H%M%S%3f")));
@@ -56,20 +78,6 @@ pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
          assay {with} metrics\n\
          (with `cargo run -- ` in place of `assay ` while it is not installed)"
     ))
-}
-
-/// Says that the data directory is a demo's; a directory with other data is left alone.
-fn mark(app: &App) -> Result<()> {
-    let mark = app.data_dir().join("DEMO");
-    let empty = !app.data_dir().join("lake").join("bronze").exists();
-    if !mark.exists() && !empty {
-        return Err(Usage(format!(
-            "{} holds data that is no demo's: choose another directory with --data-dir",
-            app.data_dir().display()
-        ))
-        .into());
-    }
-    Ok(std::fs::write(&mark, "Data of `assay demo`; it can be deleted.\n")?)
 }
 
 fn rows(taken: &IngestSummary, runs: &[RunSummary]) -> Result<()> {

@@ -35,7 +35,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
         }
-        Command::Demo(what) => demo::demo(App::build(config(DEMO_DATA)?).await?, &what).await,
+        Command::Demo(what) => {
+            let config = config(DEMO_DATA)?;
+            demo::claim(&config.data_dir)?;
+            demo::demo(App::build(config).await?, &what).await
+        }
         Command::Ingest(what) => {
             ingest::ingest(App::build(config(DATA)?).await?, &what, json).await
         }

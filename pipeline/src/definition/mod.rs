@@ -3,6 +3,7 @@
 mod file;
 mod folder;
 mod load;
+mod models;
 mod stages;
 
 use std::collections::BTreeMap;

@@ -22,7 +22,7 @@ use parquet::file::properties::WriterProperties;
 use uuid::Uuid;
 
 /// A row group is held in memory until it is full.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 8 << 20;
 
 /// Partitions that may be open at once; one more closes them all first. Each holds a row group.
 const OPEN_PARTITIONS: usize = 32;

@@ -15,7 +15,7 @@ use super::letters::Writer;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
 use crate::stage::{Shaped, Shaper, Stage, conform};
-use crate::target::{Draft, Lookup, Target, TargetError};
+use crate::target::{Lookup, Snapshot, Target, TargetError};
 
 pub(super) struct Batch<'a> {
     runner: &'a Runner,
@@ -38,7 +38,7 @@ impl<'a> Batch<'a> {
         run: &'a Run,
         stage: &'a Stage,
         target: &dyn Target,
-        draft: &dyn Draft,
+        base: Option<Snapshot>,
     ) -> Result<Batch<'a>, RunError> {
         let at = runner.clock.now();
         let shaper = match stage.aggregate {
@@ -50,7 +50,7 @@ impl<'a> Batch<'a> {
             columns => {
                 let hasher = KeyHasher::new(&stage.writes.schema, columns)
                     .map_err(|error| query(format!("compare the keys of {}", stage.id), error))?;
-                Some((hasher, target.lookup(columns, draft.base()).await?))
+                Some((hasher, target.lookup(columns, base).await?))
             }
         };
         let mut references = Vec::new();

@@ -146,7 +146,7 @@ impl Runner {
         let reader = stage.reader();
         let of = DraftOf { id, reader: &reader, from, keyed };
         let mut draft = target.draft(of, opened.write.clone()).await?;
-        let mut batch = Batch::new(self, run, stage, target, draft.as_ref()).await?;
+        let mut batch = Batch::new(self, run, stage, target, draft.base()).await?;
         let mut beat_at = self.clock.now();
         loop {
             if self.stop.asked() {

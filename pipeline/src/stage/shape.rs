@@ -273,3 +273,6 @@ fn kind_of(error: &DataFusionError) -> &'static str {
         _ => "an expression can't be evaluated for this row",
     }
 }
+
+#[cfg(test)]
+mod tests;

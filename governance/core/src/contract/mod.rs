@@ -88,7 +88,8 @@ impl Contract {
             Ok(contract) => mistakes.none_or(contract),
             Err(more) => {
                 mistakes.0.extend(more.0);
-                mistakes.none_or(()).and(Err(Mistakes::default()))
+                mistakes.0.sort();
+                Err(mistakes)
             }
         }
     }

@@ -1,0 +1,162 @@
+//! The commands as a person runs them: what they print, and the codes they end with.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn assay(data: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_assay"))
+        .current_dir(data.parent().unwrap())
+        .env_remove("ASSAY_DATA_DIR")
+        .env_remove("ASSAY_CONFIG")
+        .arg("--data-dir")
+        .arg(data)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// What a command prints that ends well.
+fn fine(data: &Path, arguments: &[&str]) -> String {
+    let output = assay(data, arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(data: &Path, arguments: &[&str]) -> Value {
+    let text = fine(data, &[arguments, &["-o", "json"]].concat());
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
+}
+
+/// The code and the error of a command that does not end well.
+fn refused(data: &Path, arguments: &[&str]) -> (i32, String) {
+    let output = assay(data, arguments);
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_demo_shows_the_whole_road_and_can_be_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    let first = fine(&data, &["demo", "--events", "600"]);
+    for part in [
+        "Generated 600 GitHub events with 12 planted defects",
+        "ingest",
+        "user_activity",
+        "silver.github_events_parsed",
+        "what cost the points",
+        "undecodable in github_events/ingest",
+        "rule-broken in github_events/parse",
+        "└── [github_events/land] log.raw_metrics_avro",
+        "quality show",
+    ] {
+        assert!(first.contains(part), "{part} is not in:\n{first}");
+    }
+    fine(&data, &["demo", "--events", "600"]);
+    let status = json(&data, &["status"]);
+    assert_eq!(status["stages"].as_array().unwrap().len(), 5, "{status}");
+}
+
+#[test]
+fn every_answer_is_json_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("events.jsonl");
+    let generate = ["generate", "github-events", "--count", "300", "--defects", "4%", "--out"];
+    fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
+    let taken = json(&data, &["ingest", "github_events", "--file", file.to_str().unwrap()]);
+    assert_eq!(taken["counts"]["read"], 300);
+    let plan = json(&data, &["run", "all", "--pipeline", "github_events", "--plan"]);
+    assert_eq!(plan[0]["pending"]["messages"]["partitions"], 3, "{plan}");
+    let runs = json(&data, &["run", "all", "--pipeline", "github_events", "--governed"]);
+    assert_eq!(runs.as_array().unwrap().len(), 4);
+    for run in runs.as_array().unwrap() {
+        let count = |name: &str| run["counts"][name].as_u64().unwrap();
+        let kept = count("written") + count("rejected") + count("filtered") + count("duplicates");
+        assert_eq!(count("read"), kept, "{run}");
+    }
+    let listed = json(&data, &["runs"]);
+    let id = listed[0]["run"]["id"].as_str().unwrap();
+    assert_eq!(json(&data, &["runs", id])["run"]["id"], id);
+    let letters = json(&data, &["dlq", "list"]);
+    let id = letters[0]["id"].as_str().unwrap();
+    assert_eq!(json(&data, &["dlq", "show", id])["letter"]["id"], id);
+    let quality = json(&data, &["quality", "show", "silver.github_events_parsed"]);
+    assert_eq!(quality["latest"]["output"], "silver.github_events_parsed");
+    let tree = json(&data, &["lineage", "show", "gold.user_activity"]);
+    assert_eq!(tree["dataset"], "gold.user_activity");
+    let rows = json(&data, &["query", "SELECT sum(total_events) AS n FROM gold.user_activity"]);
+    let silver = json(&data, &["query", "SELECT count(*) AS n FROM silver.github_events"]);
+    assert_eq!(rows, silver);
+    let tables = json(&data, &["tables"]);
+    let snapshot = tables[0]["snapshots"][0]["id"].as_i64().unwrap().to_string();
+    fine(&data, &["query", "SELECT count(*) FROM bronze.github_events", "--at", &snapshot]);
+    let metrics = fine(&data, &["metrics"]);
+    assert!(metrics.contains("# TYPE job_duration_seconds histogram"), "{metrics}");
+}
+
+#[test]
+fn a_bad_row_stops_a_run_that_may_not_set_it_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("events.jsonl");
+    let generate = ["generate", "github-events", "--count", "300", "--defects", "4%", "--out"];
+    fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
+    fine(&data, &["ingest", "github_events", "--file", file.to_str().unwrap()]);
+    let run = ["run", "all", "--pipeline", "github_events", "--enable-quality-checks"];
+    let (code, error) = refused(&data, &run);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("dead letters are off"), "{error}");
+    assert!(error.contains("--enable-dlq"), "{error}");
+    assert_eq!(
+        json(&data, &["query", "SELECT count(*) AS n FROM silver.github_events_parsed"])[0]["n"],
+        0
+    );
+    fine(&data, &["run", "all", "--pipeline", "github_events", "--governed"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("nothing");
+    for (arguments, says) in [
+        (&["status"][..], "there is no data in"),
+        (&["run", "all", "--pipeline", "nowhere"], "there is no pipeline `nowhere`"),
+        (&["run", "silver-to-bronze", "--pipeline", "github_events"], "is no stage"),
+        (&["check", "."], "has no pipeline.yaml"),
+        (&["quality", "show", "iron.x"], "is not a dataset"),
+        (&["generate", "github-events", "--defects", "200%"], "between 0% and 100%"),
+        (&["--config", "nowhere.yaml", "status"], "cannot read the configuration nowhere.yaml"),
+    ] {
+        let (code, error) = refused(&data, arguments);
+        assert_eq!(code, 2, "{arguments:?}: {error}");
+        assert!(error.contains(says), "{arguments:?}: {error}");
+    }
+    assert!(!data.exists(), "looking made a data directory");
+}
+
+#[test]
+fn a_demo_leaves_other_data_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let file = folder.path().join("events.jsonl");
+    let generate = ["generate", "github-events", "--count", "20", "--defects", "0", "--out"];
+    fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
+    fine(&data, &["ingest", "github_events", "--file", file.to_str().unwrap()]);
+    fine(&data, &["run", "all", "--pipeline", "github_events", "--governed"]);
+    let (code, error) = refused(&data, &["demo"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("holds data that is no demo's"), "{error}");
+}
+
+#[test]
+fn a_data_directory_that_can_not_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("a_file");
+    std::fs::write(&data, "x").unwrap();
+    let (code, error) = refused(&data, &["demo"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("a_file") && error.contains("--data-dir"), "{error}");
+}

@@ -1,0 +1,96 @@
+//! SQL models, held against the contracts of what they read and write.
+
+use chrono::{DateTime, Utc};
+
+use super::TableSpec;
+use super::file::StageFile;
+use super::load::Loader;
+use crate::stage::{Extract, ModelError, Reads, RowModel, fits, query_columns};
+
+impl Loader<'_> {
+    pub(super) fn projection(
+        &mut self,
+        file: &StageFile,
+        sql: &str,
+        reads: &Reads,
+        extract: &Extract,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let schema = extract.schema(&reads.schema());
+        let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
+        match planned {
+            Ok(model) => self.columns_fit(file, model.schema(), writes),
+            Err(errors) => self.model_mistakes(file, errors),
+        }
+    }
+
+    pub(super) fn query(
+        &mut self,
+        file: &StageFile,
+        sql: &str,
+        reads: &Reads,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let source = reads.schema();
+        match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
+            Ok(columns) => self.columns_fit(file, &columns, writes),
+            Err(errors) => self.model_mistakes(file, errors),
+        }
+    }
+
+    fn model_mistakes(&mut self, file: &StageFile, errors: Vec<ModelError>) -> Option<()> {
+        let place = self.folder.place(&file.model);
+        self.mistakes.extend(errors.into_iter().map(|error| assay_core::Mistake {
+            file: place.clone(),
+            line: error.line,
+            what: error.what,
+            fix: Some(error.fix),
+        }));
+        None
+    }
+
+    /// The model gives the columns of the contract: all, no other, and of a type that fits.
+    fn columns_fit(
+        &mut self,
+        file: &StageFile,
+        model: &arrow::datatypes::Schema,
+        writes: &TableSpec,
+    ) -> Option<()> {
+        let before = self.mistakes.len();
+        let place = self.folder.place(&file.model);
+        let mut complain = |what: String, fix: String| {
+            let (file, line) = (place.clone(), None);
+            self.mistakes.push(assay_core::Mistake { file, line, what, fix: Some(fix) });
+        };
+        for wanted in writes.schema.fields() {
+            let name = wanted.name();
+            match model.field_with_name(name) {
+                Err(_) => complain(
+                    format!("the model lacks `{name}`, which {} promises", writes.contract.file),
+                    format!("select it: `… AS {name}`"),
+                ),
+                Ok(field) if !fits(field.data_type(), wanted.data_type()) => {
+                    let kind =
+                        writes.contract.column(name).map(|c| c.kind.name()).unwrap_or_default();
+                    complain(
+                        format!(
+                            "`{name}` is {} in the model and {kind} in the contract",
+                            field.data_type()
+                        ),
+                        format!("CAST it, or change the contract of {}", writes.dataset),
+                    );
+                }
+                Ok(_) => {}
+            }
+        }
+        for field in model.fields() {
+            if writes.schema.field_with_name(field.name()).is_err() {
+                complain(
+                    format!("the model gives `{}`, which the contract does not have", field.name()),
+                    format!("add it to {}, or remove it", writes.contract.file),
+                );
+            }
+        }
+        (self.mistakes.len() == before).then_some(())
+    }
+}
