@@ -1,5 +1,6 @@
 //! The shipped pipeline on whole files, its tables computed again by DuckDB and compared row by
 //! row (tests/compare.py), and read by engines that share no code with ours.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Records in Avro: the schema of a topic, and messages that are object-container files.
 
+mod container;
+
 use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -57,12 +59,22 @@ impl RecordSchema {
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
         let undecodable = |error: ArrowError| Undecodable(one_line(&error.to_string()));
+        let promised = container::promised(message)
+            .ok_or_else(|| Undecodable("it is cut off or damaged".to_owned()))?;
         let resolved = ReaderBuilder::new()
             .with_reader_schema(AvroSchema::new(self.text.to_string()))
             .build(Cursor::new(message));
         let reader = resolved.or_else(|error| self.as_written(message).ok_or(error));
         let batches = reader.and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
-        batches.and_then(|batches| concat_batches(&self.arrow, &batches)).map_err(undecodable)
+        let rows = batches.and_then(|batches| concat_batches(&self.arrow, &batches));
+        let rows = rows.map_err(undecodable)?;
+        match rows.num_rows() as u64 == promised {
+            true => Ok(rows),
+            false => {
+                let held = rows.num_rows();
+                Err(Undecodable(format!("it promises {promised} records and holds {held}")))
+            }
+        }
     }
 
     /// A reader by the message's own schema, when that gives the very same columns: writers differ
@@ -85,12 +97,11 @@ impl RecordSchema {
         reader.collect::<Result<_, _>>().map_err(broken)
     }
 
-    /// A message with only this record.
+    /// A message with only this record; equal records give equal messages.
     pub(crate) fn message(&self, record: &Value) -> Result<Vec<u8>, Undecodable> {
-        let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
-        let mut writer = container(&self.avro);
-        writer.append_value_ref(record).map_err(broken)?;
-        writer.into_inner().map_err(broken)
+        let record = apache_avro::to_avro_datum(&self.avro, record.clone())
+            .map_err(|error| Undecodable(one_line(&error.to_string())))?;
+        Ok(container::single(&self.text, &record))
     }
 }
 

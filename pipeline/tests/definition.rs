@@ -35,22 +35,44 @@ fn the_pipelines_that_are_shipped_load() {
 fn all_mistakes_are_told_at_once_with_their_place_and_a_way_out() {
     let told = mistakes(&[
         ("pipeline.yaml", "name: shop\n", "name: my shop\ndescripton: x\n"),
-        ("pipeline.yaml", "    partitions: 2\n", "    partitions: 0\n    contract: x.yaml\n"),
-        ("pipeline.yaml", "target_file_size: 1048576", "target_file_size: 100"),
-        ("pipeline.yaml", "    origin: [order_no]", "    origin: [order_number]"),
+        ("pipeline.yaml", "    partitions: 2\n", "    partitions: 2\n    contract: x.yaml\n"),
+        ("pipeline.yaml", "    partition_by: [day]\n", "    partition_by: [days]\n"),
         ("pipeline.yaml", "  json_text: [details]", "  json_text: [detail]"),
         ("pipeline.yaml", "filter: kind <> 'test'", "filter: kinds <> 'test'"),
+        ("pipeline.yaml", "[order_no]\n    write", "[order_number]\n    write"),
+        ("models/sell.sql", "  lower(trim(city))", "  lower(trim(town))"),
+        ("contracts/gold.city_days.odcs.yaml", "required: true\n", "requierd: true\n"),
+        ("contracts/gold.city_days.odcs.yaml", "physicalType: date", "physicalType: dat"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn an_extract_is_held_against_what_the_stage_reads() {
+    let told = mistakes(&[
+        ("pipeline.yaml", "{from: placed, type: timestamp}", "{from: place, type: timestamp}"),
         (
             "pipeline.yaml",
             "{from: details, path: parts, type: long}",
-            "{from: buyer, path: parts, type: long}",
+            "{from: detail, path: parts, type: long}",
         ),
+        (
+            "pipeline.yaml",
+            "      amount: {",
+            "      buyer: {from: details, path: buyer, type: long}\n      amount: {",
+        ),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn an_aggregate_is_held_against_both_of_its_tables() {
+    let told = mistakes(&[
         ("pipeline.yaml", "      conserve: orders\n", "      conserve: number_of_orders\n"),
-        ("models/take.sql", "  placed,\n", "  placd AS placed,\n"),
+        ("pipeline.yaml", "    whole: sold_on\n", "    whole: buyer\n"),
+        ("pipeline.yaml", "      replace: day\n", "      replace: city\n"),
         ("models/total.sql", "ON running.city = days.city", "ON running.town = days.city"),
         ("contracts/gold.city_days.odcs.yaml", "to: silver.sales.city", "to: silver.sales.town"),
-        ("contracts/silver.sales.odcs.yaml", "primaryKeyPosition: 1", "primaryKeyPositon: 1"),
-        ("contracts/silver.sales.odcs.yaml", "{minimum: 0}", "{minimum: none}"),
     ]);
     insta::assert_snapshot!(told);
 }

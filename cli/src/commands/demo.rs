@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::args::DemoArgs;
 use crate::commands::{dlq, generate, ingest, run};
 use crate::exit::Usage;
-use crate::generate::GithubEvents;
+use crate::generate::{CaughtBy, GithubEvents};
 use crate::output::{Grid, line, number, score, short};
 use crate::shipped;
 
@@ -51,10 +51,14 @@ pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
     let truth = events.truth();
     let planted: u64 = truth.planted.values().sum();
     line(format!(
-        "1. Generated {} GitHub events with {} planted defects: {}",
+        "1. Generated {} GitHub events with {} planted defects: {}\n   \
+         {} for ingest to refuse, {} for the rules of silver, {} repeats",
         number(truth.lines),
         number(planted),
-        file.display()
+        file.display(),
+        number(truth.caught_by(CaughtBy::Ingest)),
+        number(truth.caught_by(CaughtBy::Parse)),
+        number(truth.caught_by(CaughtBy::Deduplication))
     ))?;
     let taken = ingest::take_in(&app, &pipeline, &Input::File(file), false).await?;
     let mut runs = Vec::new();

@@ -9,16 +9,19 @@ use crate::app::App;
 use crate::args::IngestArgs;
 use crate::output::{json, line, number};
 use crate::progress::Progress;
-use crate::shipped;
 
-pub(crate) async fn ingest(app: App, what: &IngestArgs, as_json: bool) -> Result<()> {
-    let pipeline = shipped::load(&what.pipeline)?;
+pub(crate) async fn ingest(
+    app: App,
+    pipeline: &Pipeline,
+    what: &IngestArgs,
+    as_json: bool,
+) -> Result<()> {
     app.stop_on_ctrl_c();
     let input = match what.file == Path::new("-") {
         true => Input::Stdin,
         false => Input::File(what.file.clone()),
     };
-    let summary = take_in(&app, &pipeline, &input, as_json).await?;
+    let summary = take_in(&app, pipeline, &input, as_json).await?;
     if as_json {
         return json(&json!({
             "run": summary.run.id,

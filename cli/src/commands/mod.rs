@@ -22,6 +22,7 @@ use crate::args::{
 };
 use crate::config::Config;
 use crate::exit::Usage;
+use crate::shipped;
 
 const DATA: &str = "assay-data";
 const DEMO_DATA: &str = "assay-demo";
@@ -41,9 +42,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             demo::demo(App::build(config).await?, &what).await
         }
         Command::Ingest(what) => {
-            ingest::ingest(App::build(config(DATA)?).await?, &what, json).await
+            let pipeline = shipped::load(&what.pipeline)?;
+            ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
         }
-        Command::Run(what) => run::run(App::build(config(DATA)?).await?, &what, json).await,
+        Command::Run(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            run::run(App::build(config(DATA)?).await?, &pipeline, &what, json).await
+        }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {

@@ -9,12 +9,15 @@ use crate::app::App;
 use crate::args::RunArgs;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
-use crate::shipped;
 
-pub(crate) async fn run(app: App, what: &RunArgs, as_json: bool) -> Result<()> {
-    let pipeline = shipped::load(&what.pipeline)?;
+pub(crate) async fn run(
+    app: App,
+    pipeline: &Pipeline,
+    what: &RunArgs,
+    as_json: bool,
+) -> Result<()> {
     if what.plan {
-        return show_plan(&app, &pipeline, what.stages, as_json).await;
+        return show_plan(&app, pipeline, what.stages, as_json).await;
     }
     app.stop_on_ctrl_c();
     let governed = Governed {
@@ -24,7 +27,7 @@ pub(crate) async fn run(app: App, what: &RunArgs, as_json: bool) -> Result<()> {
         metrics: what.governed || what.enable_metrics,
     };
     let mut summaries = Vec::new();
-    let outcome = stages(&app, &pipeline, what.stages, governed, as_json, &mut summaries).await;
+    let outcome = stages(&app, pipeline, what.stages, governed, as_json, &mut summaries).await;
     if as_json {
         json(&summaries.iter().map(value).collect::<Vec<_>>())?;
     } else {

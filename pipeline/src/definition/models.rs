@@ -8,20 +8,20 @@ use super::load::Loader;
 use crate::stage::{Extract, ModelError, Reads, RowModel, fits, query_columns};
 
 impl Loader<'_> {
-    pub(super) fn projection(
+    /// Plans the model of a row stage; an aggregate's needs its target to be planned.
+    pub(super) fn projection_plans(
         &mut self,
         file: &StageFile,
         sql: &str,
         reads: &Reads,
         extract: &Extract,
-        writes: &TableSpec,
-    ) -> Option<()> {
+    ) -> Option<RowModel> {
+        if file.aggregate.is_some() {
+            return None;
+        }
         let schema = extract.schema(&reads.schema());
         let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
-        match planned {
-            Ok(model) => self.columns_fit(file, model.schema(), writes),
-            Err(errors) => self.model_mistakes(file, errors),
-        }
+        planned.map_err(|errors| self.model_mistakes(file, errors)).ok()
     }
 
     pub(super) fn query(
@@ -50,7 +50,7 @@ impl Loader<'_> {
     }
 
     /// The model gives the columns of the contract: all, no other, and of a type that fits.
-    fn columns_fit(
+    pub(super) fn columns_fit(
         &mut self,
         file: &StageFile,
         model: &arrow::datatypes::Schema,

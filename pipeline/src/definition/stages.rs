@@ -47,16 +47,25 @@ impl Loader<'_> {
         let reads = self.reads(at, file);
         let writes = self.writes(at, file);
         let sql = self.text(&format!("{at}/model"), &file.model);
-        let (reads, writes, sql) = (reads?, writes?, sql?);
-        let extract = self.extract(at, file, &reads);
-        self.steps_fit(at, file, &reads);
+        let extract = reads.as_ref().map(|reads| {
+            self.steps_fit(at, file, reads);
+            self.extract(at, file, reads)
+        });
+        if let (Some(reads), Some(extract), Some(sql), None) = (&reads, &extract, &sql, &writes) {
+            // The target has mistakes of its own; the model may have others.
+            self.projection_plans(file, sql, reads, extract);
+        }
+        let (reads, extract, writes, sql) = (reads?, extract?, writes?, sql?);
         let aggregate = file
             .aggregate
             .as_ref()
             .and_then(|aggregate| self.aggregate(at, file, aggregate, &reads, &writes));
         let planned = match file.aggregate.is_some() {
             true => self.query(file, &sql, &reads, &writes),
-            false => self.projection(file, &sql, &reads, &extract, &writes),
+            false => {
+                let model = self.projection_plans(file, &sql, &reads, &extract);
+                model.and_then(|model| self.columns_fit(file, model.schema(), &writes))
+            }
         };
         self.deduplicate_fits(at, file, &writes);
         let suite = self.suite(&writes, file.aggregate.is_some())?;

@@ -16,6 +16,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use futures::TryStreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
@@ -135,10 +136,15 @@ impl TableProvider for LakeScan {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let planned = self.plan(filters).await;
         let (files, rows) = planned.map_err(|e| DataFusionError::External(Box::new(e)))?;
-        let groups = match files.is_empty() {
-            true => vec![],
-            false => FileGroup::new(files).split_files(state.config().target_partitions()),
-        };
+        if files.is_empty() {
+            // A scan without a partition is no plan that can be sorted or joined.
+            let schema = match projection {
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+                None => Arc::clone(&self.schema),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let source = ParquetSource::new(TableSchema::new(Arc::clone(&self.schema), vec![]))
             .with_table_parquet_options(state.table_options().parquet.clone());
         let mut statistics = Statistics::new_unknown(&self.schema);
