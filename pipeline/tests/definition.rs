@@ -36,7 +36,6 @@ fn all_mistakes_are_told_at_once_with_their_place_and_a_way_out() {
     let told = mistakes(&[
         ("pipeline.yaml", "name: shop\n", "name: my shop\ndescripton: x\n"),
         ("pipeline.yaml", "    partitions: 2\n", "    partitions: 2\n    contract: x.yaml\n"),
-        ("pipeline.yaml", "    partition_by: [day]\n", "    partition_by: [days]\n"),
         ("pipeline.yaml", "  json_text: [details]", "  json_text: [detail]"),
         ("pipeline.yaml", "filter: kind <> 'test'", "filter: kinds <> 'test'"),
         ("pipeline.yaml", "[order_no]\n    write", "[order_number]\n    write"),

@@ -103,21 +103,19 @@ fn rows(taken: &IngestSummary, runs: &[RunSummary]) -> Result<()> {
 }
 
 fn scores(runs: &[RunSummary]) -> Result<()> {
-    let mut grid = Grid::new(&["dataset", "score#", "verdict", "what cost the points"]);
     for report in runs.iter().filter_map(|run| run.batches.last()) {
-        grid.row([
-            report.output.to_string(),
-            score(report.score()),
-            report.verdict_name().to_owned(),
-            costs(report),
-        ]);
+        let dataset = report.output.to_string();
+        line(format!(" {dataset:28} {:>6}  {}", score(report.score()), report.verdict_name()))?;
+        if let Some(costs) = costs(report) {
+            line(format!("     {costs}"))?;
+        }
     }
-    grid.print()
+    Ok(())
 }
 
-/// The rules that cost points, the dearest first.
-fn costs(report: &Report) -> String {
-    let Evaluated::Judged(quality) = &report.quality else { return "–".to_owned() };
+/// The rules that cost points, the dearest first; none when none did.
+fn costs(report: &Report) -> Option<String> {
+    let Evaluated::Judged(quality) = &report.quality else { return None };
     let mut lost: Vec<(f64, &str)> = quality
         .rules
         .iter()
@@ -128,11 +126,8 @@ fn costs(report: &Report) -> String {
     let most: Vec<String> =
         lost.iter().take(3).map(|(points, rule)| format!("{rule} −{points:.2}")).collect();
     let rest = lost.len().saturating_sub(3);
-    match (most.is_empty(), rest) {
-        (true, _) => "nothing".to_owned(),
-        (false, 0) => most.join(", "),
-        (false, rest) => format!("{}, {rest} more", most.join(", ")),
-    }
+    let more = if rest > 0 { format!(", {rest} more") } else { String::new() };
+    (!most.is_empty()).then(|| format!("lost: {}{more}", most.join(", ")))
 }
 
 /// The newest letters of three different reasons.
