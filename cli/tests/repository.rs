@@ -266,9 +266,9 @@ fn files_below(folder: &Path, end: &str) -> Vec<PathBuf> {
 /// The name in `pub mod name;` or `mod name {`.
 fn declared_module(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    let visible = line.strip_prefix("pub").map_or(line, |rest| {
-        rest.split_once(|after| after == ' ').map_or(rest, |(_, declared)| declared)
-    });
+    let visible = line
+        .strip_prefix("pub")
+        .map_or(line, |rest| rest.split_once(' ').map_or(rest, |(_, declared)| declared));
     visible.strip_prefix("mod ")?.split([';', ' ', '{']).next()
 }
 
