@@ -7,6 +7,7 @@ use assay_dlq::LogQueue;
 use assay_log::{EmbeddedLog, Log};
 use assay_pipeline::{Ingest, Lake, Runner, Stop, Watch};
 use assay_store::Store;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 
@@ -88,7 +89,7 @@ impl App {
     pub(crate) fn stop_on_ctrl_c(&self) {
         let stop = self.stop.clone();
         tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            while asked_to_stop().await.is_ok() {
                 if stop.asked() {
                     std::process::exit(crate::exit::INTERRUPTED.into());
                 }
@@ -96,5 +97,14 @@ impl App {
                 stop.ask();
             }
         });
+    }
+}
+
+/// Waits for Ctrl-C, or for the signal that schedulers send.
+async fn asked_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminate.recv() => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// A file with settings [default: ./assay.yaml, when it is there]
+    /// A file with settings, `data_dir` and `memory_mb` [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -247,7 +247,7 @@ pub(crate) struct DlqListArgs {
     /// Only letters of this run
     #[arg(long)]
     pub(crate) run: Option<String>,
-    /// At most so many
+    /// At most so many (0: all)
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: usize,
 }

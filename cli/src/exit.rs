@@ -55,9 +55,9 @@ fn told(error: &anyhow::Error) -> String {
 fn hint(error: &anyhow::Error) -> Option<&'static str> {
     let text: String = error.chain().map(|cause| format!("{cause}\n")).collect();
     let has = |part: &str| text.contains(part);
-    if has("No space left on device") || has("disk is full") || has("StorageFull") {
+    if has("No space left on device") || has("disk is full") || has("disk I/O error") {
         return Some(
-            "the disk is full: free space, or move the data with --data-dir; what was committed is safe",
+            "the disk may be full: free space and run it again; what was committed is safe",
         );
     }
     if has("Permission denied") || has("Read-only file system") {

@@ -92,7 +92,7 @@ fn every_answer_is_json_when_asked_for() {
     let silver = json(&data, &["query", "SELECT count(*) AS n FROM silver.github_events"]);
     assert_eq!(rows, silver);
     let tables = json(&data, &["tables"]);
-    let snapshot = tables[0]["snapshots"][0]["id"].as_i64().unwrap().to_string();
+    let snapshot = tables[0]["snapshots"][0]["id"].as_str().unwrap().to_owned();
     fine(&data, &["query", "SELECT count(*) FROM bronze.github_events", "--at", &snapshot]);
     let metrics = fine(&data, &["metrics"]);
     assert!(metrics.contains("# TYPE job_duration_seconds histogram"), "{metrics}");
@@ -160,4 +160,64 @@ fn a_data_directory_that_can_not_be_written_is_named() {
     let (code, error) = refused(&data, &["demo"]);
     assert_eq!(code, 1, "{error}");
     assert!(error.contains("a_file") && error.contains("--data-dir"), "{error}");
+}
+
+#[test]
+fn a_data_directory_may_have_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("josé a#b%20c?[1]*");
+    fine(&data, &["demo", "--events", "100"]);
+    let rows = json(&data, &["query", "SELECT count(*) AS n FROM silver.github_events"]);
+    assert!(rows[0]["n"].as_u64().unwrap() > 90, "{rows}");
+}
+
+#[test]
+fn data_that_was_moved_or_copied_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("here");
+    fine(&data, &["demo", "--events", "50"]);
+    let moved = folder.path().join("there");
+    std::fs::rename(&data, &moved).unwrap();
+    let (code, error) = refused(&moved, &["status"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("it was moved or copied"), "{error}");
+    std::fs::rename(&moved, &data).unwrap();
+    fine(&data, &["status"]);
+}
+
+#[test]
+fn a_contract_that_does_not_fit_is_refused_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/github_events");
+    let pipeline = folder.path().join("mine");
+    for part in ["contracts", "models", "schemas", "."] {
+        std::fs::create_dir_all(pipeline.join(part)).unwrap();
+        for entry in std::fs::read_dir(shipped.join(part)).unwrap() {
+            let from = entry.unwrap().path();
+            if from.is_file() {
+                std::fs::copy(&from, pipeline.join(part).join(from.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let (file, mine) = (folder.path().join("events.jsonl"), pipeline.to_str().unwrap());
+    let generate = ["generate", "github-events", "--count", "50", "--defects", "0", "--out"];
+    fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
+    fine(&data, &["ingest", mine, "--file", file.to_str().unwrap()]);
+    fine(&data, &["run", "all", "--pipeline", mine, "--governed"]);
+
+    let contract = pipeline.join("contracts/silver.github_events.odcs.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    let narrowed = text.replacen("physicalType: bigint", "physicalType: int", 1);
+    assert_ne!(text, narrowed);
+    std::fs::write(&contract, narrowed).unwrap();
+    let more =
+        ["generate", "github-events", "--count", "50", "--seed", "7", "--defects", "0", "--out"];
+    fine(&data, &[&more[..], &[file.to_str().unwrap()]].concat());
+    fine(&data, &["ingest", mine, "--file", file.to_str().unwrap()]);
+    let (code, error) = refused(&data, &["run", "all", "--pipeline", mine, "--governed"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("is int in the contract and bigint in the table"), "{error}");
+    let bronze = json(&data, &["query", "SELECT count(*) AS n FROM bronze.github_events"]);
+    assert_eq!(bronze[0]["n"], 50, "a stage ran all the same");
 }

@@ -1,6 +1,7 @@
 //! What a stage has not read yet, without reading it.
 
 use assay_core::{DatasetName, Position, ReaderId, Slice};
+use assay_dlq::TOPICS;
 use assay_log::{Fetch, Log};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -42,7 +43,8 @@ pub enum Pending {
 /// How far a reader is behind in one partition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Behind {
-    pub reader: String,
+    /// Absent where no stage has read the topic yet.
+    pub reader: Option<String>,
     pub topic: String,
     pub partition: u32,
     pub messages: u64,
@@ -111,9 +113,31 @@ pub async fn behind(lake: &Lake, log: &dyn Log) -> Result<Vec<Behind>, SourceErr
             found.extend(behind_of(log, &reader, &position, lake.clock.now()).await?);
         }
     }
+    found.extend(never_read(log, &found).await?);
     found.sort_by(|a, b| {
         (&a.reader, &a.topic, a.partition).cmp(&(&b.reader, &b.topic, b.partition))
     });
+    Ok(found)
+}
+
+/// Topics that wait for their first reader; dead letters wait for people.
+async fn never_read(log: &dyn Log, read: &[Behind]) -> Result<Vec<Behind>, SourceError> {
+    let mut found = Vec::new();
+    for topic in log.topics().await? {
+        let known = read.iter().any(|behind| behind.topic == topic.name);
+        if known || TOPICS.contains(&topic.name.as_str()) {
+            continue;
+        }
+        for ends in log.ends(&topic.name).await? {
+            found.push(Behind {
+                reader: None,
+                topic: topic.name.clone(),
+                partition: ends.partition,
+                messages: ends.end.saturating_sub(ends.start),
+                seconds: None,
+            });
+        }
+    }
     Ok(found)
 }
 
@@ -139,7 +163,7 @@ async fn behind_of(
                 false => None,
             };
             found.push(Behind {
-                reader: reader.to_string(),
+                reader: Some(reader.to_string()),
                 topic: topic.to_owned(),
                 partition: ends.partition,
                 messages: ends.end.saturating_sub(next),

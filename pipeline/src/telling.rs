@@ -16,7 +16,7 @@ use crate::stage::Stage;
 use crate::target::{Commit, Target, TargetError};
 
 /// A run that was not heard of for so long has lost its process.
-const SILENCE: TimeDelta = TimeDelta::minutes(1);
+pub(crate) const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a commit is not told yet.
 #[derive(Debug, thiserror::Error)]

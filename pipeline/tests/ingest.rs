@@ -185,18 +185,26 @@ async fn a_file_that_is_not_there_and_a_folder_are_clear_errors() {
 async fn stopped_and_run_again_nothing_is_taken_twice() {
     let shop = Shop::open().await;
     let text = lines(&orders(2500));
-    shop.stop.ask();
     let path = shop.path("big.jsonl");
     std::fs::write(&path, &text).unwrap();
-    let error = shop.ingest_file(path.clone()).await.unwrap_err();
+    let error = shop.ingest_watched(path.clone(), &|_| shop.stop.ask()).await.unwrap_err();
     assert!(matches!(error, IngestError::Interrupted { .. }), "{error}");
     let mut shop = shop;
     shop.stop = Default::default();
-    assert_eq!(landed(&shop).await.len(), 1000);
+    assert_eq!(landed(&shop).await.len(), 2000);
 
     shop.ingest_file(path).await.unwrap();
     let summary = shop.run("take", Governed::ALL).await.unwrap();
-    assert_eq!(numbers(&summary.counts), [2500, 1500, 0, 0, 1000]);
+    assert_eq!(numbers(&summary.counts), [2500, 500, 0, 0, 2000]);
+}
+
+#[tokio::test]
+async fn stopped_before_the_first_line_nothing_is_taken() {
+    let shop = Shop::open().await;
+    shop.stop.ask();
+    let error = shop.ingest(lines(&orders(3))).await.unwrap_err();
+    assert!(matches!(error, IngestError::Interrupted { at: 0, .. }), "{error}");
+    assert!(shop.log.topics().await.unwrap().iter().all(|topic| topic.name != "shop_orders"));
 }
 
 #[tokio::test]

@@ -153,6 +153,15 @@ impl Shop {
     }
 
     pub(crate) async fn ingest_file(&self, path: PathBuf) -> Result<IngestSummary, IngestError> {
+        self.ingest_watched(path, &|_| {}).await
+    }
+
+    /// Takes a file in, with an ear for how it gets on.
+    pub(crate) async fn ingest_watched(
+        &self,
+        path: PathBuf,
+        progress: &(dyn Fn(&Counts) + Send + Sync),
+    ) -> Result<IngestSummary, IngestError> {
         let ingest = Ingest {
             log: Arc::clone(&self.log),
             store: Arc::clone(&self.store),
@@ -162,7 +171,7 @@ impl Shop {
             spool: self.folder.path().to_owned(),
             stop: self.stop.clone(),
         };
-        ingest.run(&self.pipeline, &Input::File(path), &|_| {}).await
+        ingest.run(&self.pipeline, &Input::File(path), progress).await
     }
 
     /// Takes orders in, all of which must be good JSON.

@@ -54,7 +54,7 @@ fn filter(what: &DlqListArgs) -> Result<Filter> {
         reason: what.reason,
         rule: what.rule.clone(),
         run: run.transpose()?,
-        limit: what.limit,
+        limit: if what.limit == 0 { usize::MAX } else { what.limit },
         ..Filter::default()
     })
 }

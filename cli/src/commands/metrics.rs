@@ -8,14 +8,18 @@ use crate::output::line;
 pub(crate) async fn metrics(app: &App) -> Result<()> {
     let now = app.clock.now();
     let mut observed = Observed::of(&app.store, now).await?;
-    let lag = |behind: assay_pipeline::Behind| Lag {
-        group: behind.reader,
-        topic: behind.topic,
-        partition: behind.partition,
-        messages: behind.messages,
-        seconds: behind.seconds,
+    // A lag is a reader's; what nobody reads yet has none.
+    let lag = |behind: assay_pipeline::Behind| {
+        Some(Lag {
+            group: behind.reader?,
+            topic: behind.topic,
+            partition: behind.partition,
+            messages: behind.messages,
+            seconds: behind.seconds,
+        })
     };
-    observed.lags = behind(&app.lake, app.log.as_ref()).await?.into_iter().map(lag).collect();
+    let lags = behind(&app.lake, app.log.as_ref()).await?;
+    observed.lags = lags.into_iter().filter_map(lag).collect();
     let letters = |summary: assay_dlq::Summary| DeadLetters {
         topic: summary.topic,
         reason: summary.reason.map_or_else(|| "unknown".to_owned(), |r| r.name().to_owned()),

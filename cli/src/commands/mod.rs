@@ -47,7 +47,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            run::run(App::build(config(DATA)?).await?, &pipeline, &what, json).await
+            let app = match what.plan {
+                true => existing(config(DATA)?).await?,
+                false => App::build(config(DATA)?).await?,
+            };
+            run::run(app, &pipeline, &what, json).await
         }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,

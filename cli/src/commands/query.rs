@@ -1,6 +1,6 @@
 use anyhow::Result;
 use arrow::array::RecordBatch;
-use arrow::json::ArrayWriter;
+use arrow::json::writer::{JsonArray, WriterBuilder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use assay_pipeline::Query;
 
@@ -47,7 +47,8 @@ fn add(grid: &mut Grid, rows: &RecordBatch) -> Result<()> {
 
 async fn write_json(query: &mut Query, limit: usize) -> Result<()> {
     let mut left = limit;
-    let mut writer = ArrayWriter::new(std::io::stdout().lock());
+    let out = std::io::stdout().lock();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(out);
     while let Some(batch) = query.next().await? {
         let part = batch.slice(0, batch.num_rows().min(left));
         left -= part.num_rows();

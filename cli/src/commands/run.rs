@@ -48,7 +48,9 @@ pub(crate) async fn stages(
 ) -> Result<(), RunError> {
     let progress = Arc::new(Progress::new(quiet));
     let runner = app.runner(Arc::clone(&progress) as _);
-    for stage in pipeline.stages_of(hop) {
+    let stages = pipeline.stages_of(hop);
+    runner.prepare(&stages).await?;
+    for stage in stages {
         progress.begin(&stage.id.to_string());
         let summary = runner.run(pipeline, &stage, governed).await;
         progress.end();

@@ -75,7 +75,7 @@ fn summary(snapshot: &SnapshotInfo, key: &str) -> String {
 }
 
 fn value(info: &TableInfo) -> Value {
-    let snapshot = |s: &SnapshotInfo| json!({"id": s.id, "sequence": s.sequence, "at": s.at, "operation": s.operation, "summary": s.summary});
+    let snapshot = |s: &SnapshotInfo| json!({"id": s.id.to_string(), "sequence": s.sequence, "at": s.at, "operation": s.operation, "summary": s.summary});
     let column = |(name, kind): &(String, String)| json!({"name": name, "type": kind});
     json!({
         "table": info.dataset,

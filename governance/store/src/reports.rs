@@ -52,7 +52,7 @@ impl Store {
 
     /// The last report of each dataset whose quality was judged, committed or halted.
     pub async fn latest_judged(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("AND verdict IS NOT NULL").await
+        self.latest("AND score IS NOT NULL").await
     }
 
     async fn latest(&self, which: &str) -> Result<Vec<ReportRecord>, StoreError> {

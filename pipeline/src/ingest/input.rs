@@ -6,6 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::IngestError;
+use crate::stop::Stop;
 
 /// Where lines come from. Gzip is recognised by itself.
 #[derive(Debug, Clone)]
@@ -43,33 +44,50 @@ impl Input {
     }
 
     /// Hashes the input and goes back to its beginning. What can't be read twice is spooled.
-    pub(super) fn open(&self, spool: &Path) -> Result<Opened, IngestError> {
+    pub(super) fn open(&self, spool: &Path, stop: &Stop) -> Result<Opened, IngestError> {
         let name = self.name();
-        let wrong = |source| IngestError::Input { doing: format!("read {name}"), source };
+        let wrong = |source: io::Error| match source.kind() {
+            io::ErrorKind::Interrupted => IngestError::Interrupted { input: name.clone(), at: 0 },
+            _ => IngestError::Input { doing: format!("read {name}"), source },
+        };
         let (mut file, hash) = match self {
             Input::File(path) => {
                 let mut file = File::open(path).map_err(wrong)?;
-                if file.metadata().map_err(wrong)?.is_dir() {
+                let kind = file.metadata().map_err(wrong)?.file_type();
+                if kind.is_dir() {
                     return Err(wrong(io::Error::other("it is a folder: name a file in it")));
                 }
-                let hash = hash(&mut file, &mut io::sink()).map_err(wrong)?;
-                (file, hash)
+                match kind.is_file() {
+                    true => {
+                        let hash = hash(&mut file, &mut io::sink(), stop).map_err(wrong)?;
+                        (file, hash)
+                    }
+                    // A pipe, by whatever name.
+                    false => spooled(&mut file, spool, stop).map_err(wrong)?,
+                }
             }
-            Input::Stdin => {
-                let mut file = tempfile::tempfile_in(spool).map_err(wrong)?;
-                let hash = hash(&mut io::stdin().lock(), &mut file).map_err(wrong)?;
-                (file, hash)
-            }
+            Input::Stdin => spooled(&mut io::stdin().lock(), spool, stop).map_err(wrong)?,
         };
         file.rewind().map_err(wrong)?;
-        Ok(Opened { reader: plain(file).map_err(wrong)?, name, hash })
+        let reader = plain(file).map_err(wrong)?;
+        Ok(Opened { reader, name: name.clone(), hash })
     }
 }
 
-fn hash(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
+/// Keeps what comes in a file of our own, and hashes it on the way.
+fn spooled(from: &mut impl Read, spool: &Path, stop: &Stop) -> io::Result<(File, String)> {
+    let mut file = tempfile::tempfile_in(spool)?;
+    let hash = hash(from, &mut file, stop)?;
+    Ok((file, hash))
+}
+
+fn hash(from: &mut impl Read, to: &mut impl Write, stop: &Stop) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
+        if stop.asked() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let count = from.read(&mut buffer)?;
         if count == 0 {
             break;

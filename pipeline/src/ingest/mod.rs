@@ -25,6 +25,7 @@ pub use self::input::Input;
 use self::taking::Taking;
 use crate::definition::{IngestSpec, Pipeline};
 use crate::stop::Stop;
+use crate::telling::SILENCE;
 
 /// Everything that taking in a file needs to take effect.
 pub struct Ingest {
@@ -100,7 +101,7 @@ impl Ingest {
     ) -> Result<IngestSummary, IngestError> {
         let missing = || IngestError::NoIngest(pipeline.name.clone());
         let spec = pipeline.ingest.as_ref().ok_or_else(missing)?;
-        let opened = input.open(&self.spool)?;
+        let opened = input.open(&self.spool, &self.stop)?;
         let stage = StageId { pipeline: pipeline.name.clone(), stage: "ingest".to_owned() };
         let governed = Governed { quality: false, ..Governed::ALL };
         let id = RunId(self.ids.next());
@@ -108,9 +109,9 @@ impl Ingest {
         let from = [DatasetRef::file(&input.location())];
         let to = [DatasetRef::topic(&spec.topic.dataset, &self.log.namespace())];
         let start = started(&run, None, &from, &to, self.ids.next(), run.started_at);
+        self.close_abandoned(&run.stage).await?;
         self.store.start_run(&run, run.started_at, &[start], &[]).await?;
 
-        let name = opened.name.clone();
         let mut taking = Taking::new(self, spec, &run, opened);
         let outcome = taking.all(progress).await;
         let summary = taking.summary();
@@ -130,9 +131,30 @@ impl Ingest {
             events.insert(0, batch(&report, &from, &to[0], None, self.ids.next(), now));
         }
         let totals = [of_batch(&report), of_run(&end)].concat();
-        self.store.end_run(&end, &events, &totals).await?;
-        tracing::debug!(input = name, "taken in");
-        outcome.map(|()| summary)
+        let told = self.store.end_run(&end, &events, &totals).await;
+        // What went wrong first is what a person has to hear.
+        outcome?;
+        told?;
+        Ok(summary)
+    }
+
+    /// Closes the runs of an earlier ingest whose process was not heard of for a minute.
+    async fn close_abandoned(&self, stage: &StageId) -> Result<(), IngestError> {
+        for record in self.store.abandoned(self.clock.now() - SILENCE).await? {
+            if record.run.stage == *stage {
+                let end = RunEnd {
+                    run: record.run,
+                    status: RunStatus::Aborted,
+                    ended_at: record.heartbeat_at,
+                    counts: record.counts,
+                    batches: record.batches,
+                    message: Some("its process ended without saying how".to_owned()),
+                };
+                let event = ended(&end, None, &[], &[], self.ids.next());
+                self.store.end_run(&end, &[event], &of_run(&end)).await?;
+            }
+        }
+        Ok(())
     }
 
     fn report(&self, run: &Run, spec: &IngestSpec, summary: &IngestSummary) -> Report {

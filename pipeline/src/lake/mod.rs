@@ -84,14 +84,40 @@ impl Lake {
             .await
             .map_err(|source| TargetError::Catalog { doing: doing(), source })?;
         let catalog = SqlCatalogBuilder::default()
-            .uri(format!("sqlite://{}?mode=rwc", database.display()))
+            .uri(format!("sqlite://{}?mode=rwc", in_url(&database)))
             .warehouse_location(format!("file://{}", root.display()))
             .sql_bind_style(SqlBindStyle::QMark)
             .with_storage_factory(Arc::new(LocalFsStorageFactory))
             .load(CATALOG, HashMap::new())
             .await
             .map_err(|source| TargetError::iceberg(doing(), source))?;
-        Ok(Lake { catalog, pool, root, clock, runtime })
+        let lake = Lake { catalog, pool, root, clock, runtime };
+        lake.check_place().await?;
+        Ok(lake)
+    }
+
+    /// Tables name their files by absolute paths, so a lake that was moved or copied would read
+    /// and write where it came from.
+    async fn check_place(&self) -> Result<(), TargetError> {
+        let doing = || format!("open the lake in {}", self.root.display());
+        let found: Vec<(Option<String>,)> =
+            sqlx::query_as("SELECT metadata_location FROM iceberg_tables")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|source| TargetError::Catalog { doing: doing(), source })?;
+        let here = format!("file://{}/", self.root.display());
+        let elsewhere =
+            found.into_iter().flat_map(|(place,)| place).find(|p| !p.starts_with(&here));
+        match elsewhere {
+            None => Ok(()),
+            Some(place) => Err(TargetError::Refused {
+                doing: doing(),
+                why: format!(
+                    "its tables are in another place ({place}): it was moved or copied. Put the \
+                     data directory back where it was made"
+                ),
+            }),
+        }
     }
 
     /// The folder that holds the tables and their catalog.
@@ -142,6 +168,16 @@ impl Lake {
     fn reports(&self, dataset: &DatasetName) -> PathBuf {
         self.root.join("reports").join(dataset.to_string())
     }
+}
+
+/// A path as a URL has it: everything but plain characters escaped.
+fn in_url(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let escape = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    path.display().to_string().bytes().map(escape).collect()
 }
 
 fn ident(dataset: &DatasetName) -> TableIdent {

@@ -15,6 +15,8 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::datasource::{TableProvider, TableType};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::object_store::ObjectMeta;
+use datafusion::object_store::path::Path;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::TryStreamExt;
@@ -76,9 +78,9 @@ impl LakeScan {
             Read::Nothing => {}
             Read::Files(given) => {
                 rows = given.rows;
-                files.extend(
-                    given.files.iter().map(|f| file(f.file_path(), f.file_size_in_bytes())),
-                );
+                for entry in &given.files {
+                    files.push(file(entry.file_path(), entry.file_size_in_bytes())?);
+                }
             }
             Read::AsOf(snapshot) => {
                 let mut scan = self.table.scan().snapshot_id(snapshot.0);
@@ -94,7 +96,7 @@ impl LakeScan {
                         ));
                     }
                     rows += task.record_count.unwrap_or_default();
-                    files.push(file(&task.data_file_path, task.file_size_in_bytes));
+                    files.push(file(&task.data_file_path, task.file_size_in_bytes)?);
                 }
             }
         }
@@ -102,8 +104,18 @@ impl LakeScan {
     }
 }
 
-fn file(path: &str, bytes: u64) -> PartitionedFile {
-    PartitionedFile::new(path.trim_start_matches("file://"), bytes)
+/// A file where Iceberg says it is: as a path, which may have any character in it, not as text
+/// that would be escaped.
+fn file(path: &str, bytes: u64) -> iceberg::Result<PartitionedFile> {
+    let place = path.strip_prefix("file://").unwrap_or(path);
+    let location = Path::from_absolute_path(place).map_err(|error| {
+        let what = "the path of a data file can't be read";
+        iceberg::Error::new(iceberg::ErrorKind::DataInvalid, what).with_source(error)
+    })?;
+    let modified = chrono::DateTime::UNIX_EPOCH;
+    let meta =
+        ObjectMeta { location, last_modified: modified, size: bytes, e_tag: None, version: None };
+    Ok(PartitionedFile::new_from_meta(meta))
 }
 
 #[async_trait]

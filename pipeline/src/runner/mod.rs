@@ -61,6 +61,15 @@ pub struct Runner {
 }
 
 impl Runner {
+    /// Makes the tables of `stages` ready for their contracts, so that a contract that does not
+    /// fit is refused before anything runs.
+    pub async fn prepare(&self, stages: &[Arc<Stage>]) -> Result<(), RunError> {
+        for stage in stages {
+            self.target_of(&stage.writes).prepare().await?;
+        }
+        Ok(())
+    }
+
     /// Runs one stage over what its source gained since its position, and tells how it went.
     pub async fn run(
         &self,
@@ -102,8 +111,11 @@ impl Runner {
             Err(RunError::Halted { report, .. }) => Some(report.as_ref()),
             _ => None,
         };
-        self.store.end_run(&end, &teller.ended(&end, halt), &of_run(&end)).await?;
-        outcome.map(|()| summary)
+        let told = self.store.end_run(&end, &teller.ended(&end, halt), &of_run(&end)).await;
+        // What went wrong first is what a person has to hear.
+        outcome?;
+        told?;
+        Ok(summary)
     }
 
     async fn batches(

@@ -64,9 +64,11 @@ pub(super) fn explain(
             )]
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            // The alternative that got furthest says best what was meant.
+            // The alternative that got furthest says best what was meant; that the value might
+            // also be left out says nothing.
             let deepest = context.iter().max_by_key(|errors| {
-                errors.iter().map(|e| e.instance_path().as_str().len()).max().unwrap_or(0)
+                let depth = errors.iter().map(|e| e.instance_path().as_str().len()).max();
+                (depth.unwrap_or(0), !errors.iter().all(wants_nothing))
             });
             let errors = deepest.into_iter().flatten();
             errors.flat_map(|inner| explain(document, schema, inner)).collect()
@@ -77,6 +79,12 @@ pub(super) fn explain(
             "see docs/ for what may stand here",
         )],
     }
+}
+
+/// Whether the only complaint is that the value is there at all.
+fn wants_nothing(error: &ValidationError<'_>) -> bool {
+    let Kind::Type { kind: TypeKind::Single(kind) } = error.kind() else { return false };
+    kind.to_string() == "null"
 }
 
 /// The last part of a JSON pointer that is a name, with the index behind it.

@@ -5,13 +5,35 @@ use super::super::{OpenDataContract, SchemaObject, SlaProperty};
 use super::{Compiler, Manner};
 use crate::Check;
 
+/// Service levels that are promises between people.
+const PROMISES: [&str; 11] = [
+    "availability",
+    "throughput",
+    "errorRate",
+    "generalAvailability",
+    "endOfSupport",
+    "endOfLife",
+    "retention",
+    "frequency",
+    "timeToDetect",
+    "timeToNotify",
+    "timeToRepair",
+];
+
 impl Compiler<'_> {
     /// Turns `latency` and `freshness` of this object into rules; other levels are promises to
     /// people and stay in the file.
     pub(super) fn service_levels(&mut self, contract: &OpenDataContract, object: &SchemaObject) {
         for (place, level) in contract.sla_properties.iter().enumerate() {
-            if matches!(level.property.as_str(), "latency" | "freshness") {
-                self.freshness(&format!("/slaProperties/{place}"), object, level);
+            let at = format!("/slaProperties/{place}");
+            match level.property.as_str() {
+                "latency" | "freshness" => self.freshness(&at, object, level),
+                known if PROMISES.contains(&known) => {}
+                unknown => {
+                    let what = format!("`{unknown}` is no service level of the standard");
+                    let fix = format!("latency, freshness, or one of {}", PROMISES.join(", "));
+                    self.mistake(&format!("{at}/property"), what, fix);
+                }
             }
         }
     }
