@@ -4,6 +4,8 @@ use apache_avro::Reader;
 use assay_dlq::{LetterView, PayloadKind};
 use serde_json::Value;
 
+use crate::output::printable;
+
 /// The payload as JSON where it is JSON or Avro, else as text, else in hexadecimal.
 pub(crate) fn payload(letter: &LetterView) -> String {
     let Some(bytes) = &letter.payload else { return "(none: a tombstone)".to_owned() };
@@ -16,7 +18,7 @@ pub(crate) fn payload(letter: &LetterView) -> String {
         return text;
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
+        Ok(text) => printable(text),
         Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }

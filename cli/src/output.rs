@@ -47,7 +47,7 @@ impl Grid {
     }
 
     pub(crate) fn row<T: std::fmt::Display>(&mut self, cells: impl IntoIterator<Item = T>) {
-        self.table.add_row(cells.into_iter().map(|cell| cell.to_string()));
+        self.table.add_row(cells.into_iter().map(|cell| printable(&cell.to_string())));
     }
 
     pub(crate) fn print(mut self) -> Result<()> {
@@ -61,6 +61,12 @@ impl Grid {
         }
         Ok(())
     }
+}
+
+/// Text from data, without what would command the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
 }
 
 /// 1234567 as 1,234,567.
@@ -106,7 +112,12 @@ pub(crate) fn short(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, number, short};
+    use super::{bytes, number, printable, short};
+
+    #[test]
+    fn data_can_t_command_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb\nc");
+    }
 
     #[test]
     fn figures_are_readable() {
