@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::TableSpec;
 use super::file::StageFile;
 use super::load::Loader;
-use crate::stage::{Extract, ModelError, Reads, RowModel, fits, query_columns};
+use crate::stage::{Extract, ModelError, Reads, RowModel, fits, line_of, query_columns};
 
 impl Loader<'_> {
     /// Plans the model of a row stage; an aggregate's needs its target to be planned.
@@ -33,7 +33,7 @@ impl Loader<'_> {
     ) -> Option<()> {
         let source = reads.schema();
         match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
-            Ok(columns) => self.columns_fit(file, &columns, writes),
+            Ok(columns) => self.columns_fit(file, sql, &columns, writes),
             Err(errors) => self.model_mistakes(file, errors),
         }
     }
@@ -53,19 +53,23 @@ impl Loader<'_> {
     pub(super) fn columns_fit(
         &mut self,
         file: &StageFile,
+        sql: &str,
         model: &arrow::datatypes::Schema,
         writes: &TableSpec,
     ) -> Option<()> {
         let before = self.mistakes.len();
         let place = self.folder.place(&file.model);
-        let mut complain = |what: String, fix: String| {
-            let (file, line) = (place.clone(), None);
+        // What is there is on its last line; what is missing belongs into the last SELECT.
+        let mut complain = |word: &str, what: String, fix: String| {
+            let line = line_of(sql, word).or_else(|| line_of(sql, "select"));
+            let file = place.clone();
             self.mistakes.push(assay_core::Mistake { file, line, what, fix: Some(fix) });
         };
         for wanted in writes.schema.fields() {
             let name = wanted.name();
             match model.field_with_name(name) {
                 Err(_) => complain(
+                    "select",
                     format!("the model lacks `{name}`, which {} promises", writes.contract.file),
                     format!("select it: `… AS {name}`"),
                 ),
@@ -73,6 +77,7 @@ impl Loader<'_> {
                     let kind =
                         writes.contract.column(name).map(|c| c.kind.name()).unwrap_or_default();
                     complain(
+                        name,
                         format!(
                             "`{name}` is {} in the model and {kind} in the contract",
                             field.data_type()
@@ -86,6 +91,7 @@ impl Loader<'_> {
         for field in model.fields() {
             if writes.schema.field_with_name(field.name()).is_err() {
                 complain(
+                    field.name(),
                     format!("the model gives `{}`, which the contract does not have", field.name()),
                     format!("add it to {}, or remove it", writes.contract.file),
                 );

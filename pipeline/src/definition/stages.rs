@@ -64,7 +64,7 @@ impl Loader<'_> {
             true => self.query(file, &sql, &reads, &writes),
             false => {
                 let model = self.projection_plans(file, &sql, &reads, &extract);
-                model.and_then(|model| self.columns_fit(file, model.schema(), &writes))
+                model.and_then(|model| self.columns_fit(file, &sql, model.schema(), &writes))
             }
         };
         self.deduplicate_fits(at, file, &writes);

@@ -16,7 +16,7 @@ use assay_quality::{Breaker, Suite};
 pub use columns::arrow_schema;
 pub(crate) use columns::fits;
 pub(crate) use extract::{Extract, ExtractColumn};
-pub(crate) use model::{Expression, ModelError, RowModel, query_columns};
+pub(crate) use model::{Expression, ModelError, RowModel, line_of, query_columns};
 pub use shape::StageError;
 pub(crate) use shape::{Broken, Shaped, Shaper, conform};
 

@@ -110,7 +110,7 @@ impl RowModel {
         let state = planning(at, &[(relation, schema)]).map_err(|e| ModelError::all(&e))?;
         let plan = create(&state, sql)?;
         let mut steps = Vec::new();
-        collect(&state, &plan, relation, &mut steps)?;
+        collect(&state, &plan, sql, relation, &mut steps)?;
         if steps.is_empty() {
             return Err(vec![ModelError::shape(
                 "the model selects nothing",
@@ -142,14 +142,15 @@ impl RowModel {
 fn collect(
     state: &SessionState,
     plan: &LogicalPlan,
+    sql: &str,
     relation: &DatasetName,
     steps: &mut Vec<Step>,
 ) -> Result<(), Vec<ModelError>> {
     match plan {
         LogicalPlan::TableScan(_) => Ok(()),
-        LogicalPlan::SubqueryAlias(alias) => collect(state, &alias.input, relation, steps),
+        LogicalPlan::SubqueryAlias(alias) => collect(state, &alias.input, sql, relation, steps),
         LogicalPlan::Projection(projection) => {
-            collect(state, &projection.input, relation, steps)?;
+            collect(state, &projection.input, sql, relation, steps)?;
             let input = projection.input.schema();
             let mut exprs = Vec::new();
             let mut fields = Vec::new();
@@ -164,18 +165,18 @@ fn collect(
             Ok(())
         }
         other => {
-            let name = match other {
-                LogicalPlan::Filter(_) => "a WHERE",
-                LogicalPlan::Aggregate(_) => "an aggregate",
-                LogicalPlan::Distinct(_) => "a DISTINCT",
-                LogicalPlan::Join(_) => "a join",
-                LogicalPlan::Limit(_) => "a LIMIT",
-                LogicalPlan::Sort(_) => "an ORDER BY",
-                LogicalPlan::Window(_) => "a window function",
-                LogicalPlan::Union(_) => "a UNION",
-                LogicalPlan::Unnest(_) => "an UNNEST",
-                LogicalPlan::EmptyRelation(_) => "no FROM",
-                _ => "a step",
+            let (name, word) = match other {
+                LogicalPlan::Filter(_) => ("a WHERE", "where"),
+                LogicalPlan::Aggregate(_) => ("an aggregate", "group"),
+                LogicalPlan::Distinct(_) => ("a DISTINCT", "distinct"),
+                LogicalPlan::Join(_) => ("a join", "join"),
+                LogicalPlan::Limit(_) => ("a LIMIT", "limit"),
+                LogicalPlan::Sort(_) => ("an ORDER BY", "order"),
+                LogicalPlan::Window(_) => ("a window function", "over"),
+                LogicalPlan::Union(_) => ("a UNION", "union"),
+                LogicalPlan::Unnest(_) => ("an UNNEST", "unnest"),
+                LogicalPlan::EmptyRelation(_) => ("no FROM", "select"),
+                _ => ("a step", "select"),
             };
             let what = format!("the model has {name}, so a row out would not be one row in");
             let fix = match other {
@@ -186,9 +187,18 @@ fn collect(
                 }
                 _ => format!("write one SELECT … FROM {relation}"),
             };
-            Err(vec![ModelError::shape(what, fix)])
+            let line = line_of(sql, word).or(Some(1));
+            Err(vec![ModelError { line, ..ModelError::shape(what, fix) }])
         }
     }
+}
+
+/// The last line of `sql` that has `word` in it as a word of its own.
+pub(crate) fn line_of(sql: &str, word: &str) -> Option<u32> {
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    let has = |line: &str| line.split(|c| !inside(c)).any(|part| part.eq_ignore_ascii_case(word));
+    let found = sql.lines().enumerate().filter(|(_, line)| has(line)).last();
+    found.and_then(|(number, _)| u32::try_from(number + 1).ok())
 }
 
 /// The columns that an aggregate stage's query gives, planned against tables without rows.

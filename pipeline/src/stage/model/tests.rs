@@ -76,6 +76,15 @@ fn what_could_change_the_number_of_rows_is_refused() {
 }
 
 #[test]
+fn what_is_refused_is_found_with_its_line() {
+    let sql = "SELECT id\nFROM bronze.orders\nWHERE amount > 1";
+    let errors = RowModel::plan(sql, &relation(), &schema(), at()).unwrap_err();
+    assert_eq!(errors[0].line, Some(3), "{errors:?}");
+    assert_eq!(super::line_of("a,\n  b AS ab,\n  ab_c", "AB"), Some(2));
+    assert_eq!(super::line_of("a", "b"), None);
+}
+
+#[test]
 fn every_unknown_column_is_found_with_its_line() {
     let sql = "SELECT di,\n  amonut\nFROM bronze.orders";
     let errors = RowModel::plan(sql, &relation(), &schema(), at()).unwrap_err();
