@@ -10,14 +10,15 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "assay", version, about, long_about = None, propagate_version = true, after_help = "\
 Try it:
-  assay demo                                        generate, ingest, run and look at it
-  assay run all --pipeline github_events --governed run a pipeline with all governance
-  assay check ./my_pipeline                         find every mistake of a pipeline
+  assay demo                   generate, ingest, run and look at it
+  assay check ./my_pipeline    find every mistake of a pipeline
+  assay run all --pipeline github_events --governed
 
-Exit codes: 0 fine, 1 failed, 2 usage, configuration or contract, 3 halted by quality (or by a
-bad row where dead letters are off), 4 fenced off by another worker, 130 stopped by Ctrl-C.")]
+Exit codes: 0 fine, 1 failed, 2 usage, configuration or contract, 3 halted by
+quality (or by a bad row where dead letters are off), 4 fenced off by another
+worker, 130 stopped by Ctrl-C.")]
 pub(crate) struct Args {
-    /// Where log, lake and store are kept [default: ./assay-data]
+    /// Where log, lake and store are kept [default: ./assay-data; demo: ./assay-demo]
     #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
@@ -61,22 +62,23 @@ Examples:
   assay ingest github_events --file 2026-02-12-15.json.gz
   zcat *.gz | assay ingest github_events --file -
 
-Lines that are no events become dead letters, the others go in. Running it again on the same file
-changes no table.")]
+Lines that are no events become dead letters, the others go in. Running it
+again on the same file changes no table.")]
     Ingest(IngestArgs),
 
     /// Run the stages between two layers on what their sources gained
     #[command(after_help = "\
 Examples:
   assay run all --pipeline github_events --governed
-  assay run bronze-to-silver --pipeline ./my_pipeline --enable-quality-checks --enable-dlq
-  assay run all --pipeline github_events --plan     show what would be read and written
+  assay run bronze-to-silver --pipeline ./my_pipeline --enable-dlq
+  assay run all --pipeline github_events --plan
 
-Without --enable-dlq a bad row stops the run; without --enable-quality-checks nothing is judged
-and the report says so.")]
+Without --enable-dlq a bad row stops the run; without --enable-quality-checks
+nothing is judged and the report says so.")]
     Run(RunArgs),
 
     /// Show what is there and how it stands
+    #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
     Status,
 
     /// List runs, or show one
@@ -87,13 +89,16 @@ and the report says so.")]
 
     /// List tables, or show one with its snapshots
     #[command(after_help = "Examples:\n  assay tables\n  assay tables silver.github_events")]
-    Tables { name: Option<DatasetName> },
+    Tables {
+        /// The table to show
+        name: Option<DatasetName>,
+    },
 
     /// Answer a SQL query over the tables
     #[command(after_help = "\
 Examples:
-  assay query \"SELECT event_type, count(*) AS n FROM silver.github_events GROUP BY 1 ORDER BY n DESC\"
-  assay query \"SELECT count(*) FROM gold.user_activity\" --at 6204810927103884123")]
+  assay query \"SELECT type, count(*) FROM bronze.github_events GROUP BY type\"
+  assay query \"SELECT count(*) FROM gold.user_activity\" --at 6204810927103884")]
     Query(QueryArgs),
 
     /// Show how good a dataset is
@@ -212,7 +217,10 @@ pub(crate) struct QueryArgs {
 pub(crate) enum QualityCommand {
     /// Score, verdict and rules of the last judged batch, and how the score went
     #[command(after_help = "Example:\n  assay quality show silver.github_events")]
-    Show { dataset: DatasetName },
+    Show {
+        /// A table, as layer.name
+        dataset: DatasetName,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -224,7 +232,11 @@ Examples:
   assay dlq list --stage github_events/parse --limit 5 -o json")]
     List(DlqListArgs),
     /// Show a dead letter with its payload and its history
-    Show { id: String },
+    #[command(after_help = "Example:\n  assay dlq show 6d076f50-fc40-5e69-8bc2-55e6908fb00d")]
+    Show {
+        /// The letter, as `dlq list` names it
+        id: String,
+    },
 }
 
 #[derive(Debug, Group)]
@@ -260,6 +272,7 @@ Examples:
   assay lineage show gold.user_activity
   assay lineage show bronze.github_events --downstream")]
     Show {
+        /// A dataset, as layer.name
         dataset: DatasetName,
         /// What follows from it, instead of where it came from
         #[arg(long)]
@@ -272,8 +285,8 @@ pub(crate) enum GenerateCommand {
     /// GitHub events as the public archives have them
     #[command(after_help = "\
 Examples:
-  assay generate github-events --count 10000 --seed 7 --defects 1% > events.jsonl
-  assay generate github-events --count 100 --defects 0% | assay ingest github_events --file -")]
+  assay generate github-events --count 10000 --seed 7 > events.jsonl
+  assay generate github-events | assay ingest github_events --file -")]
     GithubEvents(GenerateArgs),
 }
 

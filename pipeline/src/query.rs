@@ -7,11 +7,11 @@ use arrow::datatypes::SchemaRef;
 use assay_core::DatasetName;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
 use crate::lake::{Lake, LakeScan};
-use crate::session::{register, session};
+use crate::session::{register, rows, session};
 use crate::target::{Snapshot, TargetError};
 
 /// Why a query gives no answer.
@@ -66,8 +66,7 @@ impl Query {
         if writes {
             return Err(QueryError::NotAQuery);
         }
-        let physical = state.create_physical_plan(&state.optimize(&plan)?).await?;
-        Ok(Query { stream: execute_stream(physical, state.task_ctx())? })
+        Ok(Query { stream: rows(&state, &plan).await? })
     }
 
     pub fn schema(&self) -> SchemaRef {

@@ -13,6 +13,8 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 
 const CATALOG: &str = "assay";
@@ -72,6 +74,15 @@ pub(crate) fn register(
     };
     tables.register_table(name.to_owned(), table)?;
     Ok(())
+}
+
+/// The rows of a plan, as they come.
+pub(crate) async fn rows(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<SendableRecordBatchStream> {
+    let physical = state.create_physical_plan(&state.optimize(plan)?).await?;
+    execute_stream(physical, state.task_ctx())
 }
 
 /// A session for planning only: `dataset` is known, with these columns and no rows.

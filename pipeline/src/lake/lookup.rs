@@ -11,12 +11,11 @@ use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, col, lit};
-use datafusion::physical_plan::execute_stream;
 use futures::TryStreamExt;
 use iceberg::table::Table;
 
 use super::{Lake, LakeScan};
-use crate::session::session;
+use crate::session::{rows, session};
 use crate::target::{Lookup, Snapshot, TargetError};
 
 /// The key columns of one snapshot of a table. Files whose bounds can't hold a key of the chunk
@@ -71,8 +70,7 @@ impl LakeLookup {
             .map(|c| Expr::Column(datafusion::common::Column::from_name(c)))
             .collect();
         let plan = plan.project(columns)?.build()?;
-        let physical = state.create_physical_plan(&state.optimize(&plan)?).await?;
-        execute_stream(physical, state.task_ctx())
+        rows(&state, &plan).await
     }
 }
 

@@ -151,7 +151,8 @@ impl Lake {
         self.table(dataset).await?.ok_or_else(missing)
     }
 
-    /// The names of all tables that are there.
+    /// The names of all tables that are there; what others put under names that no dataset of
+    /// ours can have is not ours to show.
     pub async fn datasets(&self) -> Result<Vec<DatasetName>, TargetError> {
         let wrong = |source| TargetError::iceberg("list the tables", source);
         let mut names = Vec::new();

@@ -218,7 +218,8 @@ impl<'a> Batch<'a> {
             });
         }
         if aggregate {
-            self.counts.written = read - rejected - filtered - duplicates;
+            // What balances is neither negative nor more than what was read.
+            self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
         let now = self.runner.clock.now();
         let quality = match self.run.governed.quality {

@@ -7,16 +7,15 @@ use async_trait::async_trait;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::view::ViewTable;
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use iceberg::table::Table;
 
 use super::{Chunk, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
 use crate::lake::{Lake, LakeScan, earliest, new_since};
-use crate::session::{register, session};
+use crate::session::{register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
 
@@ -167,16 +166,8 @@ impl Query<'_> {
         let previous = restricted(target, None, &self.stage.writes, untouched)?;
         register(&state, "none", "previous", previous)?;
         let plan = state.create_logical_plan(&self.stage.model).await?;
-        Ok(run(&state, &plan).await?)
+        Ok(rows(&state, &plan).await?)
     }
-}
-
-async fn run(
-    state: &SessionState,
-    plan: &LogicalPlan,
-) -> Result<SendableRecordBatchStream, DataFusionError> {
-    let physical = state.create_physical_plan(&state.optimize(plan)?).await?;
-    execute_stream(physical, state.task_ctx())
 }
 
 /// The columns of the contract, of the rows for which `filter` holds.

@@ -8,13 +8,13 @@ use assay_core::{Mark, Position, Slice};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
 use super::{Chunk, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
 use crate::lake::{Lake, LakeScan, new_since};
-use crate::session::session;
+use crate::session::{rows, session};
 
 /// The files of one snapshot that are new to a reader.
 pub(crate) struct TableSource {
@@ -70,8 +70,7 @@ async fn open(
     let plan = LogicalPlanBuilder::scan("source", source, None)?
         .project(columns.collect::<Vec<_>>())?
         .build()?;
-    let physical = state.create_physical_plan(&state.optimize(&plan)?).await?;
-    execute_stream(physical, state.task_ctx())
+    rows(&state, &plan).await
 }
 
 #[async_trait]
