@@ -20,7 +20,10 @@ pub use definition::{
     Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
 };
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
-pub use lake::{CATALOG, Lake, LakeTarget};
+pub use lake::{
+    CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget, Limits,
+    Orphan,
+};
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use runner::{RunError, RunSummary, Runner, Watch};

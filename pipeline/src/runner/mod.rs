@@ -134,6 +134,7 @@ impl Runner {
             summary.counts.add(&report.counts);
             summary.batches.push(report);
             from = upto;
+            self.lake.leave_read(stage.reads.dataset(), &stage.reader(), &from).await;
             // The batch is in; that it could not be told yet is no reason to call it failed.
             if let Err(error) = teller.follow().await {
                 tracing::warn!(%error, "committed, but not told yet; the next run will tell it");

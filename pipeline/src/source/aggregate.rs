@@ -14,7 +14,7 @@ use iceberg::table::Table;
 
 use super::{Chunk, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
-use crate::lake::{Lake, LakeScan, earliest, new_since};
+use crate::lake::{Lake, LakeScan, Removed, earliest, new_since, removed_since};
 use crate::session::{register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
@@ -52,8 +52,13 @@ impl AggregateSource {
         };
         let slice = Slice::table(&dataset.to_string());
         let mark = from.mark(&slice).map_or(0, |mark| mark.at);
-        let files = new_since(dataset, &table, &snapshot, mark).await?;
-        let Some(first) = earliest(dataset, &table, &files, &aggregate.whole)? else {
+        let new = new_since(dataset, &table, &snapshot, mark).await?;
+        let removed = match removed_since(dataset, &table, mark).await? {
+            Removed::Files(files) => files,
+            Removed::Unknown { known_from } => return Err(left_behind(stage, known_from)),
+        };
+        let touched = new.files.iter().chain(&removed);
+        let Some(first) = earliest(dataset, &table, touched, &aggregate.whole)? else {
             return Ok(source);
         };
         source.read = rows_from(stage, aggregate, &table, &first).await?;
@@ -104,6 +109,20 @@ impl Source for AggregateSource {
 
     fn read(&self) -> u64 {
         self.read
+    }
+}
+
+/// Rows may have left the source unseen, so what the target has of them may be too much.
+fn left_behind(stage: &Stage, known_from: u64) -> SourceError {
+    let (id, source) = (&stage.id, stage.reads.dataset());
+    SourceError::Refused {
+        what: format!("what changed in {source} since {id} read it"),
+        why: format!(
+            "snapshots of it that {id} had not read have expired, and rows may have left with \
+             them. To compute everything anew, run `assay rewind {id} --to 0 --reason …` and run \
+             the stage again. If you know which days changed, rewind it to {known_from} instead, \
+             and compute these days with `assay run … --date`"
+        ),
     }
 }
 
