@@ -5,6 +5,7 @@ mod avro;
 mod definition;
 mod ingest;
 mod lake;
+mod ledger;
 mod pending;
 mod query;
 mod runner;
@@ -20,12 +21,15 @@ pub use definition::{
     Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
 };
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
-pub use lake::{CATALOG, Lake, LakeTarget};
+pub use lake::{CATALOG, Lake, LakeTarget, LakeTargets};
+pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
-pub use runner::{RunError, RunSummary, Runner, Watch};
+pub use runner::{Patience, RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;
-pub use target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
+pub use target::{
+    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+};
 pub use telling::TellError;

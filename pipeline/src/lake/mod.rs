@@ -8,6 +8,7 @@ mod commits;
 mod draft;
 mod files;
 mod lookup;
+mod meanwhile;
 mod positions;
 mod predicate;
 mod scan;
@@ -27,7 +28,7 @@ use iceberg::{Catalog, CatalogBuilder, ErrorKind, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
-pub use self::draft::LakeTarget;
+pub use self::draft::{LakeTarget, LakeTargets};
 pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::positions::{position_of, positions};
 pub(crate) use self::scan::LakeScan;
