@@ -5,6 +5,7 @@ mod avro;
 mod definition;
 mod ingest;
 mod lake;
+mod ledger;
 mod pending;
 mod query;
 mod runner;
@@ -21,14 +22,17 @@ pub use definition::{
 };
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
 pub use lake::{
-    CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget, Limits,
-    Orphan,
+    CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
+    LakeTargets, Limits, Orphan,
 };
+pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
-pub use runner::{RunError, RunSummary, Runner, Watch};
+pub use runner::{Patience, RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;
-pub use target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
+pub use target::{
+    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+};
 pub use telling::TellError;

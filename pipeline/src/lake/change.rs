@@ -118,10 +118,9 @@ impl Change {
         let mut kept = Vec::new();
         let mut missing = self.removed.len();
         if let Some(current) = metadata.current_snapshot() {
-            for manifest in table.manifest_list_reader(current).load().await?.consume_entries() {
-                if !self.rewrites(table, &manifest, &mut writing, &mut figures, &mut missing).await?
-                {
-                    kept.push(manifest);
+            for manifest in table.manifest_list_reader(current).load().await?.entries() {
+                if !self.rewrites(table, manifest, &mut writing, &mut figures, &mut missing).await? {
+                    kept.push(manifest.clone());
                 }
             }
         }

@@ -96,7 +96,7 @@ fn read_report(dataset: &DatasetName, path: &Path) -> Result<Report, TargetError
 }
 
 /// From the current snapshot back to the oldest that is kept.
-fn ancestors(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
+pub(super) fn ancestors(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
     let metadata = table.metadata();
     std::iter::successors(metadata.current_snapshot(), move |snapshot| {
         metadata.snapshot_by_id(snapshot.parent_snapshot_id()?)

@@ -20,8 +20,8 @@ const EXPIRED_REMOVED_AT: &str = "assay.expired.removed-at";
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step<'a> {
     Snapshot(&'a SnapshotRef),
-    /// Snapshots with these sequence numbers, both ends included, are not known any more.
-    Gone { from: i64, upto: i64 },
+    /// Snapshots up to this sequence number and above the next step are not known any more.
+    Gone { upto: i64 },
 }
 
 /// From the current snapshot back, with the gaps in between.
@@ -37,9 +37,8 @@ pub(super) fn steps(metadata: &TableMetadata) -> Vec<Step<'_>> {
         let Some(parent) = snapshot.parent_snapshot_id() else { break };
         next = metadata.snapshot_by_id(parent).filter(older).or_else(|| {
             let below = newest_first.iter().copied().find(older);
-            let from = below.map_or(0, |below| below.sequence_number()) + 1;
-            if from < sequence {
-                steps.push(Step::Gone { from, upto: sequence - 1 });
+            if below.map_or(0, |below| below.sequence_number()) + 1 < sequence {
+                steps.push(Step::Gone { upto: sequence - 1 });
             }
             below
         });
@@ -83,7 +82,7 @@ impl Expired {
         let removing = snapshots.filter(|snapshot| removes(snapshot));
         let removed = removing.map(|snapshot| snapshot.sequence_number()).max();
         let unexplained = steps(metadata).into_iter().filter_map(|step| match step {
-            Step::Gone { upto: end, .. } if end > self.upto && end <= upto => Some(end),
+            Step::Gone { upto: end } if end > self.upto && end <= upto => Some(end),
             _ => None,
         });
         let removed_at =
@@ -131,8 +130,8 @@ pub(crate) async fn removed_since(
                 files.extend(removed_by(table, snapshot, mark).await.map_err(wrong)?);
             }
             Step::Snapshot(_) => {}
-            Step::Gone { upto, .. } if upto <= mark => break,
-            Step::Gone { upto, .. } => {
+            Step::Gone { upto } if upto <= mark => break,
+            Step::Gone { upto } => {
                 if upto > expired.upto || expired.removed_at > mark {
                     let known_from = u64::try_from(upto).unwrap_or_default();
                     return Ok(Removed::Unknown { known_from });

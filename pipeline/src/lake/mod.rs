@@ -16,6 +16,7 @@ mod loading;
 mod lookup;
 mod manifests;
 mod marks;
+mod meanwhile;
 mod positions;
 mod predicate;
 mod reachable;
@@ -41,7 +42,7 @@ use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
 pub use self::compact::{Compact, Compacted, CompactedPartition};
-pub use self::draft::LakeTarget;
+pub use self::draft::{LakeTarget, LakeTargets};
 pub use self::expire::{Expire, Expired};
 pub use self::expiry::Limits;
 pub(crate) use self::files::{earliest, new_since};

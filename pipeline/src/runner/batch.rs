@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
                 let spec = stage.references.get(&reference.dataset);
                 let spec = spec
                     .ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
-                let target = runner.target_of(spec);
+                let target = runner.targets.target(spec);
                 references
                     .push(target.lookup(std::slice::from_ref(&reference.target), None).await?);
             }
@@ -199,7 +199,7 @@ impl<'a> Batch<'a> {
         draft: DraftId,
         from: &Position,
         upto: &Position,
-    ) -> Result<(Report, Letters), RunError> {
+    ) -> Result<(Report, Letters, KeySet), RunError> {
         self.counts.read = read;
         self.counts.written = written;
         self.counts.rejected = self.letters.rows();
@@ -252,7 +252,7 @@ impl<'a> Batch<'a> {
             from: from.clone(),
             upto: upto.clone(),
         };
-        Ok((report, letters))
+        Ok((report, letters, self.seen))
     }
 }
 

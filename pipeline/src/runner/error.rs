@@ -1,4 +1,4 @@
-use assay_core::{Evaluated, Fault, Report, RunStatus, StageId};
+use assay_core::{DraftId, Evaluated, Fault, Report, RunStatus, StageId};
 use assay_dlq::DlqError;
 use assay_store::StoreError;
 
@@ -42,6 +42,16 @@ pub enum RunError {
         filtered: u64,
         duplicates: u64,
     },
+    #[error(
+        "{stage}: whether the batch {draft} was committed could not be found out. Run the stage \
+         again: it goes on from what the table says, and loses and doubles nothing"
+    )]
+    Unknown {
+        stage: StageId,
+        draft: DraftId,
+        #[source]
+        source: Box<TargetError>,
+    },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }
@@ -61,6 +71,7 @@ impl RunError {
             RunError::Target(error) => error.fault(),
             RunError::DeadLetters(error) => error.fault(),
             RunError::Store(error) => error.fault(),
+            RunError::Telling(error) => error.fault(),
             _ => Fault::Permanent,
         }
     }
