@@ -10,5 +10,6 @@ mod evolution;
 mod flags;
 mod ingest;
 mod letters;
+mod maintenance;
 mod messages;
 mod partitions;

@@ -119,7 +119,8 @@ impl Change {
         let mut missing = self.removed.len();
         if let Some(current) = metadata.current_snapshot() {
             for manifest in table.manifest_list_reader(current).load().await?.entries() {
-                if !self.rewrites(table, manifest, &mut writing, &mut figures, &mut missing).await? {
+                if !self.rewrites(table, manifest, &mut writing, &mut figures, &mut missing).await?
+                {
                     kept.push(manifest.clone());
                 }
             }

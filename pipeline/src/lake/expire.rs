@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use iceberg::table::Table;
 
 use super::Lake;
+use super::amend::Amendment;
 use super::expiry::Expiry;
 use super::leftovers::Freed;
 use crate::target::TargetError;
@@ -57,8 +58,8 @@ impl Lake {
             let Some(expiry) = self.expiry(&table, what) else {
                 return Ok(nothing(dataset, &table));
             };
-            let updates = expiry.updates(table.metadata());
-            if self.advance(dataset, &table, updates).await?.is_none() {
+            let amendment = Amendment { properties: expiry.properties(), gone: expiry.ids() };
+            if self.amend(dataset, &table, &amendment).await?.is_none() {
                 continue;
             }
             let (told, files) = self.told(dataset, &table, &expiry).await?;

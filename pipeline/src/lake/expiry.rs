@@ -1,6 +1,6 @@
 //! Which snapshots of a table may go.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iceberg::TableUpdate;
@@ -86,6 +86,11 @@ impl Expiry {
         self.snapshots.iter().map(|snapshot| snapshot.snapshot_id()).collect()
     }
 
+    /// What tells readers later of that which is gone.
+    pub(super) fn properties(&self) -> HashMap<String, String> {
+        self.expired.properties()
+    }
+
     /// What takes the snapshots out of the table.
     pub(super) fn updates(&self, metadata: &TableMetadata) -> Vec<TableUpdate> {
         let ids: Vec<i64> = self.ids().into_iter().collect();
@@ -99,7 +104,7 @@ impl Expiry {
             }
         }
         updates.push(TableUpdate::RemoveSnapshots { snapshot_ids: ids });
-        updates.push(TableUpdate::SetProperties { updates: self.expired.properties() });
+        updates.push(TableUpdate::SetProperties { updates: self.properties() });
         updates
     }
 }

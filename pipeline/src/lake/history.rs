@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use assay_core::DatasetName;
-use iceberg::spec::{DataFile, ManifestContentType, ManifestStatus, Operation, SnapshotRef};
 use iceberg::spec::TableMetadata;
+use iceberg::spec::{DataFile, ManifestContentType, ManifestStatus, Operation, SnapshotRef};
 use iceberg::table::Table;
 
 use crate::target::TargetError;
@@ -21,7 +21,9 @@ const EXPIRED_REMOVED_AT: &str = "assay.expired.removed-at";
 pub(super) enum Step<'a> {
     Snapshot(&'a SnapshotRef),
     /// Snapshots up to this sequence number and above the next step are not known any more.
-    Gone { upto: i64 },
+    Gone {
+        upto: i64,
+    },
 }
 
 /// From the current snapshot back, with the gaps in between.
@@ -104,7 +106,9 @@ pub(crate) enum Removed {
     Files(Vec<DataFile>),
     /// Snapshots above the reader's mark have expired in which rows may have left. What is known
     /// begins behind this sequence number.
-    Unknown { known_from: u64 },
+    Unknown {
+        known_from: u64,
+    },
 }
 
 /// The files at or below `mark` that left `table` above it, and were not only rewritten.

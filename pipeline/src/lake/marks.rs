@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use assay_core::{DatasetName, Position, ReaderId, Slice};
 use chrono::{DateTime, TimeDelta, Utc};
-use iceberg::TableUpdate;
 use iceberg::spec::TableMetadata;
 use serde::{Deserialize, Serialize};
 
 use super::Lake;
+use super::amend::Amendment;
 use crate::target::TargetError;
 
 const READ: &str = "assay.read.";
@@ -67,7 +67,12 @@ impl Lake {
         }
     }
 
-    async fn leave(&self, dataset: &DatasetName, key: String, at: u64) -> Result<bool, TargetError> {
+    async fn leave(
+        &self,
+        dataset: &DatasetName,
+        key: String,
+        at: u64,
+    ) -> Result<bool, TargetError> {
         for _ in 0..TRIES {
             let table = self.existing(dataset).await?;
             let time = self.clock.now();
@@ -77,9 +82,9 @@ impl Lake {
             }
             let mark = LeftMark { at, time };
             let text = serde_json::to_string(&mark).expect("a mark is plain data");
-            let updates = HashMap::from([(key.clone(), text)]);
-            let update = TableUpdate::SetProperties { updates };
-            if self.advance(dataset, &table, vec![update]).await?.is_some() {
+            let properties = HashMap::from([(key.clone(), text)]);
+            let amendment = Amendment { properties, ..Amendment::default() };
+            if self.amend(dataset, &table, &amendment).await?.is_some() {
                 return Ok(true);
             }
         }

@@ -3,6 +3,7 @@
 //! Tables are made and read with Apache's `iceberg`; the commit is ours, since the crate can only
 //! append and checks nothing before it does.
 
+mod amend;
 mod change;
 mod commits;
 mod compact;

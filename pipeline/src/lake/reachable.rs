@@ -107,7 +107,10 @@ fn heirs<'a>(table: &'a Table, gone: &HashSet<i64>) -> Vec<&'a SnapshotRef> {
     let mut all: Vec<&SnapshotRef> = table.metadata().snapshots().collect();
     all.sort_by_key(|snapshot| snapshot.sequence_number());
     let expired = |snapshot: &SnapshotRef| gone.contains(&snapshot.snapshot_id());
-    all.windows(2).filter(|pair| expired(pair[0]) && !expired(pair[1])).map(|pair| pair[1]).collect()
+    all.windows(2)
+        .filter(|pair| expired(pair[0]) && !expired(pair[1]))
+        .map(|pair| pair[1])
+        .collect()
 }
 
 async fn manifests(table: &Table, snapshot: &SnapshotRef) -> iceberg::Result<Vec<ManifestFile>> {

@@ -173,9 +173,9 @@ impl Lake {
 
 fn change(open: &[Rewritten], id: Uuid) -> Change {
     let inputs = open.iter().flat_map(|one| &one.group.inputs);
-    let outputs = open.iter().flat_map(|one| {
-        one.files.iter().map(|file| (file.clone(), one.group.sequence()))
-    });
+    let outputs = open
+        .iter()
+        .flat_map(|one| one.files.iter().map(|file| (file.clone(), one.group.sequence())));
     Change {
         id,
         removed: inputs.map(|input| input.path.clone()).collect(),

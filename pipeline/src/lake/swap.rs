@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use assay_core::DatasetName;
-use iceberg::spec::TableMetadataRef;
+use iceberg::spec::{TableMetadata, TableMetadataRef};
 use iceberg::table::Table;
 use iceberg::{MetadataLocation, Runtime, TableUpdate};
 
@@ -18,7 +18,7 @@ use crate::target::TargetError;
 
 /// How many metadata files of earlier versions stay; Iceberg's own property, so that others who
 /// write keep to it.
-const VERSIONS: &str = "write.metadata.previous-versions-max";
+pub(super) const VERSIONS: &str = "write.metadata.previous-versions-max";
 
 impl Lake {
     /// Commits `change` on exactly this state of the table. `false`: somebody else was faster,
@@ -31,10 +31,8 @@ impl Lake {
     ) -> Result<bool, TargetError> {
         let wrong = |source| TargetError::iceberg(format!("commit to {dataset}"), source);
         let (now, limits) = (self.clock.now(), &self.limits);
-        let mut updates = change
-            .updates(table, limits.manifests, now.timestamp_millis())
-            .await
-            .map_err(wrong)?;
+        let mut updates =
+            change.updates(table, limits.manifests, now.timestamp_millis()).await.map_err(wrong)?;
         if !table.metadata().properties().contains_key(VERSIONS) {
             let versions = HashMap::from([(VERSIONS.to_owned(), limits.versions.to_string())]);
             updates.push(TableUpdate::SetProperties { updates: versions });
@@ -48,26 +46,41 @@ impl Lake {
         Ok(swapped)
     }
 
-    /// Puts `updates` on exactly this state of the table; none: somebody else was faster.
-    pub(super) async fn advance(
+    async fn advance(
         &self,
         dataset: &DatasetName,
         table: &Table,
         updates: Vec<TableUpdate>,
     ) -> Result<Option<Table>, TargetError> {
-        let doing = || format!("commit to {dataset}");
-        let wrong = |source| TargetError::iceberg(doing(), source);
+        let wrong = |source| TargetError::iceberg(format!("commit to {dataset}"), source);
         let before = table.metadata_location_result().map_err(wrong)?;
         let mut builder = table.metadata().clone().into_builder(Some(before.to_owned()));
         for update in updates {
             builder = update.apply(builder).map_err(wrong)?;
         }
         let built = builder.build().map_err(wrong)?;
+        let old: Vec<String> =
+            built.expired_metadata_logs.into_iter().map(|log| log.metadata_file).collect();
+        self.put(dataset, table, built.metadata, &old).await
+    }
+
+    /// Puts `metadata` in the place of exactly this state of the table, and then deletes `old`
+    /// metadata files; none: somebody else was faster.
+    pub(super) async fn put(
+        &self,
+        dataset: &DatasetName,
+        table: &Table,
+        metadata: TableMetadata,
+        old: &[String],
+    ) -> Result<Option<Table>, TargetError> {
+        let doing = || format!("commit to {dataset}");
+        let wrong = |source| TargetError::iceberg(doing(), source);
+        let before = table.metadata_location_result().map_err(wrong)?;
         let after = MetadataLocation::from_str(before)
             .map_err(wrong)?
             .with_next_version()
-            .with_new_metadata(&built.metadata);
-        built.metadata.write_to(table.file_io(), &after).await.map_err(wrong)?;
+            .with_new_metadata(&metadata);
+        metadata.write_to(table.file_io(), &after).await.map_err(wrong)?;
         let after = after.to_string();
         let swapped = sqlx::query(
             "UPDATE iceberg_tables SET metadata_location = $1, previous_metadata_location = $2 \
@@ -87,10 +100,8 @@ impl Lake {
             self.delete(here, &[after]);
             return Ok(None);
         }
-        let old: Vec<String> =
-            built.expired_metadata_logs.into_iter().map(|log| log.metadata_file).collect();
-        self.delete(here, &old);
-        let metadata: TableMetadataRef = Arc::new(built.metadata);
+        self.delete(here, old);
+        let metadata: TableMetadataRef = Arc::new(metadata);
         self.remember(dataset, &after, &metadata);
         self.table_at(dataset, after, metadata).map(Some)
     }

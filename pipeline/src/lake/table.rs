@@ -7,8 +7,9 @@ use assay_core::{DatasetName, Mistake, Mistakes};
 use iceberg::spec::{PrimitiveType, Type};
 use iceberg::table::Table;
 use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
-use iceberg::{Catalog, NamespaceIdent, TableCreation, TableUpdate};
+use iceberg::{Catalog, NamespaceIdent, TableCreation};
 
+use super::amend::Amendment;
 use super::compact::FILE_BYTES;
 use super::schema::{column_type, partitions, schema};
 use super::{FORMAT, FORMAT_PROPERTY, Lake};
@@ -95,9 +96,9 @@ impl Lake {
         if table.metadata().properties().get(FILE_BYTES) == Some(&size) {
             return Ok(table);
         }
-        let updates = HashMap::from([(FILE_BYTES.to_owned(), size)]);
-        let update = TableUpdate::SetProperties { updates };
-        let sized = self.advance(&spec.dataset, &table, vec![update]).await?;
+        let properties = HashMap::from([(FILE_BYTES.to_owned(), size)]);
+        let amendment = Amendment { properties, ..Amendment::default() };
+        let sized = self.amend(&spec.dataset, &table, &amendment).await?;
         Ok(sized.unwrap_or(table))
     }
 }
