@@ -3,6 +3,7 @@
 
 mod shop;
 
+mod bad_days;
 mod commits;
 mod day_by_day;
 mod definition;
