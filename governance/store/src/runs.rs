@@ -199,7 +199,10 @@ impl Store {
         let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         for record in &mut records {
             if record.status == RunStatus::Running {
-                (record.batches, record.counts) = self.told_of(record.run.id).await?;
+                // What the run has already is of reports that were pruned.
+                let (batches, counts) = self.told_of(record.run.id).await?;
+                record.batches += batches;
+                record.counts.add(&counts);
             }
         }
         Ok(records)
