@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use assay_core::DatasetName;
-use assay_pipeline::Hop;
+use assay_core::{DatasetName, DraftId};
+use assay_pipeline::{Destination, Hop};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
@@ -25,6 +25,16 @@ pub(crate) struct Args {
     /// A file with settings, `data_dir` and `memory_mb` [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Who does it, for the audit
+    #[arg(
+        long = "as",
+        global = true,
+        env = "USER",
+        default_value = "unknown",
+        value_name = "NAME"
+    )]
+    pub(crate) who: String,
 
     /// How answers are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
@@ -76,6 +86,17 @@ Examples:
 Without --enable-dlq a bad row stops the run; without --enable-quality-checks
 nothing is judged and the report says so.")]
     Run(RunArgs),
+
+    /// Move a stage's reader back, so that it reads again
+    #[command(after_help = "\
+Examples:
+  assay rewind parse --pipeline github_events --to beginning --reason \"new rule\"
+  assay rewind land --pipeline github_events --to raw_metrics_avro/0=120 \\
+      --reason \"the decoder was wrong\" --yes
+  assay rewind parse --pipeline github_events --to 6204810927103884 --reason ... --yes
+
+Without --yes it shows what would be read again, and moves nothing.")]
+    Rewind(RewindArgs),
 
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
@@ -181,6 +202,30 @@ pub(crate) struct RunArgs {
     /// Only show what would be read and written
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Let this batch pass, which quality has halted
+    #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "plan")]
+    pub(crate) accept_batch: Option<DraftId>,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RewindArgs {
+    /// The stage, as its pipeline names it
+    pub(crate) stage: String,
+    /// A shipped pipeline's name, or a folder
+    #[arg(long, value_name = "P")]
+    pub(crate) pipeline: String,
+    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Destination,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do it; without this only what it means is shown
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Group)]

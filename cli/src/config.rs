@@ -9,6 +9,8 @@ use serde::Deserialize;
 pub(crate) struct Config {
     /// Log, lake and store are below it.
     pub(crate) data_dir: PathBuf,
+    /// Who does what is asked for, for the audit.
+    pub(crate) who: String,
     /// What queries may hold in memory before they spill.
     pub(crate) memory_bytes: usize,
 }
@@ -43,6 +45,7 @@ impl Config {
         file: Option<&Path>,
         data_dir: Option<&Path>,
         default_dir: &str,
+        who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let settings = match std::fs::read_to_string(path) {
@@ -63,7 +66,7 @@ impl Config {
             (None, None) => PathBuf::from(default_dir),
         };
         let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
-        Ok(Config { data_dir, memory_bytes: memory_mb << 20 })
+        Ok(Config { data_dir, who: who.to_owned(), memory_bytes: memory_mb << 20 })
     }
 }
 
@@ -79,7 +82,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), given.map(Path::new), "default").unwrap().data_dir
+            Config::load(Some(&file), given.map(Path::new), "default", "me").unwrap().data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -92,7 +95,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
-        let error = Config::load(Some(&file), None, "default").unwrap_err().to_string();
+        let error = Config::load(Some(&file), None, "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
     }
 }

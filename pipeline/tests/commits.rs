@@ -108,6 +108,7 @@ impl Writer {
             quality: Evaluated::NotEvaluated,
             from: opened.from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
         }
     }
 }

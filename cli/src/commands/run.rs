@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_core::{Evaluated, Governed};
+use assay_core::{DraftId, Evaluated, Governed};
 use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
+use assay_store::{Action, AuditEntry};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::RunArgs;
+use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
 
@@ -18,6 +20,9 @@ pub(crate) async fn run(
 ) -> Result<()> {
     if what.plan {
         return show_plan(&app, pipeline, what.stages, as_json).await;
+    }
+    if let (Some(batch), Some(reason)) = (what.accept_batch, &what.reason) {
+        accept(&app, pipeline, batch, reason).await?;
     }
     app.stop_on_ctrl_c();
     let governed = Governed {
@@ -34,6 +39,40 @@ pub(crate) async fn run(
         show(&summaries)?;
     }
     Ok(outcome?)
+}
+
+/// Lets a batch pass that quality has halted, unless the contract has changed since.
+async fn accept(app: &App, pipeline: &Pipeline, batch: DraftId, reason: &str) -> Result<()> {
+    let none = || {
+        Usage(format!(
+            "no batch {batch} waits to be accepted: the message of the halted run names its batch \
+             (see `assay runs --status halted`)"
+        ))
+    };
+    let halt = app.store.halt(batch).await?.ok_or_else(none)?;
+    let stage = pipeline.stages.iter().find(|stage| stage.id == halt.report.run.stage);
+    let now = stage.map(|stage| stage.writes.contract.reference());
+    if now != halt.report.contract {
+        let what = "its contract has another version now, or its stage is gone: run the stage \
+                    again, and it is judged anew";
+        return Err(Usage(format!("the batch {batch} can't be accepted: {what}")).into());
+    }
+    let because = match &halt.report.quality {
+        Evaluated::Judged(quality) => quality.because.clone(),
+        Evaluated::NotEvaluated => vec![],
+    };
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::AcceptBatch,
+        subject: batch.to_string(),
+        reason: reason.to_owned(),
+        details: json!({"stage": halt.report.run.stage.to_string(), "halted": because}),
+    };
+    match app.store.accept(batch, &entry).await? {
+        true => Ok(()),
+        false => Err(none().into()),
+    }
 }
 
 /// Runs the stages of a hop one after the other; those that completed are in `summaries` also

@@ -173,6 +173,7 @@ impl Ingest {
             quality: Evaluated::NotEvaluated,
             from: Position::default(),
             upto: Position::default(),
+            accepted_at: None,
         }
     }
 }

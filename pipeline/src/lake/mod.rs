@@ -11,6 +11,7 @@ mod lookup;
 mod meanwhile;
 mod positions;
 mod predicate;
+mod rewind;
 mod scan;
 mod schema;
 mod table;
@@ -28,6 +29,7 @@ use iceberg::{Catalog, CatalogBuilder, ErrorKind, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
+pub(crate) use self::commits::as_of;
 pub use self::draft::{LakeTarget, LakeTargets};
 pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::positions::{position_of, positions};

@@ -251,6 +251,7 @@ impl<'a> Batch<'a> {
             quality,
             from: from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
         };
         Ok((report, letters, self.seen))
     }

@@ -22,7 +22,12 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Telling(#[from] TellError),
-    #[error("{stage} was halted by quality: {}; nothing of the batch was committed", because(.report))]
+    #[error(
+        "{stage} was halted by quality: {}; nothing of the batch was committed. To let this very \
+         batch pass, run it with --accept-batch {} --reason \"...\"",
+        because(.report),
+        .report.draft
+    )]
     Halted { stage: StageId, report: Box<Report> },
     #[error(
         "{stage} met a bad row and dead letters are off: {reason}. Nothing of the batch was \

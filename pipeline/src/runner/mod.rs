@@ -14,7 +14,7 @@ use assay_core::{Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, R
 use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
 use assay_metrics::of_run;
-use assay_store::RunEnd;
+use assay_store::{Halt, RunEnd};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::batch::Batch;
@@ -26,6 +26,7 @@ pub use self::patience::Patience;
 use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
+use crate::source::Extent;
 use crate::stage::Stage;
 use crate::stop::Stop;
 use crate::target::{DraftOf, Target, Targets};
@@ -48,6 +49,30 @@ pub struct RunSummary {
     pub run: Run,
     pub counts: Counts,
     pub batches: Vec<Report>,
+}
+
+/// How far a run has come.
+struct Way {
+    from: Position,
+    /// The batch that quality halted here before.
+    halt: Option<Halt>,
+    /// Failures since the last commit.
+    tried: u32,
+}
+
+impl Way {
+    fn extent(&self) -> Extent {
+        match &self.halt {
+            Some(halt) => Extent::Upto(halt.report.upto.clone()),
+            None => Extent::New,
+        }
+    }
+
+    /// When a person let exactly this batch pass.
+    fn accepted(&self, report: &Report) -> Option<DateTime<Utc>> {
+        let halt = self.halt.as_ref()?;
+        report.upto.reaches_as_far(&halt.report.upto).then_some(halt.accepted_at)?
+    }
 }
 
 /// Everything that stages need to take effect.
@@ -148,41 +173,51 @@ impl Runner {
     ) -> Result<(), RunError> {
         self.patience.keep(|| target.prepare()).await?;
         let reader = stage.reader();
-        let mut from = self.patience.keep(|| target.position(&reader)).await?;
-        let mut tried = 0;
+        let from = self.patience.keep(|| target.position(&reader)).await?;
+        let contract = stage.writes.contract.reference();
+        let halt = || self.ledger.latest_halt(&stage.id, &from, &contract);
+        let halt = self.patience.keep(halt).await?;
+        let mut way = Way { from: from.clone(), halt, tried: 0 };
         loop {
-            let pass = self.pass(stage, target, teller, &mut from, summary, &mut tried).await;
-            match pass {
+            match self.pass(stage, target, teller, &mut way, summary).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
                 Err(error)
-                    if error.is_transient() && self.patience.pause(&mut tried, &error).await => {}
-                outcome => return outcome,
+                    if error.is_transient()
+                        && self.patience.pause(&mut way.tried, &error).await => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Reads from `from` to the end that the source has now; `from` moves with each commit.
+    /// Reads on to the end that the source has now, or to that of a batch that was halted before;
+    /// true when more may lie behind it.
     async fn pass(
         &self,
         stage: &Stage,
         target: &dyn Target,
         teller: &Teller<'_>,
-        from: &mut Position,
+        way: &mut Way,
         summary: &mut RunSummary,
-        tried: &mut u32,
-    ) -> Result<(), RunError> {
-        let mut opened = Opened::open(self, stage, from).await?;
-        while let Some(judged) = self.batch(&summary.run, stage, target, &mut opened, from).await? {
+    ) -> Result<bool, RunError> {
+        let extent = way.extent();
+        let mut opened = Opened::open(self, stage, &way.from, &extent).await?;
+        while let Some(mut judged) =
+            self.batch(&summary.run, stage, target, &mut opened, &way.from).await?
+        {
+            judged.report.accepted_at = way.accepted(&judged.report);
             let report = self.land(stage, target, judged).await?;
             summary.counts.add(&report.counts);
-            *from = report.upto.clone();
-            *tried = 0;
+            way.from = report.upto.clone();
+            way.tried = 0;
             summary.batches.push(report);
             // The batch is in; that it could not be told yet is no reason to call it failed.
             if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
                 tracing::warn!(%error, "committed, but not told yet; the next run will tell it");
             }
         }
-        Ok(())
+        way.halt = None;
+        Ok(extent != Extent::New)
     }
 
     /// One batch up to its report: read, shape, judge. Nothing of it can be seen yet.

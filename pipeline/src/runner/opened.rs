@@ -3,7 +3,7 @@ use std::sync::Arc;
 use assay_core::Position;
 
 use super::{RunError, Runner};
-use crate::source::{AggregateSource, Chunk, Source, TableSource, TopicSource};
+use crate::source::{AggregateSource, Chunk, Extent, Source, TableSource, TopicSource};
 use crate::stage::{Reads, Stage};
 use crate::target::Write;
 
@@ -18,18 +18,22 @@ impl Opened {
         runner: &Runner,
         stage: &Stage,
         from: &Position,
+        extent: &Extent,
     ) -> Result<Opened, RunError> {
         if let Some(aggregate) = &stage.aggregate {
-            let source = AggregateSource::open(&runner.lake, stage, aggregate, from).await?;
+            let source =
+                AggregateSource::open(&runner.lake, stage, aggregate, from, extent).await?;
             let write = source.write().clone();
             return Ok(Opened { source: Box::new(source), write });
         }
         let source: Box<dyn Source> = match &stage.reads {
             Reads::Topic(topic) => {
                 let (log, topic) = (Arc::clone(&runner.log), Arc::clone(topic));
-                Box::new(TopicSource::open(log, topic, from).await?)
+                Box::new(TopicSource::open(log, topic, from, extent).await?)
             }
-            Reads::Table(spec) => Box::new(TableSource::open(&runner.lake, spec, from).await?),
+            Reads::Table(spec) => {
+                Box::new(TableSource::open(&runner.lake, spec, from, extent).await?)
+            }
         };
         Ok(Opened { source, write: Write::Append })
     }

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{BooleanArray, RecordBatch};
-use assay_core::{DatasetName, DraftId, Fault, Position, ReaderId, Report, Run, RunId};
+use assay_core::{
+    ContractRef, DatasetName, DraftId, Fault, Position, ReaderId, Report, Run, RunId, StageId,
+};
 use assay_log::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 use assay_pipeline::{
     Closing, Commit, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
 };
-use assay_store::{Event, Increment, RunEnd, RunRecord, StoreError, Telling, Told};
+use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, StoreError, Telling, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -218,6 +220,15 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         totals: &[Increment],
     ) -> Result<bool, StoreError> {
         self.fate.effect("halted", in_store, self.port.halted(report, events, totals)).await
+    }
+
+    async fn latest_halt(
+        &self,
+        stage: &StageId,
+        from: &Position,
+        contract: &ContractRef,
+    ) -> Result<Option<Halt>, StoreError> {
+        self.fate.effect("halt", in_store, self.port.latest_halt(stage, from, contract)).await
     }
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError> {
