@@ -9,6 +9,8 @@ mod day_by_day;
 mod definition;
 mod evolution;
 mod flags;
+mod going_back;
+mod holes;
 mod ingest;
 mod letters;
 mod messages;
