@@ -83,6 +83,13 @@ Examples:
   assay run bronze-to-silver --pipeline ./my_pipeline --enable-dlq
   assay run all --pipeline github_events --plan
 
+  assay run bronze-to-silver --pipeline github_events --governed \\
+      --date 2026-02-12 --reason \"the contract was too strict\"
+
+With --date D the stages first read what is new; then the rows of that day (of
+the stage's `day` column; for an aggregate from that day on) replace what was
+made of them. A topic has no days: there D changes nothing.
+
 Without --enable-dlq a bad row stops the run; without --enable-quality-checks
 nothing is judged and the report says so.")]
     Run(RunArgs),
@@ -202,6 +209,9 @@ pub(crate) struct RunArgs {
     /// Only show what would be read and written
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Compute this day anew, after reading what is new
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "plan")]
+    pub(crate) date: Option<chrono::NaiveDate>,
     /// Let this batch pass, which quality has halted
     #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "plan")]
     pub(crate) accept_batch: Option<DraftId>,

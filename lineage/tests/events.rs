@@ -94,6 +94,7 @@ fn report(verdict: Verdict) -> Report {
         from: Position::default(),
         upto: Position::default(),
         accepted_at: None,
+        recomputed: None,
     }
 }
 

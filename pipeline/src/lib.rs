@@ -32,6 +32,6 @@ pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;
 pub use target::{
-    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
 };
 pub use telling::TellError;

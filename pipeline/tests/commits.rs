@@ -109,6 +109,7 @@ impl Writer {
             from: opened.from.clone(),
             upto: upto.clone(),
             accepted_at: None,
+            recomputed: None,
         }
     }
 }

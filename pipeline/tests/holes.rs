@@ -10,8 +10,8 @@ use assay_core::{DatasetName, DraftId, Governed, Position, ReaderId, RunStatus};
 use assay_dlq::{DeadLetterQueue, DlqError, Letters, LogQueue};
 use assay_log::LogError;
 use assay_pipeline::{
-    Closing, Commit, Draft, DraftOf, LakeTargets, Lookup, RunError, Runner, Snapshot, TableSpec,
-    Target, TargetError, Targets, Write,
+    Closing, Commit, Day, Draft, DraftOf, LakeTargets, Lookup, RunError, Runner, Snapshot,
+    TableSpec, Target, TargetError, Targets, Write,
 };
 use assay_store::{RunFilter, Store};
 use async_trait::async_trait;
@@ -104,8 +104,9 @@ impl Target for LosesAnswersOf<Box<dyn Target>> {
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError> {
-        self.port.lookup(columns, at).await
+        self.port.lookup(columns, at, without).await
     }
 }
 

@@ -15,3 +15,4 @@ mod ingest;
 mod letters;
 mod messages;
 mod partitions;
+mod recompute;

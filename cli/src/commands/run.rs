@@ -4,6 +4,7 @@ use anyhow::Result;
 use assay_core::{DraftId, Evaluated, Governed};
 use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
 use assay_store::{Action, AuditEntry};
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -32,7 +33,11 @@ pub(crate) async fn run(
         metrics: what.governed || what.enable_metrics,
     };
     let mut summaries = Vec::new();
-    let outcome = stages(&app, pipeline, what.stages, governed, as_json, &mut summaries).await;
+    let asked = Asked { hop: what.stages, governed, date: what.date };
+    let outcome = stages(&app, pipeline, asked, as_json, &mut summaries).await;
+    if let (Some(date), Ok(())) = (what.date, &outcome) {
+        recomputed(&app, pipeline, what, date, &summaries).await?;
+    }
     if as_json {
         json(&summaries.iter().map(value).collect::<Vec<_>>())?;
     } else {
@@ -75,23 +80,59 @@ async fn accept(app: &App, pipeline: &Pipeline, batch: DraftId, reason: &str) ->
     }
 }
 
+/// What a command wants of stages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) hop: Hop,
+    pub(crate) governed: Governed,
+    /// The day to compute anew.
+    pub(crate) date: Option<NaiveDate>,
+}
+
+/// Keeps who had a day computed anew, and why.
+async fn recomputed(
+    app: &App,
+    pipeline: &Pipeline,
+    what: &RunArgs,
+    date: NaiveDate,
+    summaries: &[RunSummary],
+) -> Result<()> {
+    let batches = summaries.iter().flat_map(|summary| &summary.batches);
+    let changed: Vec<Value> = batches
+        .filter(|report| report.recomputed.is_some())
+        .map(|report| json!({"dataset": report.output, "counts": report.counts}))
+        .collect();
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Recompute,
+        subject: format!("{} {date}", pipeline.name),
+        reason: what.reason.clone().unwrap_or_default(),
+        details: json!({"stages": what.stages.to_string(), "batches": changed}),
+    };
+    Ok(app.store.record(&entry).await?)
+}
+
 /// Runs the stages of a hop one after the other; those that completed are in `summaries` also
 /// when a later one does not.
 pub(crate) async fn stages(
     app: &App,
     pipeline: &Pipeline,
-    hop: Hop,
-    governed: Governed,
+    asked: Asked,
     quiet: bool,
     summaries: &mut Vec<RunSummary>,
 ) -> Result<(), RunError> {
+    let Asked { hop, governed, date } = asked;
     let progress = Arc::new(Progress::new(quiet));
     let runner = app.runner(Arc::clone(&progress) as _);
     let stages = pipeline.stages_of(hop);
     runner.prepare(&stages).await?;
     for stage in stages {
         progress.begin(&stage.id.to_string());
-        let summary = runner.run(pipeline, &stage, governed).await;
+        let summary = match date {
+            None => runner.run(pipeline, &stage, governed).await,
+            Some(date) => runner.recompute(pipeline, &stage, governed, date).await,
+        };
         progress.end();
         summaries.push(summary?);
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{DatasetName, DraftId, Position, Run, Severity};
@@ -146,6 +146,9 @@ pub struct Report {
     /// When a person let the batch pass, though quality would have halted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<DateTime<Utc>>,
+    /// The day that was computed anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recomputed: Option<NaiveDate>,
 }
 
 impl Report {

@@ -174,6 +174,7 @@ impl Ingest {
             from: Position::default(),
             upto: Position::default(),
             accepted_at: None,
+            recomputed: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod change;
 mod commits;
+mod day;
 mod draft;
 mod files;
 mod lookup;
@@ -30,6 +31,7 @@ use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
 pub(crate) use self::commits::as_of;
+pub(crate) use self::day::{files_of_day, in_order};
 pub use self::draft::{LakeTarget, LakeTargets};
 pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::positions::{position_of, positions};

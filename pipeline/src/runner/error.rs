@@ -57,6 +57,11 @@ pub enum RunError {
         #[source]
         source: Box<TargetError>,
     },
+    #[error(
+        "{stage} can't compute a day anew: nothing says which column holds a row's day. Add \
+         `day: <column>` to the stage in pipeline.yaml"
+    )]
+    NoDays { stage: StageId },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }

@@ -49,18 +49,27 @@ impl AggregateSource {
         let dataset = stage.reads.dataset();
         let table = lake.existing(dataset).await?;
         let slice = Slice::table(&dataset.to_string());
-        let Some(snapshot) = as_of(&table, extent.end_of(&slice)) else {
-            return Ok(source);
+        let read_before = from.mark(&slice).map(|mark| mark.at);
+        let end = match extent {
+            Extent::Day(_) => read_before,
+            _ => extent.end_of(&slice),
         };
-        let mark = from.mark(&slice).map_or(0, |mark| mark.at);
-        let files = new_since(dataset, &table, &snapshot, mark).await?;
-        let Some(first) = earliest(dataset, &table, &files, &aggregate.whole)? else {
-            return Ok(source);
+        let Some(snapshot) = as_of(&table, end) else { return Ok(source) };
+        let first = match extent {
+            Extent::Day(day) => Some(day.value()),
+            _ => {
+                let mark = read_before.unwrap_or(0);
+                let files = new_since(dataset, &table, &snapshot, mark).await?;
+                earliest(dataset, &table, &files, &aggregate.whole)?
+            }
         };
+        let Some(first) = first else { return Ok(source) };
         let pinned = Snapshot(snapshot.snapshot_id());
         source.read = rows_from(stage, aggregate, &table, pinned, &first).await?;
-        let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
-        source.position.0.insert(slice, Mark { at, ..Mark::default() });
+        if !matches!(extent, Extent::Day(_)) {
+            let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+            source.position.0.insert(slice, Mark { at, ..Mark::default() });
+        }
         let query = Query { lake, stage, aggregate, first: &first };
         let opened = query.open(table, pinned).await;
         source.stream = Some(opened.map_err(|error| match error {

@@ -1,6 +1,7 @@
 //! Where a stage reads: chunks that fit in memory, and a position behind them.
 
 mod aggregate;
+mod day;
 mod rows;
 mod table;
 mod topic;
@@ -16,10 +17,11 @@ use bytes::Bytes;
 use datafusion::error::DataFusionError;
 
 pub(crate) use self::aggregate::AggregateSource;
+pub(crate) use self::day::DaySource;
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
 pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
-use crate::target::TargetError;
+use crate::target::{Day, TargetError};
 
 /// How much of what is new a source gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,12 +30,14 @@ pub(crate) enum Extent {
     New,
     /// Exactly so far: a batch that was halted must not be diluted by rows that came later.
     Upto(Position),
+    /// All rows of one day that this reader has read before.
+    Day(Day),
 }
 
 impl Extent {
     fn end(&self) -> Option<&Position> {
         match self {
-            Extent::New => None,
+            Extent::New | Extent::Day(_) => None,
             Extent::Upto(end) => Some(end),
         }
     }

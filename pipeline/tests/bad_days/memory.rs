@@ -8,8 +8,8 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use assay_core::{DatasetName, DraftId, Position, ReaderId};
 use assay_log::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 use assay_pipeline::{
-    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, TableSpec, Target, TargetError, Targets,
-    Write,
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, TableSpec, Target, TargetError,
+    Targets, Write,
 };
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -163,6 +163,7 @@ impl Target for MemoryTarget {
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        _: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError> {
         assert_eq!(columns, ["no"]);
         let state = self.table.0.lock().unwrap();

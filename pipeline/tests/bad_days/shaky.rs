@@ -11,7 +11,7 @@ use assay_core::{
 };
 use assay_log::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 use assay_pipeline::{
-    Closing, Commit, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
+    Closing, Commit, Day, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
 };
 use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, StoreError, Telling, Told};
@@ -286,8 +286,10 @@ impl Target for Shaky<Box<dyn Target>> {
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError> {
-        let lookup = self.fate.effect("lookup", in_target, self.port.lookup(columns, at)).await?;
+        let lookup =
+            self.fate.effect("lookup", in_target, self.port.lookup(columns, at, without)).await?;
         Ok(Box::new(Shaky::new(&self.fate, lookup)))
     }
 }
