@@ -6,6 +6,10 @@ use assay_core::{DatasetName, DraftId};
 use assay_pipeline::{Destination, Hop};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod housekeeping;
+
+pub(crate) use housekeeping::{AuditArgs, PruneArgs};
+
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
 #[command(name = "assay", version, about, long_about = None, propagate_version = true, after_help = "\
@@ -22,19 +26,9 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// A file with settings, `data_dir` and `memory_mb` [default: ./assay.yaml, when it is there]
+    /// A file with settings [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-
-    /// Who does it, for the audit
-    #[arg(
-        long = "as",
-        global = true,
-        env = "USER",
-        default_value = "unknown",
-        value_name = "NAME"
-    )]
-    pub(crate) who: String,
 
     /// How answers are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
@@ -44,8 +38,23 @@ pub(crate) struct Args {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 
+    /// Who is named in the audit [default: the user of the system]
+    #[arg(long, global = true, env = "ASSAY_USER", value_name = "NAME")]
+    user: Option<String>,
+
+    /// The user of the system, which only the environment tells.
+    #[arg(long, global = true, env = "USER", hide = true)]
+    system_user: Option<String>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Who is at work, as far as anybody says.
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.user.as_deref().or(self.system_user.as_deref())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -150,6 +159,26 @@ Examples:
     /// Write the metrics as Prometheus reads them
     #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
     Metrics,
+
+    /// Delete what was kept for long enough
+    #[command(after_help = "\
+Examples:
+  assay prune --dry-run            show what would go, and what stays and why
+  assay prune
+  assay prune -o json
+
+How long is said under `retention` in assay.yaml, see docs/configuration.md;
+topics have their own. What somebody still needs stays: messages that are not
+read, the last report of a dataset, halts that wait. Workers may go on.")]
+    Prune(PruneArgs),
+
+    /// List what people did to the data, and why
+    #[command(after_help = "\
+Examples:
+  assay audit
+  assay audit --action rewind --limit 5
+  assay audit -o json")]
+    Audit(AuditArgs),
 
     /// Make up input, the same for the same seed
     Generate {

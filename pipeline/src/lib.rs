@@ -3,6 +3,7 @@
 
 mod avro;
 mod definition;
+mod expiry;
 mod ingest;
 mod lake;
 mod ledger;
@@ -21,6 +22,7 @@ pub use avro::{RecordSchema, Undecodable};
 pub use definition::{
     Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
 };
+pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
 pub use lake::{CATALOG, Lake, LakeTarget, LakeTargets};
 pub use ledger::Ledger;

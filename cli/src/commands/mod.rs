@@ -1,5 +1,6 @@
 //! One file per command: each calls a crate and prints what it answers.
 
+mod audit;
 mod check;
 mod demo;
 mod dlq;
@@ -7,6 +8,7 @@ mod generate;
 mod ingest;
 mod lineage;
 mod metrics;
+mod prune;
 mod quality;
 mod query;
 mod rewind;
@@ -30,8 +32,9 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
+    let who = args.who().map(str::to_owned);
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
+        Config::load(args.config.as_deref(), args.data_dir.as_deref(), who.as_deref(), default)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
@@ -77,6 +80,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
             lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
         }
+        Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
+        Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
         Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
     }
 }

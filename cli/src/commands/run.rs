@@ -68,7 +68,7 @@ async fn accept(app: &App, pipeline: &Pipeline, batch: DraftId, reason: &str) ->
     };
     let entry = AuditEntry {
         at: app.clock.now(),
-        who: app.config.who.clone(),
+        who: app.config.user.clone(),
         action: Action::AcceptBatch,
         subject: batch.to_string(),
         reason: reason.to_owned(),
@@ -104,7 +104,7 @@ async fn recomputed(
         .collect();
     let entry = AuditEntry {
         at: app.clock.now(),
-        who: app.config.who.clone(),
+        who: app.config.user.clone(),
         action: Action::Recompute,
         subject: format!("{} {date}", pipeline.name),
         reason: what.reason.clone().unwrap_or_default(),

@@ -23,9 +23,12 @@ pub struct ReportRecord {
     /// When a person let the halted batch pass under this id; its rows are then committed with
     /// another report.
     pub accepted_at: Option<DateTime<Utc>>,
+    /// Whether the batch was halted and its stage has committed nothing since.
+    pub waits: bool,
 }
 
-const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot, h.accepted_at
+const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot, h.accepted_at,
+    CASE WHEN h.draft IS NOT NULL AND h.closed_by IS NULL THEN 1 ELSE 0 END AS waits
     FROM reports r LEFT JOIN halts h ON h.draft = r.draft";
 
 impl Store {
@@ -166,5 +169,6 @@ fn record(row: &SqliteRow) -> Result<ReportRecord, sqlx::Error> {
         None => None,
     };
     let accepted_at = some_time(row, "accepted_at")?;
-    Ok(ReportRecord { report: json(row, "body")?, commit, accepted_at })
+    let waits = count(row, "waits")? == 1;
+    Ok(ReportRecord { report: json(row, "body")?, commit, accepted_at, waits })
 }

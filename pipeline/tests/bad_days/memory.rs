@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use assay_core::{DatasetName, DraftId, Position, ReaderId};
-use assay_log::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use assay_log::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
@@ -81,6 +81,19 @@ impl Log for MemoryLog {
     }
 
     async fn expire(&self, _: &str) -> Result<u64, LogError> {
+        Ok(0)
+    }
+
+    // It keeps everything.
+    async fn head(&self, _: &str, _: u32, _: Keep) -> Result<Head, LogError> {
+        Ok(Head { until: 0, records: 0, bytes: 0, oldest: None })
+    }
+
+    async fn delete_before(&self, _: &str, _: u32, _: u64) -> Result<u64, LogError> {
+        Ok(0)
+    }
+
+    async fn reclaim(&self) -> Result<u64, LogError> {
         Ok(0)
     }
 

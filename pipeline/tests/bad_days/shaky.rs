@@ -9,7 +9,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use assay_core::{
     ContractRef, DatasetName, DraftId, Fault, Position, ReaderId, Report, Run, RunId, StageId,
 };
-use assay_log::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use assay_log::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
@@ -196,6 +196,23 @@ impl Log for Shaky<Arc<dyn Log>> {
 
     async fn expire(&self, topic: &str) -> Result<u64, LogError> {
         self.port.expire(topic).await
+    }
+
+    async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
+        self.port.head(topic, partition, keep).await
+    }
+
+    async fn delete_before(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Result<u64, LogError> {
+        self.port.delete_before(topic, partition, offset).await
+    }
+
+    async fn reclaim(&self) -> Result<u64, LogError> {
+        self.port.reclaim().await
     }
 
     fn namespace(&self) -> String {

@@ -97,10 +97,12 @@ async fn an_accepted_batch_stays_accepted_until_it_is_committed_and_is_accounted
     assert_eq!(store.audit(&AuditFilter::default()).await.unwrap(), [accepting(draft)]);
     let records = store.reports(None, 1).await.unwrap();
     assert_eq!((records[0].commit, records[0].accepted_at), (None, Some(at(1000))));
+    assert!(records[0].waits);
 
     store.tell(&crate::sample::telling(&run(4, "parse"), 50)).await.unwrap();
     assert!(!store.accepted(draft).await.unwrap());
-    assert_eq!(store.reports_of(run(1, "parse").id).await.unwrap()[0].accepted_at, Some(at(1000)));
+    let record = &store.reports_of(run(1, "parse").id).await.unwrap()[0];
+    assert_eq!((record.accepted_at, record.waits), (Some(at(1000)), false));
 }
 
 #[tokio::test]
