@@ -10,6 +10,10 @@ use assay_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
+use crate::scratch::Scratch;
+
+/// The folder of what processes spill, in the data directory.
+pub(crate) const TEMPORARY: &str = "tmp";
 
 /// The parts of one process, built from its configuration.
 pub(crate) struct App {
@@ -21,14 +25,16 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) queue: Arc<LogQueue>,
     pub(crate) stop: Stop,
+    /// Where this process spills; it goes with it.
+    scratch: Scratch,
 }
 
 impl App {
     /// Opens the data directory, and makes what is not there yet.
     pub(crate) async fn build(config: Config) -> Result<App> {
         let root = config.data_dir.clone();
-        let spool = root.join("tmp");
-        std::fs::create_dir_all(&spool).with_context(|| {
+        let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+        let scratch = Scratch::claim(&root.join(TEMPORARY), ids.next()).with_context(|| {
             format!(
                 "cannot use the data directory {}: choose another with --data-dir",
                 root.display()
@@ -36,15 +42,17 @@ impl App {
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lake =
-            Lake::open(&root.join("lake"), &spool, config.memory_bytes, Arc::clone(&clock)).await?;
+            Lake::open(&root.join("lake"), scratch.path(), config.memory_bytes, Arc::clone(&clock))
+                .await?;
         let log: Arc<dyn Log> =
             Arc::new(EmbeddedLog::open(&root.join("log.db"), Arc::clone(&clock)).await?);
         Ok(App {
             lake: Arc::new(lake),
             store: Arc::new(Store::open(&root.join("store.db")).await?),
             queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
-            ids: Arc::new(RandomIds),
+            ids,
             stop: Stop::default(),
+            scratch,
             clock,
             log,
             config,
@@ -52,7 +60,7 @@ impl App {
     }
 
     pub(crate) fn spool(&self) -> std::path::PathBuf {
-        self.config.data_dir.join("tmp")
+        self.scratch.path().to_owned()
     }
 
     pub(crate) fn data_dir(&self) -> &Path {

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use assay_core::DatasetName;
-use assay_pipeline::Hop;
+use assay_core::{DatasetName, DraftId};
+use assay_pipeline::{Destination, Hop};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+mod housekeeping;
+
+pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
@@ -22,7 +26,7 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// A file with settings, `data_dir` and `memory_mb` [default: ./assay.yaml, when it is there]
+    /// A file with settings [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -34,8 +38,23 @@ pub(crate) struct Args {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 
+    /// Who is named in the audit [default: the user of the system]
+    #[arg(long, global = true, env = "ASSAY_USER", value_name = "NAME")]
+    user: Option<String>,
+
+    /// The user of the system, which only the environment tells.
+    #[arg(long, global = true, env = "USER", hide = true)]
+    system_user: Option<String>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Who is at work, as far as anybody says.
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.user.as_deref().or(self.system_user.as_deref())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,9 +92,27 @@ Examples:
   assay run bronze-to-silver --pipeline ./my_pipeline --enable-dlq
   assay run all --pipeline github_events --plan
 
+  assay run bronze-to-silver --pipeline github_events --governed \\
+      --date 2026-02-12 --reason \"the contract was too strict\"
+
+With --date D the stages first read what is new; then the rows of that day (of
+the stage's `day` column; for an aggregate from that day on) replace what was
+made of them. A topic has no days: there D changes nothing.
+
 Without --enable-dlq a bad row stops the run; without --enable-quality-checks
 nothing is judged and the report says so.")]
     Run(RunArgs),
+
+    /// Move a stage's reader back, so that it reads again
+    #[command(after_help = "\
+Examples:
+  assay rewind parse --pipeline github_events --to beginning --reason \"new rule\"
+  assay rewind land --pipeline github_events --to raw_metrics_avro/0=120 \\
+      --reason \"the decoder was wrong\" --yes
+  assay rewind parse --pipeline github_events --to 6204810927103884 --reason ... --yes
+
+Without --yes it shows what would be read again, and moves nothing.")]
+    Rewind(RewindArgs),
 
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
@@ -128,6 +165,26 @@ Examples:
     /// Write the metrics as Prometheus reads them
     #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
     Metrics,
+
+    /// Delete what was kept for long enough
+    #[command(after_help = "\
+Examples:
+  assay prune --dry-run            show what would go, and what stays and why
+  assay prune
+  assay prune -o json
+
+How long is said under `retention` in assay.yaml, see docs/configuration.md;
+topics have their own. What somebody still needs stays: messages that are not
+read, the last report of a dataset, halts that wait. Workers may go on.")]
+    Prune(PruneArgs),
+
+    /// List what people did to the data, and why
+    #[command(after_help = "\
+Examples:
+  assay audit
+  assay audit --action rewind --limit 5
+  assay audit -o json")]
+    Audit(AuditArgs),
 
     /// Make up input, the same for the same seed
     Generate {
@@ -187,6 +244,33 @@ pub(crate) struct RunArgs {
     /// Only show what would be read and written
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Compute this day anew, after reading what is new
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "plan")]
+    pub(crate) date: Option<chrono::NaiveDate>,
+    /// Let this batch pass, which quality has halted
+    #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "plan")]
+    pub(crate) accept_batch: Option<DraftId>,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RewindArgs {
+    /// The stage, as its pipeline names it
+    pub(crate) stage: String,
+    /// A shipped pipeline's name, or a folder
+    #[arg(long, value_name = "P")]
+    pub(crate) pipeline: String,
+    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Destination,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do it; without this only what it means is shown
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Group)]

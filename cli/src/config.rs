@@ -4,6 +4,8 @@ use assay_core::{Document, Mistakes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::retention::Retention;
+
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -11,6 +13,10 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     /// What queries may hold in memory before they spill.
     pub(crate) memory_bytes: usize,
+    /// How long what has been done is kept.
+    pub(crate) retention: Retention,
+    /// Who is named in the audit.
+    pub(crate) user: String,
 }
 
 /// Why there is no configuration.
@@ -32,16 +38,19 @@ pub(crate) enum ConfigError {
 struct ConfigFile {
     data_dir: Option<PathBuf>,
     memory_mb: Option<usize>,
+    #[serde(default)]
+    retention: Retention,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
 const DEFAULT_MEMORY_MB: usize = 1024;
 
 impl Config {
-    /// `data_dir` is what the command line or the environment says.
+    /// `data_dir` and `user` are what the command line or the environment says.
     pub(crate) fn load(
         file: Option<&Path>,
         data_dir: Option<&Path>,
+        user: Option<&str>,
         default_dir: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
@@ -63,7 +72,12 @@ impl Config {
             (None, None) => PathBuf::from(default_dir),
         };
         let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
-        Ok(Config { data_dir, memory_bytes: memory_mb << 20 })
+        Ok(Config {
+            data_dir,
+            memory_bytes: memory_mb << 20,
+            retention: settings.retention,
+            user: user.unwrap_or("unknown").to_owned(),
+        })
     }
 }
 
@@ -79,7 +93,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), given.map(Path::new), "default").unwrap().data_dir
+            Config::load(Some(&file), given.map(Path::new), None, "default").unwrap().data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -92,7 +106,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
-        let error = Config::load(Some(&file), None, "default").unwrap_err().to_string();
+        let error = Config::load(Some(&file), None, None, "default").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_said_of_retention_is_as_it_was_and_nothing_goes_on_its_first_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.yaml");
+        let load = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Some(&file), None, None, "default").map(|config| config.retention)
+        };
+        let default = load("memory_mb: 100\n").unwrap();
+        let shorter = load("retention:\n  reports_days: 30\n").unwrap();
+        assert_eq!((shorter.reports_days, shorter.runs_days), (30, default.runs_days));
+        assert_eq!(load("retention: {}\n").unwrap(), default);
+
+        let error = load("retention:\n  audit_days: 0\n").unwrap_err().to_string();
+        assert!(error.contains("assay.yaml:2: `audit_days`"), "{error}");
+        let error = load("retention:\n  reports: 30\n").unwrap_err().to_string();
+        assert!(error.contains("assay.yaml:2: unknown key `reports`"), "{error}");
     }
 }

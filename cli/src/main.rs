@@ -9,6 +9,8 @@ mod exit;
 mod generate;
 mod output;
 mod progress;
+mod retention;
+mod scratch;
 mod shipped;
 
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ mod view;
 pub use error::DlqError;
 pub use letter::{DeadLetter, LetterId, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Source};
 pub use letters::{Iter, Letters};
-pub use log_queue::{Filter, LogQueue, Shown, Summary};
+pub use log_queue::{DueLetters, Filter, KeptLetters, LogQueue, Shown, Summary};
 pub use queue::DeadLetterQueue;
 pub use reason::{Reason, TOPICS, UnknownReason};
 pub use view::LetterView;

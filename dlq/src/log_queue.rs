@@ -9,9 +9,11 @@ use assay_log::{Log, NewRecord, TopicSpec};
 use crate::{DeadLetterQueue, DlqError, Letters, TOPICS, headers};
 
 mod find;
+mod prune;
 mod scan;
 
 pub use find::{Filter, Shown, Summary};
+pub use prune::{DueLetters, KeptLetters};
 
 /// Partitions of a topic that is made here.
 const PARTITIONS: u32 = 3;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use assay_core::Clock;
 
-use crate::{Ends, Fetch, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use crate::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 
 mod append;
 mod expire;
@@ -14,6 +14,7 @@ mod file;
 mod headers;
 mod lane;
 mod read;
+mod reclaim;
 mod topics;
 
 use file::LogFile;
@@ -67,6 +68,23 @@ impl Log for EmbeddedLog {
 
     async fn expire(&self, topic: &str) -> Result<u64, LogError> {
         expire::expire(&self.file, self.clock.now(), topic).await
+    }
+
+    async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
+        expire::head(&self.file, topic, partition, keep).await
+    }
+
+    async fn delete_before(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Result<u64, LogError> {
+        expire::delete_before(&self.file, topic, partition, offset).await
+    }
+
+    async fn reclaim(&self) -> Result<u64, LogError> {
+        reclaim::reclaim(&self.file).await
     }
 
     fn namespace(&self) -> String {

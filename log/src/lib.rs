@@ -12,6 +12,6 @@ mod topic;
 
 pub use embedded::EmbeddedLog;
 pub use error::LogError;
-pub use log::{Fetch, Log};
+pub use log::{Fetch, Head, Keep, Log};
 pub use record::{MAX_RECORD_BYTES, NewRecord, Record};
 pub use topic::{Ends, TopicInfo, TopicSpec};

@@ -1,4 +1,6 @@
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use crate::{Ends, LogError, NewRecord, Record, TopicInfo, TopicSpec};
 
@@ -13,6 +15,27 @@ impl Default for Fetch {
     fn default() -> Self {
         Fetch { max_records: 10_000, max_bytes: 16 << 20 }
     }
+}
+
+/// What of a partition has to stay. By default that is everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// What was appended from then on.
+    pub since: Option<DateTime<Utc>>,
+    /// The newest so many bytes.
+    pub bytes: Option<u64>,
+    /// The offsets from there on, whatever their age and weight.
+    pub from: Option<u64>,
+}
+
+/// The oldest records of a partition, those before an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Head {
+    pub until: u64,
+    pub records: u64,
+    pub bytes: u64,
+    /// When the first of them was appended.
+    pub oldest: Option<DateTime<Utc>>,
 }
 
 /// Keeps topics: records in partitions, each partition in the order of its appends.
@@ -53,6 +76,20 @@ pub trait Log: Send + Sync {
 
     /// Deletes what is older than the topic's retention, and counts it. The ends stay.
     async fn expire(&self, topic: &str) -> Result<u64, LogError>;
+
+    /// Measures the records at the start of a partition that are too old, or too much, to stay.
+    async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError>;
+
+    /// Deletes the records of a partition that lie before `offset`, and counts them. The end stays.
+    async fn delete_before(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Result<u64, LogError>;
+
+    /// Gives room that deleted records left back to the disk, and says how many bytes that was.
+    async fn reclaim(&self) -> Result<u64, LogError>;
 
     /// Names the log in lineage: the OpenLineage namespace of its topics.
     fn namespace(&self) -> String;

@@ -125,13 +125,8 @@ impl Bench {
         let began = Instant::now();
         let from = self.target.position(&self.reader).await.unwrap();
         let id = DraftId(self.ids.next());
-        let of = DraftOf {
-            id,
-            reader: &self.reader,
-            from: &from,
-            key: &[],
-            begun_at: self.clock.now(),
-        };
+        let of =
+            DraftOf { id, reader: &self.reader, from: &from, key: &[], begun_at: self.clock.now() };
         let mut draft = self.target.draft(of, Write::Append).await.unwrap();
         draft.write(&self.spec.dataset, rows).await.unwrap();
         let mark = Mark { at: number, draft: Some(id), ..Mark::default() };
@@ -159,7 +154,9 @@ impl Bench {
         let numbers = || first..first + ROWS_PER_COMMIT as i64;
         let column = |name: &str| -> ArrayRef {
             match name {
-                "order_no" => Arc::new(StringArray::from_iter_values(numbers().map(|no| no.to_string()))),
+                "order_no" => {
+                    Arc::new(StringArray::from_iter_values(numbers().map(|no| no.to_string())))
+                }
                 "city" => Arc::new(StringArray::from_iter_values(numbers().map(|_| "rome"))),
                 "sold_on" => Arc::new(Date32Array::from_iter_values(numbers().map(|_| day))),
                 _ => Arc::new(Int64Array::from_iter_values(numbers())),
@@ -187,13 +184,16 @@ impl Bench {
             quality: Evaluated::NotEvaluated,
             from: from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
+            recomputed: None,
         }
     }
 
     async fn show(&self, number: u64, times: &[f64]) {
         let dataset = &self.spec.dataset;
         let began = Instant::now();
-        let mut query = Query::open(&self.lake, "SELECT count(*) FROM silver.sales", None).await.unwrap();
+        let mut query =
+            Query::open(&self.lake, "SELECT count(*) FROM silver.sales", None).await.unwrap();
         while query.next().await.unwrap().is_some() {}
         let planned = milliseconds(began.elapsed());
         let table = self.lake.existing(dataset).await.unwrap();

@@ -1,7 +1,7 @@
 //! Where runs are written down: what the runner asks of the governance store.
 
-use assay_core::{DatasetName, Report, Run, RunId};
-use assay_store::{Event, Increment, RunEnd, RunRecord, Store, StoreError, Telling, Told};
+use assay_core::{ContractRef, DatasetName, Position, Report, Run, RunId, StageId};
+use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, Store, StoreError, Telling, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -22,6 +22,14 @@ pub trait Ledger: Send + Sync {
         events: &[Event],
         totals: &[Increment],
     ) -> Result<bool, StoreError>;
+
+    /// The halted batch that a reader at `from` meets again, judged by the same contract.
+    async fn latest_halt(
+        &self,
+        stage: &StageId,
+        from: &Position,
+        contract: &ContractRef,
+    ) -> Result<Option<Halt>, StoreError>;
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError>;
 
@@ -55,6 +63,15 @@ impl Ledger for Store {
         totals: &[Increment],
     ) -> Result<bool, StoreError> {
         Store::halted(self, report, events, totals).await
+    }
+
+    async fn latest_halt(
+        &self,
+        stage: &StageId,
+        from: &Position,
+        contract: &ContractRef,
+    ) -> Result<Option<Halt>, StoreError> {
+        Store::latest_halt(self, stage, from, Some(contract)).await
     }
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError> {

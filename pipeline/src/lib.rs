@@ -3,11 +3,13 @@
 
 mod avro;
 mod definition;
+mod expiry;
 mod ingest;
 mod lake;
 mod ledger;
 mod pending;
 mod query;
+mod rewind;
 mod runner;
 mod session;
 mod source;
@@ -20,6 +22,7 @@ pub use avro::{RecordSchema, Undecodable};
 pub use definition::{
     Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
 };
+pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
 pub use lake::{
     CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
@@ -28,11 +31,12 @@ pub use lake::{
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
+pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
 pub use runner::{Patience, RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;
 pub use target::{
-    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
 };
 pub use telling::TellError;

@@ -47,6 +47,8 @@ pub struct Behind {
     pub reader: Option<String>,
     pub topic: String,
     pub partition: u32,
+    /// The offset that it reads next.
+    pub next: u64,
     pub messages: u64,
     /// Age of the oldest unread message.
     pub seconds: Option<f64>,
@@ -133,6 +135,7 @@ async fn never_read(log: &dyn Log, read: &[Behind]) -> Result<Vec<Behind>, Sourc
                 reader: None,
                 topic: topic.name.clone(),
                 partition: ends.partition,
+                next: ends.start,
                 messages: ends.end.saturating_sub(ends.start),
                 seconds: None,
             });
@@ -166,6 +169,7 @@ async fn behind_of(
                 reader: Some(reader.to_string()),
                 topic: topic.to_owned(),
                 partition: ends.partition,
+                next,
                 messages: ends.end.saturating_sub(next),
                 seconds: oldest.map(|record| (now - record.timestamp).as_seconds_f64().max(0.0)),
             });

@@ -7,7 +7,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use assay_core::{DatasetName, DraftId, Fault, Mistakes, Position, ReaderId, Report, Slice};
 use assay_quality::KeySet;
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 
@@ -22,6 +22,28 @@ pub enum Write {
         column: String,
         from: ScalarValue,
     },
+    /// The rows replace those of one day, in whatever partitions they are.
+    Day(Day),
+}
+
+/// One day of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Day {
+    /// The column that says which day a row belongs to.
+    pub column: String,
+    pub date: NaiveDate,
+}
+
+impl Day {
+    /// Since 1970-01-01, as Arrow and Iceberg count.
+    pub(crate) fn days(&self) -> i32 {
+        let days = (self.date - NaiveDate::default()).num_days();
+        i32::try_from(days).expect("chrono's years are few enough")
+    }
+
+    pub(crate) fn value(&self) -> ScalarValue {
+        ScalarValue::Date32(Some(self.days()))
+    }
 }
 
 /// A state of a target that stays readable as it is.
@@ -80,11 +102,13 @@ pub trait Target: Send + Sync {
     /// The commits with a report behind `after`, oldest first.
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError>;
 
-    /// Answers whether keys are there, as of `at`, else as of now.
+    /// Answers whether keys are there, as of `at`, else as of now; rows of the day `without` don't
+    /// count.
     async fn lookup(
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError>;
 }
 

@@ -108,6 +108,8 @@ impl Writer {
             quality: Evaluated::NotEvaluated,
             from: opened.from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
+            recomputed: None,
         }
     }
 }

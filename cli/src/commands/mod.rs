@@ -1,5 +1,6 @@
 //! One file per command: each calls a crate and prints what it answers.
 
+mod audit;
 mod check;
 mod demo;
 mod dlq;
@@ -7,8 +8,10 @@ mod generate;
 mod ingest;
 mod lineage;
 mod metrics;
+mod prune;
 mod quality;
 mod query;
+mod rewind;
 mod run;
 mod runs;
 mod status;
@@ -31,8 +34,10 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
-    let config =
-        |default: &str| Config::load(args.config.as_deref(), args.data_dir.as_deref(), default);
+    let who = args.who().map(str::to_owned);
+    let config = |default: &str| {
+        Config::load(args.config.as_deref(), args.data_dir.as_deref(), who.as_deref(), default)
+    };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
@@ -54,6 +59,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             run::run(app, &pipeline, &what, json).await
+        }
+        Command::Rewind(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            rewind::rewind(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
@@ -79,6 +88,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
             lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
         }
+        Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
+        Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
         Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
     }
 }

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_core::{DatasetName, Evaluated, Outcome, Quality, RuleResult};
+use assay_core::{DatasetName, Evaluated, Outcome, Quality, RuleResult, Verdict};
 use assay_store::ReportRecord;
 use serde_json::json;
 
@@ -29,7 +29,8 @@ pub(crate) async fn show(app: &App, dataset: &DatasetName, as_json: bool) -> Res
             })
             .collect();
         return json(
-            &json!({"latest": latest.report, "commit_snapshot": latest.commit.map(|c| c.snapshot), "history": history}),
+            &json!({"latest": latest.report, "commit_snapshot": latest.commit.map(|c| c.snapshot),
+                    "waits": latest.waits, "accepted_at": latest.accepted_at, "history": history}),
         );
     }
     report(latest)?;
@@ -58,11 +59,15 @@ pub(crate) fn report(record: &ReportRecord) -> Result<()> {
     let contract = report.contract.as_ref().map_or_else(String::new, |contract| {
         format!(" by contract {} {}", contract.id, contract.version)
     });
-    let landed = record.commit.map_or_else(
-        || "not committed".to_owned(),
-        |commit| format!("snapshot {}", commit.snapshot),
-    );
-    line(format!("{} judged {}{contract} ({landed})", report.output, time(report.judged_at)))?;
+    let (at, landed) = (time(report.judged_at), landed(record));
+    line(format!("{} judged {at}{contract} ({landed})", report.output))?;
+    if record.waits && record.accepted_at.is_none() {
+        line(format!(
+            "batch {} waits: correct the contract or the source, or let it pass with\n  \
+             assay run … --accept-batch {} --reason …",
+            report.draft, report.draft
+        ))?;
+    }
     line(format!(
         "rows: {} read = {} written + {} rejected + {} filtered + {} duplicates",
         number(counts.read),
@@ -76,6 +81,20 @@ pub(crate) fn report(record: &ReportRecord) -> Result<()> {
             line("quality: not evaluated (run with --enable-quality-checks)")
         }
         Evaluated::Judged(quality) => judged(quality),
+    }
+}
+
+/// Where the batch is now.
+fn landed(record: &ReportRecord) -> String {
+    let by_hand = record.report.verdict() == Some(Verdict::Halt);
+    match (record.commit, record.accepted_at) {
+        (Some(commit), _) if by_hand => format!("snapshot {}, let pass", commit.snapshot),
+        (Some(commit), _) => format!("snapshot {}", commit.snapshot),
+        (None, Some(at)) if record.waits => {
+            format!("let pass {}, to be committed by the next run", time(at))
+        }
+        (None, Some(at)) => format!("let pass {}, committed as another batch", time(at)),
+        (None, None) => "not committed".to_owned(),
     }
 }
 

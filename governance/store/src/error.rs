@@ -20,6 +20,20 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64, known: i64 },
 
     #[error(
+        "can't make a backup of the store {} before it is brought up to date, so it was left as it \
+         is: {cause}: see that there is room beside it and that this user may write there",
+        path.display()
+    )]
+    Backup { path: PathBuf, cause: sqlx::Error },
+
+    #[error(
+        "can't bring the store {} from version {from} to {to}: {cause}; it is as it was, with a \
+         backup in {}: use the program of version {from} until this is mended",
+        path.display(), backup.display()
+    )]
+    Migration { path: PathBuf, from: i64, to: i64, backup: PathBuf, cause: sqlx::Error },
+
+    #[error(
         "{} is a database of something else, not a store: name another file",
         path.display()
     )]
@@ -31,6 +45,9 @@ impl StoreError {
     pub fn fault(&self) -> Fault {
         match self {
             StoreError::Database { fault, .. } => *fault,
+            StoreError::Backup { cause, .. } | StoreError::Migration { cause, .. } => {
+                fault_of(cause)
+            }
             StoreError::Folder { .. } | StoreError::Newer { .. } | StoreError::Foreign { .. } => {
                 Fault::Permanent
             }

@@ -3,18 +3,26 @@
 //! It follows the targets: a commit is *told* to it once, in one transaction that moves the
 //! target's mark and takes in the report, the events and the totals of that commit together.
 
+mod audit;
+mod backup;
 mod column;
 mod error;
 mod events;
+mod halts;
+mod prune;
 mod reports;
 mod runs;
 mod schema;
+mod space;
 mod store;
 mod told;
 mod totals;
 
+pub use audit::{Action, AuditEntry, AuditFilter};
 pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
+pub use halts::Halt;
+pub use prune::{Due, KeptSince, Kind};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

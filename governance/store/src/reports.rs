@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+
 use assay_core::{Counts, DatasetName, Report, RunId};
+use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use crate::column::{count, from_count, from_json, from_time, json};
+use crate::column::{count, from_count, from_json, from_time, json, some_time, time, word};
 use crate::{Store, StoreError};
 
 /// The commit of a target that carries a batch.
@@ -17,9 +20,16 @@ pub struct CommitRef {
 pub struct ReportRecord {
     pub report: Report,
     pub commit: Option<CommitRef>,
+    /// When a person let the halted batch pass under this id; its rows are then committed with
+    /// another report.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// Whether the batch was halted and its stage has committed nothing since.
+    pub waits: bool,
 }
 
-const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot FROM reports r";
+const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot, h.accepted_at,
+    CASE WHEN h.draft IS NOT NULL AND h.closed_by IS NULL THEN 1 ELSE 0 END AS waits
+    FROM reports r LEFT JOIN halts h ON h.draft = r.draft";
 
 impl Store {
     /// The newest reports of a dataset, or of all, newest first.
@@ -29,8 +39,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ReportRecord>, StoreError> {
         let failed = self.failed("read the reports");
-        let of_dataset = if dataset.is_some() { "WHERE dataset = $1" } else { "WHERE $1 IS NULL" };
-        let sql = format!("{REPORT} {of_dataset} ORDER BY judged_at DESC, draft DESC LIMIT $2");
+        let of_dataset =
+            if dataset.is_some() { "WHERE r.dataset = $1" } else { "WHERE $1 IS NULL" };
+        let sql = format!("{REPORT} {of_dataset} ORDER BY r.judged_at DESC, r.draft DESC LIMIT $2");
         let query = sqlx::query(&sql).bind(dataset.map(DatasetName::to_string));
         let rows = query.bind(i64::from(limit)).fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
@@ -39,7 +50,7 @@ impl Store {
     /// The reports of all batches of a run, oldest first.
     pub async fn reports_of(&self, run: RunId) -> Result<Vec<ReportRecord>, StoreError> {
         let failed = self.failed("read the reports of a run");
-        let sql = format!("{REPORT} WHERE run = $1 ORDER BY judged_at, draft");
+        let sql = format!("{REPORT} WHERE r.run = $1 ORDER BY r.judged_at, r.draft");
         let query = sqlx::query(&sql).bind(run.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
@@ -53,6 +64,20 @@ impl Store {
     /// The last report of each dataset whose quality was judged, committed or halted.
     pub async fn latest_judged(&self) -> Result<Vec<ReportRecord>, StoreError> {
         self.latest("AND score IS NOT NULL").await
+    }
+
+    /// When the last commit of each dataset that the store has taken in was judged.
+    pub async fn last_commits(&self) -> Result<BTreeMap<DatasetName, DateTime<Utc>>, StoreError> {
+        let failed = self.failed("read the last commits");
+        let rows = sqlx::query(
+            "SELECT dataset, MAX(judged_at) AS judged_at FROM reports
+             WHERE sequence IS NOT NULL GROUP BY dataset",
+        )
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
+        let pair = |row| Ok((word(row, "dataset")?, time(row, "judged_at")?));
+        rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
     }
 
     async fn latest(&self, which: &str) -> Result<Vec<ReportRecord>, StoreError> {
@@ -76,7 +101,8 @@ impl Store {
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// How many batches of a run were committed, as far as told, and where their rows went.
+    /// How many batches of a run were committed, as far as told and kept, and where their rows
+    /// went.
     pub(crate) async fn told_of(&self, run: RunId) -> Result<(u64, Counts), sqlx::Error> {
         let row = sqlx::query(
             "SELECT COUNT(*) AS batches,
@@ -90,14 +116,7 @@ impl Store {
         .bind(run.to_string())
         .fetch_one(self.pool())
         .await?;
-        let counts = Counts {
-            read: count(&row, "rows_read")?,
-            written: count(&row, "rows_written")?,
-            rejected: count(&row, "rows_rejected")?,
-            filtered: count(&row, "rows_filtered")?,
-            duplicates: count(&row, "duplicates")?,
-        };
-        Ok((count(&row, "batches")?, counts))
+        Ok((count(&row, "batches")?, counts(&row)?))
     }
 }
 
@@ -133,10 +152,23 @@ pub(crate) async fn put(
     Ok(put.rows_affected() > 0)
 }
 
+/// Where rows went, as sums of the columns that say so.
+pub(crate) fn counts(row: &SqliteRow) -> Result<Counts, sqlx::Error> {
+    Ok(Counts {
+        read: count(row, "rows_read")?,
+        written: count(row, "rows_written")?,
+        rejected: count(row, "rows_rejected")?,
+        filtered: count(row, "rows_filtered")?,
+        duplicates: count(row, "duplicates")?,
+    })
+}
+
 fn record(row: &SqliteRow) -> Result<ReportRecord, sqlx::Error> {
     let commit = match row.try_get::<Option<i64>, _>("snapshot")? {
         Some(snapshot) => Some(CommitRef { sequence: count(row, "sequence")?, snapshot }),
         None => None,
     };
-    Ok(ReportRecord { report: json(row, "body")?, commit })
+    let accepted_at = some_time(row, "accepted_at")?;
+    let waits = count(row, "waits")? == 1;
+    Ok(ReportRecord { report: json(row, "body")?, commit, accepted_at, waits })
 }

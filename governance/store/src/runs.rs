@@ -89,7 +89,8 @@ impl Store {
 
     /// Takes in how a run ended, also of one whose start the store did not hear of.
     ///
-    /// False, and without effect, when it had ended before.
+    /// False, and without effect, when it had ended before; but what the run itself says corrects
+    /// what others said when it was silent. It is counted once, as what it was taken for first.
     pub async fn end_run(
         &self,
         end: &RunEnd,
@@ -104,7 +105,8 @@ impl Store {
         };
         let update = "DO UPDATE SET status = excluded.status, ended_at = excluded.ended_at,
             batches = excluded.batches, counts = excluded.counts, message = excluded.message
-            WHERE runs.status = 'running'";
+            WHERE runs.status = 'running' OR (runs.status = 'aborted'
+                AND runs.ended_at = runs.heartbeat_at AND excluded.status <> 'aborted')";
         let put = self.put_run(row, update, events, totals).await;
         put.map_err(self.failed("end a run"))
     }
@@ -186,11 +188,14 @@ impl Store {
         totals: &[Increment],
     ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.write().await?;
+        let counted = aborted(&mut transaction, row.run.id).await?;
         if !row.put(&mut transaction, on_conflict).await? {
             return Ok(false);
         }
         events::put(&mut transaction, row.run, events).await?;
-        totals::add(&mut transaction, totals).await?;
+        if !counted {
+            totals::add(&mut transaction, totals).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }
@@ -199,7 +204,10 @@ impl Store {
         let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         for record in &mut records {
             if record.status == RunStatus::Running {
-                (record.batches, record.counts) = self.told_of(record.run.id).await?;
+                // What the run has already is of reports that were pruned.
+                let (batches, counts) = self.told_of(record.run.id).await?;
+                record.batches += batches;
+                record.counts.add(&counts);
             }
         }
         Ok(records)
@@ -245,6 +253,15 @@ impl Writing<'_> {
             .await?;
         Ok(put.rows_affected() > 0)
     }
+}
+
+/// Whether the run is known as aborted, and so has been counted.
+async fn aborted(connection: &mut SqliteConnection, run: RunId) -> Result<bool, sqlx::Error> {
+    let known = sqlx::query("SELECT 1 FROM runs WHERE id = $1 AND status = 'aborted'")
+        .bind(run.to_string())
+        .fetch_optional(connection)
+        .await?;
+    Ok(known.is_some())
 }
 
 fn record(row: &SqliteRow) -> Result<RunRecord, sqlx::Error> {

@@ -1,39 +1,79 @@
 use std::path::Path;
 
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
-use crate::StoreError;
+use crate::{StoreError, backup};
 
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
-const MIGRATIONS: [&str; 1] =
-    [include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql")];
+///
+/// A program of the version before may still be at work, so they only add.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
+    include_str!("../migrations/0002_audit_halts_pruned.sql"),
+];
 
 /// Tells a store from any other SQLite file: "ASAY".
 const APPLICATION: i64 = 0x4153_4159;
 
-const DOING: &str = "bring the tables up to date";
+/// How long an opening waits for another process that migrates: 10 minutes, since that process
+/// copies the whole store first.
+const PATIENCE: &str = "PRAGMA busy_timeout = 600000";
 
 /// Brings the store to the version of this program, or refuses it.
+///
+/// A store that holds something is copied first. When anything fails it is as it was.
 pub(crate) async fn migrate(
     connection: &mut SqliteConnection,
+    options: &SqliteConnectOptions,
     path: &Path,
 ) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::database(path, DOING, cause);
+    let failed = |cause| StoreError::database(path, "make the tables", cause);
     // Most openings find the store as it should be, and then need no write lock.
     if version(connection, path).await? == known() {
         return Ok(());
     }
+    connection.execute(PATIENCE).await.map_err(failed)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     // Asked again: another process may have migrated while this one waited for the lock.
     let found = version(&mut transaction, path).await?;
-    let done = usize::try_from(found).unwrap_or(MIGRATIONS.len());
+    if found == known() {
+        return Ok(());
+    }
+    if found == 0 {
+        advance(&mut transaction, found).await.map_err(failed)?;
+        return transaction.commit().await.map_err(failed);
+    }
+    let backup = backup::make(options, path, found).await?;
+    let failed = |cause| StoreError::Migration {
+        path: path.to_owned(),
+        from: found,
+        to: known(),
+        backup: backup.clone(),
+        cause,
+    };
+    advance(&mut transaction, found).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    tracing::warn!(
+        store = %path.display(),
+        from = found,
+        to = known(),
+        backup = %backup.display(),
+        "brought the store up to this version of Assay; the backup is as it was before"
+    );
+    Ok(())
+}
+
+/// Goes through all migrations that are behind the version `from`.
+async fn advance(connection: &mut SqliteConnection, from: i64) -> Result<(), sqlx::Error> {
+    let done = usize::try_from(from).unwrap_or(MIGRATIONS.len());
     for migration in MIGRATIONS.iter().skip(done) {
-        transaction.execute(sqlx::raw_sql(migration)).await.map_err(failed)?;
+        connection.execute(sqlx::raw_sql(migration)).await?;
     }
     let stamp =
         format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {};", known());
-    transaction.execute(sqlx::raw_sql(&stamp)).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    connection.execute(sqlx::raw_sql(&stamp)).await?;
+    Ok(())
 }
 
 /// The version that the store has; 0 when it is empty.

@@ -24,7 +24,8 @@ pub struct Store {
 impl Store {
     /// Opens the store at `path`; makes it, and its folder, when there is none.
     ///
-    /// A store that a newer program wrote is refused, and so is a database of something else.
+    /// A store that a newer program wrote is refused, and so is a database of something else. One
+    /// of an older program is brought up to date, with a backup of it left beside it.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
         if let Some(folder) = path.parent() {
             tokio::fs::create_dir_all(folder)
@@ -40,7 +41,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal);
         let failed = |cause| StoreError::database(path, "open the database", cause);
         let mut connection = options.connect().await.map_err(failed)?;
-        schema::migrate(&mut connection, path).await?;
+        schema::migrate(&mut connection, &options, path).await?;
         use_write_ahead_log(&mut connection, path).await?;
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
         connection.close().await.map_err(failed)?;

@@ -2,7 +2,9 @@ use assay_core::{DatasetName, DraftId, Report};
 use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, word};
-use crate::{CommitRef, Event, Increment, Store, StoreError, events, reports, totals};
+use crate::{
+    CommitRef, Event, Increment, Store, StoreError, events, halts, prune, reports, totals,
+};
 
 /// The last commit of a target that the store has taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +82,14 @@ impl Store {
             return Ok(false);
         }
         let commit = CommitRef { sequence: telling.sequence, snapshot: telling.snapshot };
-        // After `forget`, a commit may come again: its draft was counted then.
-        let new = reports::put(&mut transaction, &telling.report, Some(commit)).await?;
+        // After `forget`, a commit may come again: its draft was counted then, also when its report
+        // was pruned since.
+        let report = &telling.report;
+        let new = !prune::was_pruned(&mut transaction, report).await?
+            && reports::put(&mut transaction, report, Some(commit)).await?;
         if new {
-            events::put(&mut transaction, &telling.report.run, &telling.events).await?;
+            halts::close(&mut transaction, report).await?;
+            events::put(&mut transaction, &report.run, &telling.events).await?;
             totals::add(&mut transaction, &telling.totals).await?;
         }
         transaction.commit().await?;
@@ -100,6 +106,7 @@ impl Store {
         if !reports::put(&mut transaction, report, None).await? {
             return Ok(false);
         }
+        halts::put(&mut transaction, report).await?;
         events::put(&mut transaction, &report.run, events).await?;
         totals::add(&mut transaction, totals).await?;
         transaction.commit().await?;

@@ -1,24 +1,17 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use tracing::info;
 
 use super::file::LogFile;
 use super::lane::{self, Lane};
-use crate::LogError;
+use crate::{Head, Keep, LogError};
 
 /// What one transaction deletes at most, so that writers never wait long.
 const RECORDS: i64 = 10_000;
 const BYTES: i64 = 256 << 20;
 
-/// The oldest part of a lane that may go.
-struct Expired {
-    records: u64,
-    bytes: i64,
-    /// Whether there may be more.
-    more: bool,
-}
-
+/// Deletes what is past the topic's own retention.
 pub(super) async fn expire(
     file: &LogFile,
     now: DateTime<Utc>,
@@ -36,65 +29,113 @@ pub(super) async fn expire(
             .map_err(failed)?;
     drop(view);
     let Some(retention) = retention else { return Ok(0) };
-    let cutoff = now.timestamp_micros().saturating_sub(retention.saturating_mul(1000));
+    // Longer than time can be told is for ever.
+    let since =
+        TimeDelta::try_milliseconds(retention).and_then(|keep| now.checked_sub_signed(keep));
+    let keep = Keep { since, ..Keep::default() };
 
     let mut deleted = 0;
     for partition in partitions.iter().map(|lane| lane.ends.partition) {
-        loop {
-            let mut write = file.write(&doing).await?;
-            let lanes = lane::of_topic(&mut write, file, topic).await?;
-            let lane = lane::of_partition(&lanes, topic, partition)?;
-            let expired = find(&mut write, lane, cutoff).await.map_err(failed)?;
-            if expired.records == 0 {
-                break;
-            }
-            delete(&mut write, lane, &expired).await.map_err(failed)?;
-            write.commit().await.map_err(failed)?;
-            deleted += expired.records;
-            if !expired.more {
-                break;
-            }
-        }
+        let head = head(file, topic, partition, keep).await?;
+        deleted += delete_before(file, topic, partition, head.until).await?;
     }
     info!(topic, deleted, "expired records");
     Ok(deleted)
 }
 
-/// Looks from the start of the lane for the first record that has to stay.
+/// Looks from the start of the partition for the first record that has to stay.
+pub(super) async fn head(
+    file: &LogFile,
+    topic: &str,
+    partition: u32,
+    keep: Keep,
+) -> Result<Head, LogError> {
+    let doing = format!("measure topic `{topic}`, partition {partition}");
+    let failed = |error| file.failed(&doing, error);
+    let mut view = file.view(&doing).await?;
+    let lanes = lane::of_topic(&mut view, file, topic).await?;
+    let lane = lane::of_partition(&lanes, topic, partition)?;
+    find(&mut view, lane, keep).await.map_err(failed)
+}
+
 async fn find(
     connection: &mut SqliteConnection,
     lane: Lane,
-    cutoff: i64,
-) -> Result<Expired, sqlx::Error> {
-    let mut rows = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT appended_at, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
+    keep: Keep,
+) -> Result<Head, sqlx::Error> {
+    let mut left: i64 = sqlx::query_scalar("SELECT bytes FROM lane WHERE id = $1")
+        .bind(lane.id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let since = keep.since.map(|since| since.timestamp_micros());
+    let end = keep.from.unwrap_or(u64::MAX).min(lane.ends.end);
+    let mut head = Head { until: lane.ends.start, records: 0, bytes: 0, oldest: None };
+    let mut rows = sqlx::query_as::<_, (i64, i64, i64)>(
+        "SELECT id, appended_at, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id",
     )
     .bind(lane.record(lane.ends.start))
-    .bind(lane.record(lane.ends.end))
-    .bind(RECORDS)
+    .bind(lane.record(end))
     .fetch(connection);
-    let mut expired = Expired { records: 0, bytes: 0, more: false };
-    while let Some((appended_at, bytes)) = rows.try_next().await? {
-        if appended_at >= cutoff {
-            expired.more = false;
+    while let Some((id, appended_at, bytes)) = rows.try_next().await? {
+        let old = since.is_some_and(|since| appended_at < since);
+        let too_much = keep.bytes.is_some_and(|most| left.cast_unsigned() > most);
+        if !old && !too_much {
             break;
         }
-        expired.records += 1;
-        expired.bytes += bytes;
-        expired.more = expired.records == RECORDS.cast_unsigned() || expired.bytes >= BYTES;
-        if expired.more {
+        left -= bytes;
+        head.until = lane.offset(id) + 1;
+        head.records += 1;
+        head.bytes += bytes.cast_unsigned();
+        head.oldest = head.oldest.or_else(|| DateTime::from_timestamp_micros(appended_at));
+    }
+    Ok(head)
+}
+
+/// Deletes in steps; what another process deletes at the same time is counted there.
+pub(super) async fn delete_before(
+    file: &LogFile,
+    topic: &str,
+    partition: u32,
+    offset: u64,
+) -> Result<u64, LogError> {
+    let doing = format!("delete from topic `{topic}`, partition {partition}");
+    let failed = |error| file.failed(&doing, error);
+    let mut deleted = 0;
+    loop {
+        let mut write = file.write(&doing).await?;
+        let lanes = lane::of_topic(&mut write, file, topic).await?;
+        let lane = lane::of_partition(&lanes, topic, partition)?;
+        let until = offset.min(lane.ends.end);
+        if lane.ends.start >= until {
+            return Ok(deleted);
+        }
+        deleted += step(&mut write, lane, until).await.map_err(failed)?;
+        write.commit().await.map_err(failed)?;
+    }
+}
+
+/// Deletes some of the records before `until`, at least one.
+async fn step(
+    connection: &mut SqliteConnection,
+    lane: Lane,
+    until: u64,
+) -> Result<u64, sqlx::Error> {
+    let mut rows = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT id, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
+    )
+    .bind(lane.record(lane.ends.start))
+    .bind(lane.record(until))
+    .bind(RECORDS)
+    .fetch(&mut *connection);
+    let (mut start, mut bytes) = (until, 0);
+    while let Some((id, weight)) = rows.try_next().await? {
+        start = lane.offset(id) + 1;
+        bytes += weight;
+        if bytes >= BYTES {
             break;
         }
     }
-    Ok(expired)
-}
-
-async fn delete(
-    connection: &mut SqliteConnection,
-    lane: Lane,
-    expired: &Expired,
-) -> Result<(), sqlx::Error> {
-    let start = lane.ends.start + expired.records;
+    drop(rows);
     sqlx::query("DELETE FROM record WHERE id >= $1 AND id < $2")
         .bind(lane.record(lane.ends.start))
         .bind(lane.record(start))
@@ -102,9 +143,9 @@ async fn delete(
         .await?;
     sqlx::query("UPDATE lane SET start_offset = $1, bytes = bytes - $2 WHERE id = $3")
         .bind(start.cast_signed())
-        .bind(expired.bytes)
+        .bind(bytes)
         .bind(lane.id)
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(start - lane.ends.start)
 }

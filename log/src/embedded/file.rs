@@ -1,7 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, Executor, Sqlite, SqliteConnection, Transaction};
 
 use assay_core::Fault;
@@ -88,6 +91,11 @@ impl LogFile {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(doing, error))
     }
 
+    /// The connection that writes, without a transaction.
+    pub(super) async fn writer(&self, doing: &str) -> Result<PoolConnection<Sqlite>, LogError> {
+        self.writer.acquire().await.map_err(|error| self.failed(doing, error))
+    }
+
     /// Starts a transaction that sees the file as it is now, whatever is written meanwhile.
     pub(super) async fn view(&self, doing: &str) -> Result<Transaction<'static, Sqlite>, LogError> {
         self.readers.begin().await.map_err(|error| self.failed(doing, error))
@@ -122,6 +130,8 @@ async fn try_prepare(path: &Path, shown: &str) -> Result<(), LogError> {
         .filename(path)
         .create_if_missing(true)
         .page_size(8192)
+        // Only a new file can be told; room is then given back bit by bit, not by a copy.
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .busy_timeout(Duration::from_secs(1))
         .connect()
         .await

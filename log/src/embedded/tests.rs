@@ -234,3 +234,75 @@ async fn nothing_rides_along_with_a_record_that_is_larger_than_the_fetch() {
     let read = log.read("t", 0, 0, Fetch { max_records: 9, max_bytes: 2 }).await.unwrap();
     assert_eq!(read.len(), 1);
 }
+
+#[tokio::test]
+async fn what_has_to_stay_is_what_is_young_enough_light_enough_or_held() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Hand::at_noon();
+    let log = EmbeddedLog::open(&directory.path().join("log.db"), clock.clone()).await.unwrap();
+    log.create(&topic("t", 1)).await.unwrap();
+    for _ in 0..4 {
+        log.append("t", vec![value("0123456789")]).await.unwrap();
+        clock.forward(1);
+    }
+    let noon: DateTime<Utc> = "2026-02-12T12:00:00Z".parse().unwrap();
+    let until = async |since: Option<i64>, bytes, from| {
+        let since = since.map(|hours| noon + TimeDelta::hours(hours));
+        let head = log.head("t", 0, Keep { since, bytes, from }).await.unwrap();
+        assert_eq!((head.records, head.bytes), (head.until, 10 * head.until));
+        assert_eq!(head.oldest, (head.records > 0).then_some(noon));
+        head.until
+    };
+    assert_eq!(until(None, None, None).await, 0);
+    assert_eq!(until(Some(2), None, None).await, 2);
+    assert_eq!(until(Some(2), None, Some(1)).await, 1);
+    assert_eq!(until(None, Some(25), None).await, 2);
+    assert_eq!(until(None, Some(40), None).await, 0);
+    assert_eq!(until(Some(1), Some(10), None).await, 3);
+    assert_eq!(until(Some(9), Some(0), Some(99)).await, 4);
+    assert_eq!(until(Some(9), None, Some(0)).await, 0);
+}
+
+#[tokio::test]
+async fn what_lies_before_an_offset_is_deleted_once_and_the_end_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&directory).await;
+    log.create(&topic("t", 2)).await.unwrap();
+    let at = |partition| NewRecord { partition: Some(partition), ..value("xyz") };
+    log.append("t", vec![at(0), at(0), at(0), at(1)]).await.unwrap();
+    assert_eq!(log.delete_before("t", 0, 2).await.unwrap(), 2);
+    assert_eq!(log.delete_before("t", 0, 1).await.unwrap(), 0);
+    assert_eq!(log.delete_before("t", 0, 99).await.unwrap(), 1);
+    let ends = log.ends("t").await.unwrap();
+    assert_eq!((ends[0].start, ends[0].end, ends[1].start), (3, 3, 0));
+    assert_eq!(log.append("t", vec![at(0)]).await.unwrap(), [(0, 3)]);
+    assert_eq!(log.topics().await.unwrap()[0].bytes, 6);
+    assert!(matches!(
+        log.delete_before("t", 7, 1).await,
+        Err(LogError::UnknownPartition { partition: 7, .. })
+    ));
+}
+
+#[tokio::test]
+async fn room_is_given_back_while_others_append() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(&directory).await);
+    log.create(&topic("t", 1)).await.unwrap();
+    for _ in 0..8 {
+        log.append("t", vec![value(vec![7; 8 << 20])]).await.unwrap();
+    }
+    assert_eq!(log.delete_before("t", 0, 8).await.unwrap(), 8);
+    let other = Arc::clone(&log);
+    let appending = tokio::spawn(async move {
+        for _ in 0..20 {
+            other.append("t", vec![value("small")]).await.unwrap();
+        }
+    });
+    let given = log.reclaim().await.unwrap();
+    appending.await.unwrap();
+    assert!(given > 60 << 20, "{given}");
+    assert_eq!(log.reclaim().await.unwrap(), 0);
+    let size = std::fs::metadata(directory.path().join("log.db")).unwrap().len();
+    assert!(size < 4 << 20, "{size}");
+    assert_eq!(log.read("t", 0, 8, ALL).await.unwrap().len(), 20);
+}

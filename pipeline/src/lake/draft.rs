@@ -15,6 +15,7 @@ use iceberg::table::Table;
 use super::Lake;
 use super::change::Change;
 use super::commits::summary;
+use super::day::Survivors;
 use super::files::{new_since, partition_value};
 use super::lookup::LakeLookup;
 use super::meanwhile::{Meanwhile, holds_any};
@@ -22,7 +23,7 @@ use super::positions::{check_history, moved, position_of};
 use super::writer::TableWriter;
 use crate::definition::TableSpec;
 use crate::target::{
-    Closing, Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
 };
 
 /// Races for the catalog's row that a commit may lose before it gives up.
@@ -110,11 +111,12 @@ impl Target for LakeTarget {
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError> {
         let dataset = &self.spec.dataset;
         let table = self.lake.existing(dataset).await?;
         let at = at.or(table.metadata().current_snapshot().map(current));
-        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns)))
+        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns, without)))
     }
 }
 
@@ -203,11 +205,21 @@ impl Draft for LakeDraft {
             ..Change::default()
         };
         change.summary.extend(change.properties.clone());
+        let mut survivors = Survivors::default();
         for _ in 0..TRIES {
             let table = lake.existing(&dataset).await?;
             ground.check(lake, spec, &table, closing.keys).await?;
-            if let Write::Replace { column, from } = &ground.write {
-                change.removed = replaced(&dataset, &table, column, from).await?;
+            match &ground.write {
+                Write::Append => {}
+                Write::Replace { column, from } => {
+                    change.removed = replaced(&dataset, &table, column, from).await?;
+                }
+                Write::Day(day) => {
+                    let whole = (lake.as_ref(), spec.as_ref(), &table);
+                    let without = survivors.without(day, whole, id.0).await?;
+                    change.removed = without.removed;
+                    change.rewritten = without.kept;
+                }
             }
             if lake.swap(&dataset, &table, &change).await? {
                 // The answer of a database is not proof enough: look for the commit.

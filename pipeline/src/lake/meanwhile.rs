@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use iceberg::spec::Operation;
 use iceberg::table::Table;
 
-use super::commits::ancestors;
+use super::commits::history;
 use super::files::{DataFiles, new_since};
 use super::{Lake, LakeScan};
 use crate::definition::TableSpec;
@@ -36,7 +36,7 @@ impl Meanwhile {
     ) -> Result<Meanwhile, TargetError> {
         let mut added = false;
         let mut begin = None;
-        for snapshot in ancestors(table) {
+        for snapshot in history(table) {
             if Some(Snapshot(snapshot.snapshot_id())) == base {
                 begin = Some(snapshot.sequence_number());
                 break;

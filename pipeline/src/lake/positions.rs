@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use assay_core::{DatasetName, Mark, Position, ReaderId, Slice};
 use iceberg::table::Table;
 
-use super::commits::ancestors;
+use super::commits::history;
 use crate::target::TargetError;
 
 const PREFIX: &str = "assay.position.";
@@ -46,8 +46,8 @@ pub(super) fn check_history(
 ) -> Result<(), TargetError> {
     for (slice, mark) in &position.0 {
         let key = property(reader, slice);
-        let moved = ancestors(table)
-            .find_map(|snapshot| snapshot.summary().additional_properties.get(&key));
+        let moved =
+            history(table).find_map(|snapshot| snapshot.summary().additional_properties.get(&key));
         let rolled_back = match moved.map(|text| serde_json::from_str::<Mark>(text)) {
             Some(Ok(moved)) => moved.draft != mark.draft,
             Some(Err(_)) => true,
@@ -69,7 +69,7 @@ pub(super) fn check_history(
 
 /// Whether the beginning of the table's history is not kept any more.
 fn expired(table: &Table) -> bool {
-    ancestors(table).last().is_some_and(|oldest| oldest.parent_snapshot_id().is_some())
+    history(table).last().is_some_and(|oldest| oldest.parent_snapshot_id().is_some())
 }
 
 /// The positions of all readers that the table knows.

@@ -180,6 +180,7 @@ fn change(open: &[Rewritten], id: Uuid) -> Change {
         id,
         removed: inputs.map(|input| input.path.clone()).collect(),
         rewritten: outputs.collect(),
+        same_rows: true,
         summary: HashMap::from([(summary::MAINTENANCE.to_owned(), "compaction".to_owned())]),
         ..Change::default()
     }

@@ -22,7 +22,12 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Telling(#[from] TellError),
-    #[error("{stage} was halted by quality: {}; nothing of the batch was committed", because(.report))]
+    #[error(
+        "{stage} was halted by quality: {}; nothing of the batch was committed. To let this very \
+         batch pass, run it with --accept-batch {} --reason \"...\"",
+        because(.report),
+        .report.draft
+    )]
     Halted { stage: StageId, report: Box<Report> },
     #[error(
         "{stage} met a bad row and dead letters are off: {reason}. Nothing of the batch was \
@@ -52,6 +57,11 @@ pub enum RunError {
         #[source]
         source: Box<TargetError>,
     },
+    #[error(
+        "{stage} can't compute a day anew: nothing says which column holds a row's day. Add \
+         `day: <column>` to the stage in pipeline.yaml"
+    )]
+    NoDays { stage: StageId },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }

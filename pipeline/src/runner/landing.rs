@@ -27,7 +27,7 @@ impl Runner {
         judged: Judged,
     ) -> Result<Report, RunError> {
         let Judged { mut draft, report, mut letters, keys } = judged;
-        if report.verdict() == Some(Verdict::Halt) {
+        if report.verdict() == Some(Verdict::Halt) && report.accepted_at.is_none() {
             draft.abandon().await;
             let totals = of_halt(&report);
             self.patience.keep(|| self.ledger.halted(&report, &[], &totals)).await?;

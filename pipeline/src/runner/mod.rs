@@ -7,6 +7,7 @@ mod letters;
 mod opened;
 mod patience;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use assay_core::{Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, R
 use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
 use assay_metrics::of_run;
-use assay_store::RunEnd;
-use chrono::{DateTime, TimeDelta, Utc};
+use assay_store::{Halt, RunEnd};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use self::batch::Batch;
 pub use self::error::RunError;
@@ -26,9 +27,10 @@ pub use self::patience::Patience;
 use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
-use crate::stage::Stage;
+use crate::source::Extent;
+use crate::stage::{Reads, Stage};
 use crate::stop::Stop;
-use crate::target::{DraftOf, Target, Targets};
+use crate::target::{Day, DraftOf, Target, Targets};
 use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
@@ -48,6 +50,31 @@ pub struct RunSummary {
     pub run: Run,
     pub counts: Counts,
     pub batches: Vec<Report>,
+}
+
+/// How far a run has come.
+struct Way {
+    from: Position,
+    /// What is still to be read, in this order.
+    ahead: VecDeque<Extent>,
+    /// The batch that quality halted here before.
+    halt: Option<Halt>,
+    /// Failures since the last commit.
+    tried: u32,
+}
+
+impl Way {
+    fn new(from: Position, halt: Option<Halt>, day: Option<Day>) -> Way {
+        let halted = halt.iter().map(|halt| Extent::Upto(halt.report.upto.clone()));
+        let ahead = halted.chain([Extent::New]).chain(day.map(Extent::Day)).collect();
+        Way { from, ahead, halt, tried: 0 }
+    }
+
+    /// When a person let exactly this batch pass.
+    fn accepted(&self, report: &Report) -> Option<DateTime<Utc>> {
+        let halt = self.halt.as_ref()?;
+        report.upto.reaches_as_far(&halt.report.upto).then_some(halt.accepted_at)?
+    }
 }
 
 /// Everything that stages need to take effect.
@@ -85,6 +112,37 @@ impl Runner {
         stage: &Stage,
         governed: Governed,
     ) -> Result<RunSummary, RunError> {
+        self.run_ways(pipeline, stage, governed, None).await
+    }
+
+    /// Runs one stage over what is new, and then computes one day anew: the rows of that day, as
+    /// far as they were read, replace those that were made of it. A topic has no days; there it is
+    /// a run like any other.
+    pub async fn recompute(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        date: NaiveDate,
+    ) -> Result<RunSummary, RunError> {
+        let column = match (&stage.reads, &stage.aggregate) {
+            (Reads::Topic(_), _) => None,
+            (_, Some(aggregate)) => Some(&aggregate.whole),
+            (_, None) => Some(
+                stage.day.as_ref().ok_or_else(|| RunError::NoDays { stage: stage.id.clone() })?,
+            ),
+        };
+        let day = column.map(|column| Day { column: column.clone(), date });
+        self.run_ways(pipeline, stage, governed, day).await
+    }
+
+    async fn run_ways(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        day: Option<Day>,
+    ) -> Result<RunSummary, RunError> {
         let started_at = self.clock.now();
         let run = Run { id: RunId(self.ids.next()), stage: stage.id.clone(), started_at, governed };
         let target = self.targets.target(&stage.writes);
@@ -99,7 +157,7 @@ impl Runner {
 
         let mut summary =
             RunSummary { run: run.clone(), counts: Counts::default(), batches: vec![] };
-        let outcome = self.batches(stage, target.as_ref(), &teller, &mut summary).await;
+        let outcome = self.batches(stage, target.as_ref(), &teller, day, &mut summary).await;
         let told = self.end(&teller, &summary, &outcome).await;
         // What went wrong first is what a person has to hear.
         outcome?;
@@ -144,40 +202,51 @@ impl Runner {
         stage: &Stage,
         target: &dyn Target,
         teller: &Teller<'_>,
+        day: Option<Day>,
         summary: &mut RunSummary,
     ) -> Result<(), RunError> {
         self.patience.keep(|| target.prepare()).await?;
         let reader = stage.reader();
-        let mut from = self.patience.keep(|| target.position(&reader)).await?;
-        let mut tried = 0;
-        loop {
-            let pass = self.pass(stage, target, teller, &mut from, summary, &mut tried).await;
-            match pass {
+        let from = self.patience.keep(|| target.position(&reader)).await?;
+        let contract = stage.writes.contract.reference();
+        let halt = || self.ledger.latest_halt(&stage.id, &from, &contract);
+        let halt = self.patience.keep(halt).await?;
+        let mut way = Way::new(from, halt, day);
+        while let Some(extent) = way.ahead.front().cloned() {
+            match self.pass(stage, target, teller, &extent, &mut way, summary).await {
+                Ok(()) => {
+                    way.ahead.pop_front();
+                }
                 Err(error)
-                    if error.is_transient() && self.patience.pause(&mut tried, &error).await => {}
-                outcome => return outcome,
+                    if error.is_transient()
+                        && self.patience.pause(&mut way.tried, &error).await => {}
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
-    /// Reads from `from` to the end that the source has now; `from` moves with each commit.
+    /// Reads so much of the source, batch by batch.
     async fn pass(
         &self,
         stage: &Stage,
         target: &dyn Target,
         teller: &Teller<'_>,
-        from: &mut Position,
+        extent: &Extent,
+        way: &mut Way,
         summary: &mut RunSummary,
-        tried: &mut u32,
     ) -> Result<(), RunError> {
-        let mut opened = Opened::open(self, stage, from).await?;
-        while let Some(judged) = self.batch(&summary.run, stage, target, &mut opened, from).await? {
+        let mut opened = Opened::open(self, stage, &way.from, extent).await?;
+        while let Some(mut judged) =
+            self.batch(&summary.run, stage, target, &mut opened, &way.from).await?
+        {
+            judged.report.accepted_at = way.accepted(&judged.report);
             let report = self.land(stage, target, judged).await?;
             summary.counts.add(&report.counts);
-            *from = report.upto.clone();
-            *tried = 0;
+            way.from = report.upto.clone();
+            way.tried = 0;
             summary.batches.push(report);
-            self.lake.leave_read(stage.reads.dataset(), &stage.reader(), from).await;
+            self.lake.leave_read(stage.reads.dataset(), &stage.reader(), &way.from).await;
             // The batch is in; that it could not be told yet is no reason to call it failed.
             if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
                 tracing::warn!(%error, "committed, but not told yet; the next run will tell it");
@@ -202,7 +271,7 @@ impl Runner {
         let begun_at = self.clock.now();
         let of = DraftOf { id, reader: &reader, from, key: &stage.deduplicate, begun_at };
         let mut draft = target.draft(of, opened.write.clone()).await?;
-        let mut batch = Batch::new(self, run, stage, target, draft.base()).await?;
+        let mut batch = Batch::new(self, run, stage, target, draft.base(), &opened.write).await?;
         let mut beat_at = begun_at;
         loop {
             if self.stop.asked() {
@@ -226,8 +295,9 @@ impl Runner {
             true => opened.source.read(),
             false => opened.source.read() - read_before,
         };
-        let upto = stamped(from, opened.source.upto(), id);
-        let (report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
+        let upto = stamped(from, opened.source.upto(), id, opened.day.is_some());
+        let (mut report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
+        report.recomputed = opened.day;
         Ok(Some(Judged { draft, report, letters, keys }))
     }
 
@@ -263,13 +333,14 @@ impl Runner {
     }
 }
 
-/// `upto` with the draft's id in every mark that it moves.
-fn stamped(from: &Position, upto: Position, draft: DraftId) -> Position {
+/// `upto` with the draft's id in every mark that it moves; in all of them when the batch is to
+/// refuse every other one that was begun here.
+fn stamped(from: &Position, upto: Position, draft: DraftId, all: bool) -> Position {
     let mut stamped = Position::default();
     for (slice, mut mark) in upto.0 {
         let before = from.mark(&slice);
         mark.draft = before.and_then(|before| before.draft);
-        if before != Some(&mark) {
+        if all || before != Some(&mark) {
             mark.draft = Some(draft);
         }
         stamped.0.insert(slice, mark);

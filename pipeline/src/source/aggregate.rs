@@ -12,9 +12,9 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use iceberg::table::Table;
 
-use super::{Chunk, Source, SourceError, TableRows};
+use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
-use crate::lake::{Lake, LakeScan, Removed, earliest, new_since, removed_since};
+use crate::lake::{Lake, LakeScan, Removed, as_of, earliest, new_since, removed_since};
 use crate::session::{register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
@@ -36,6 +36,7 @@ impl AggregateSource {
         stage: &Stage,
         aggregate: &Aggregate,
         from: &Position,
+        extent: &Extent,
     ) -> Result<AggregateSource, SourceError> {
         let mut source = AggregateSource {
             spec: Arc::clone(&stage.writes),
@@ -47,25 +48,34 @@ impl AggregateSource {
         };
         let dataset = stage.reads.dataset();
         let table = lake.existing(dataset).await?;
-        let Some(snapshot) = table.metadata().current_snapshot().cloned() else {
-            return Ok(source);
-        };
         let slice = Slice::table(&dataset.to_string());
-        let mark = from.mark(&slice).map_or(0, |mark| mark.at);
-        let new = new_since(dataset, &table, &snapshot, mark).await?;
-        let removed = match removed_since(dataset, &table, mark).await? {
-            Removed::Files(files) => files,
-            Removed::Unknown { known_from } => return Err(left_behind(stage, known_from)),
+        let read_before = from.mark(&slice).map(|mark| mark.at);
+        let end = match extent {
+            Extent::Day(_) => read_before,
+            _ => extent.end_of(&slice),
         };
-        let touched = new.files.iter().chain(&removed);
-        let Some(first) = earliest(dataset, &table, touched, &aggregate.whole)? else {
-            return Ok(source);
+        let Some(snapshot) = as_of(&table, end) else { return Ok(source) };
+        let first = match extent {
+            Extent::Day(day) => Some(day.value()),
+            _ => {
+                let mark = read_before.unwrap_or(0);
+                let new = new_since(dataset, &table, &snapshot, mark).await?;
+                let removed = match removed_since(dataset, &table, &snapshot, mark).await? {
+                    Removed::Files(files) => files,
+                    Removed::Unknown { known_from } => return Err(left_behind(stage, known_from)),
+                };
+                let touched = new.files.iter().chain(&removed);
+                earliest(dataset, &table, touched, &aggregate.whole)?
+            }
         };
-        source.read = rows_from(stage, aggregate, &table, &first).await?;
-        let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
-        source.position.0.insert(slice, Mark { at, ..Mark::default() });
-        let query = Query { lake, stage, aggregate, first: &first };
+        let Some(first) = first else { return Ok(source) };
         let pinned = Snapshot(snapshot.snapshot_id());
+        source.read = rows_from(stage, aggregate, &table, pinned, &first).await?;
+        if !matches!(extent, Extent::Day(_)) {
+            let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+            source.position.0.insert(slice, Mark { at, ..Mark::default() });
+        }
+        let query = Query { lake, stage, aggregate, first: &first };
         let opened = query.open(table, pinned).await;
         source.stream = Some(opened.map_err(|error| match error {
             Opening::Table(error) => SourceError::Table(error),
@@ -131,6 +141,7 @@ async fn rows_from(
     stage: &Stage,
     aggregate: &Aggregate,
     table: &Table,
+    pinned: Snapshot,
     first: &ScalarValue,
 ) -> Result<u64, SourceError> {
     let wrong = |source| {
@@ -139,7 +150,7 @@ async fn rows_from(
             source,
         ))
     };
-    let scan = LakeScan::of(table.clone(), None).map_err(wrong)?;
+    let scan = LakeScan::of(table.clone(), Some(pinned)).map_err(wrong)?;
     let filter = column(&aggregate.whole).gt_eq(lit(first.clone()));
     scan.rows(&[filter]).await.map_err(wrong)
 }

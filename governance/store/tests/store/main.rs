@@ -1,8 +1,13 @@
 //! The store as its callers see it.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod audit;
+mod halts;
+mod migrating;
 mod opening;
 mod processes;
+mod pruning;
 mod runs;
 mod sample;
 mod telling;
+mod version_1;

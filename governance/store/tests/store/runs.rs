@@ -98,6 +98,24 @@ async fn a_run_that_falls_silent_is_abandoned_until_it_ends() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_taken_for_dead_corrects_that_and_is_counted_once() {
+    let (_folder, store) = store().await;
+    let silent = run(1, "parse");
+    store.start_run(&silent, at(0), &[], &[]).await.unwrap();
+    let mut closed = end(&silent, RunStatus::Aborted);
+    closed.ended_at = at(0);
+    let count = || vec![increment(1.0)];
+    assert!(store.end_run(&closed, &[], &count()).await.unwrap());
+    let mut own = end(&silent, RunStatus::Complete);
+    own.ended_at = at(90);
+    assert!(store.end_run(&own, &[], &count()).await.unwrap());
+    assert!(!store.end_run(&closed, &[], &count()).await.unwrap(), "it has spoken for itself");
+    let known = store.run(silent.id).await.unwrap().unwrap();
+    assert_eq!((known.status, known.ended_at), (RunStatus::Complete, Some(at(90))));
+    assert_eq!(store.totals().await.unwrap()[0].value, 1.0);
+}
+
+#[tokio::test]
 async fn health_counts_what_ended_lately_and_knows_the_last_success_ever() {
     let (_folder, store) = store().await;
     let mut number = 0;

@@ -1,0 +1,27 @@
+//! Arguments of the commands that keep the data folder in order.
+
+use assay_store::Action;
+use clap::Args as Group;
+
+#[derive(Debug, Group)]
+pub(crate) struct PruneArgs {
+    /// Only show what would be deleted
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "past its retention")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct AuditArgs {
+    /// Only this: rewind, accept-batch, recompute, discard or prune
+    #[arg(long)]
+    pub(crate) action: Option<Action>,
+    /// Only what was done to this: a stage, a batch, a dataset
+    #[arg(long)]
+    pub(crate) subject: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
+}

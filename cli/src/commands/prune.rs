@@ -1,0 +1,223 @@
+use anyhow::{Context, Result};
+use assay_pipeline::{DueMessages, due_messages, prune_messages};
+use assay_store::{Action, AuditEntry, Kind};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::app::{App, TEMPORARY};
+use crate::args::PruneArgs;
+use crate::output::{Grid, bytes, json, line, number, time};
+use crate::scratch::left_in;
+
+/// A batch that is older than a day does not commit, so its files are nobody's by then.
+const ORPHAN_DAYS: i64 = 3;
+
+/// What of one kind goes, and what of it stays although it is as old.
+#[derive(Debug, Serialize)]
+struct Swept {
+    what: String,
+    /// How long it is kept, in words.
+    kept_for: String,
+    count: u64,
+    bytes: u64,
+    oldest: Option<DateTime<Utc>>,
+    kept: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why_kept: Option<String>,
+}
+
+pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<()> {
+    let mut swept = sweep(app, true).await?;
+    let mut given_back = 0;
+    if !what.dry_run {
+        if swept.iter().any(|swept| swept.count > 0) {
+            // First, so that whatever happens next, it is known who began it.
+            app.store.record(&entry(app, what, &swept)).await?;
+            swept = sweep(app, false).await?;
+        }
+        given_back = app.store.reclaim().await? + app.log.reclaim().await?;
+    }
+    if as_json {
+        return json(&json!({
+            "dry_run": what.dry_run, "swept": swept, "bytes_given_back": given_back,
+        }));
+    }
+    show(&swept, what.dry_run)?;
+    match what.dry_run {
+        true => line("\nNothing was deleted."),
+        false => line(format!("\n{} were given back to the disk.", bytes(given_back))),
+    }
+}
+
+/// Everything that is kept for a time, and what of it is past that. Without `dry` it is deleted.
+async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
+    let mut swept = messages(app, dry).await?;
+    swept.extend(letters(app, dry).await?);
+    swept.extend(records(app, dry).await?);
+    swept.push(temporary(app, dry)?);
+    swept.push(orphans(app, dry).await?);
+    Ok(swept)
+}
+
+/// Files of tables that no snapshot names: of batches that were never committed, and of commits
+/// that died before they cleaned up.
+async fn orphans(app: &App, dry: bool) -> Result<Swept> {
+    let found = app.lake.sweep(TimeDelta::days(ORPHAN_DAYS), dry).await?;
+    Ok(Swept {
+        what: "files of tables that nothing names".to_owned(),
+        kept_for: format!("{ORPHAN_DAYS} days"),
+        count: found.len() as u64,
+        bytes: found.iter().map(|orphan| orphan.bytes).sum(),
+        oldest: found.iter().map(|orphan| orphan.written_at).min(),
+        kept: 0,
+        why_kept: None,
+    })
+}
+
+async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
+    let (lake, log) = (&app.lake, app.log.as_ref());
+    let limit = app.config.retention.topic_bytes();
+    let due = match dry {
+        true => due_messages(lake, log, limit).await?,
+        false => prune_messages(lake, log, limit).await?,
+    };
+    let swept = |due: DueMessages| {
+        let mut kept_for = due.retention.map_or_else(
+            || "ever".to_owned(),
+            |keep| format!("{} hours", number(keep.as_secs() / 3600)),
+        );
+        if let Some(limit) = limit {
+            kept_for = format!("{kept_for}, {}", bytes(limit));
+        }
+        let readers: Vec<&str> = due.unread_by.iter().map(String::as_str).collect();
+        let why = match readers.is_empty() {
+            true => "nobody has read them yet".to_owned(),
+            false => format!("not read by {}", readers.join(", ")),
+        };
+        Swept {
+            what: format!("messages of {}", due.topic),
+            kept_for,
+            count: due.messages,
+            bytes: due.bytes,
+            oldest: due.oldest,
+            kept: due.unread,
+            why_kept: (due.unread > 0).then_some(why),
+        }
+    };
+    Ok(due.into_iter().map(swept).collect())
+}
+
+async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
+    let retention = &app.config.retention;
+    let keep = retention.of_letters(app.clock.now(), app.store.last_commits().await?);
+    let due = match dry {
+        true => app.queue.due(&keep).await?,
+        false => app.queue.prune(&keep).await?,
+    };
+    let swept = |due: assay_dlq::DueLetters| Swept {
+        what: format!("letters of {}", due.topic),
+        kept_for: format!(
+            "{}, void {}",
+            days(retention.letters_days),
+            days(retention.void_letters_days)
+        ),
+        count: due.letters + due.void,
+        bytes: due.bytes,
+        oldest: due.oldest,
+        kept: due.kept,
+        why_kept: (due.kept > 0).then(|| "behind letters that stay".to_owned()),
+    };
+    Ok(due.into_iter().map(swept).collect())
+}
+
+async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
+    let retention = &app.config.retention;
+    let since = retention.of_store(app.clock.now());
+    let due = match dry {
+        true => app.store.due(&since).await?,
+        false => app.store.prune(&since).await?,
+    };
+    let kept_for = |kind: Kind| match kind {
+        Kind::Reports => retention.reports_days,
+        Kind::Runs => retention.runs_days,
+        Kind::Events | Kind::Edges => retention.lineage_days,
+        Kind::Audit => retention.audit_days,
+    };
+    let swept = |due: assay_store::Due| Swept {
+        what: due.kind.name().to_owned(),
+        kept_for: days(kept_for(due.kind)),
+        count: due.rows,
+        bytes: due.bytes,
+        oldest: due.oldest,
+        kept: due.kept,
+        why_kept: (due.kept > 0).then(|| due.kind.why_kept().to_owned()),
+    };
+    Ok(due.into_iter().map(swept).collect())
+}
+
+fn temporary(app: &App, dry: bool) -> Result<Swept> {
+    let retention = &app.config.retention;
+    let folder = app.data_dir().join(TEMPORARY);
+    let doing = || format!("cannot look for left-over files in {}", folder.display());
+    let left = left_in(&folder, retention.of_temporary(app.clock.now())).with_context(doing)?;
+    let swept = Swept {
+        what: "temporary files".to_owned(),
+        kept_for: days(retention.temporary_days),
+        count: left.len() as u64,
+        bytes: left.iter().map(|left| left.bytes).sum(),
+        oldest: left.iter().map(|left| left.touched_at).min(),
+        kept: 0,
+        why_kept: None,
+    };
+    if !dry {
+        for left in left {
+            left.remove().with_context(doing)?;
+        }
+    }
+    Ok(swept)
+}
+
+/// What is about to go, for the audit.
+fn entry(app: &App, what: &PruneArgs, swept: &[Swept]) -> AuditEntry {
+    let going = swept.iter().filter(|swept| swept.count > 0);
+    let details: serde_json::Map<String, Value> = going
+        .map(|one| (one.what.clone(), json!({"count": one.count, "bytes": one.bytes})))
+        .collect();
+    AuditEntry {
+        at: app.clock.now(),
+        who: app.config.user.clone(),
+        action: Action::Prune,
+        subject: "data folder".to_owned(),
+        reason: what.reason.clone(),
+        details: Value::Object(details),
+    }
+}
+
+fn show(swept: &[Swept], dry: bool) -> Result<()> {
+    let deleted = if dry { "to delete#" } else { "deleted#" };
+    let mut grid = Grid::new(&["what", "kept for", deleted, "size#", "oldest"]);
+    for one in swept {
+        grid.row([
+            one.what.clone(),
+            one.kept_for.clone(),
+            number(one.count),
+            bytes(one.bytes),
+            one.oldest.map_or_else(|| "–".to_owned(), time),
+        ]);
+    }
+    grid.print()?;
+    let mut kept = swept.iter().filter(|one| one.kept > 0).peekable();
+    if kept.peek().is_some() {
+        line("\nAs old, and kept:")?;
+    }
+    for one in kept {
+        let why = one.why_kept.as_deref().unwrap_or_default();
+        line(format!("{:>8} {}: {why}", number(one.kept), one.what))?;
+    }
+    Ok(())
+}
+
+fn days(days: u32) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{} days", number(u64::from(days))) }
+}

@@ -1,0 +1,239 @@
+//! Letters that were kept for long enough go. A topic is cut at its start only, so what has to stay
+//! holds back what lies behind it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use assay_core::{DatasetName, DraftId};
+use assay_log::Record;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::LogQueue;
+use crate::{DlqError, LetterView, TOPICS, view};
+
+/// Which letters have to stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLetters {
+    /// Letters that count: those that were put from then on.
+    pub since: DateTime<Utc>,
+    /// Void letters: those that were put from then on.
+    pub void_since: DateTime<Utc>,
+    /// Up to when the commits of a dataset are settled: a void letter on its way there that was
+    /// put before can't become valid any more. Others stay.
+    pub settled: BTreeMap<DatasetName, DateTime<Utc>>,
+}
+
+/// What of one topic goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DueLetters {
+    pub topic: String,
+    /// Letters that count.
+    pub letters: u64,
+    /// Letters of drafts that were never committed.
+    pub void: u64,
+    pub bytes: u64,
+    pub oldest: Option<DateTime<Utc>>,
+    /// As old, and behind letters that stay.
+    pub kept: u64,
+    /// The first offset that stays, of each partition.
+    #[serde(skip)]
+    cuts: BTreeMap<u32, u64>,
+}
+
+/// A record that may go as long as everything before it may.
+struct Old {
+    offset: u64,
+    bytes: u64,
+    at: DateTime<Utc>,
+    what: What,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Letter(Option<DraftId>),
+    Void,
+    /// Says that a draft was committed.
+    Marker(DraftId),
+}
+
+impl What {
+    fn is_letter(self) -> bool {
+        !matches!(self, What::Marker(_))
+    }
+}
+
+/// One partition: what may go from its start on.
+#[derive(Default)]
+struct Lane {
+    old: Vec<Old>,
+    /// Whether something was met that stays.
+    blocked: bool,
+    kept: u64,
+}
+
+/// What the records that stay rest on.
+#[derive(Default)]
+struct Rest {
+    /// Drafts that have letters.
+    letters: HashSet<DraftId>,
+    /// Drafts that have a marker.
+    markers: HashSet<DraftId>,
+}
+
+impl LogQueue {
+    /// What pruning would delete now, topic by topic.
+    pub async fn due(&self, keep: &KeptLetters) -> Result<Vec<DueLetters>, DlqError> {
+        let committed = self.committed().await?;
+        let mut lanes: BTreeMap<(&str, u32), Lane> = BTreeMap::new();
+        let mut rest = Rest::default();
+        for topic in TOPICS {
+            self.scan(topic, |record| {
+                let lane = lanes.entry((topic, record.partition)).or_default();
+                lane.take(record, kind(topic, record, &committed), keep, &mut rest);
+            })
+            .await?;
+        }
+        hold_markers(&mut lanes, &mut rest);
+        Ok(TOPICS.into_iter().map(|topic| sum(topic, &lanes)).collect())
+    }
+
+    /// Deletes what is due, and says what that was. Room is given back by the log.
+    pub async fn prune(&self, keep: &KeptLetters) -> Result<Vec<DueLetters>, DlqError> {
+        let due = self.due(keep).await?;
+        for due in &due {
+            for (partition, cut) in &due.cuts {
+                let deleted = self.log.delete_before(&due.topic, *partition, *cut).await;
+                deleted.map_err(|source| DlqError::Log {
+                    doing: format!("delete old letters of topic `{}`", due.topic),
+                    source,
+                })?;
+            }
+        }
+        Ok(due)
+    }
+}
+
+impl Lane {
+    fn take(&mut self, record: &Record, seen: Seen, keep: &KeptLetters, rest: &mut Rest) {
+        let goes = match seen.what {
+            What::Letter(_) => record.timestamp < keep.since,
+            What::Void => {
+                let settled = seen.dataset.and_then(|dataset| keep.settled.get(&dataset));
+                record.timestamp < keep.void_since
+                    && settled.is_some_and(|settled| record.timestamp < *settled)
+            }
+            // It goes after the letters that need it. Those of a young one may not be seen yet.
+            What::Marker(_) => record.timestamp < keep.void_since,
+        };
+        if self.blocked || !goes {
+            self.kept += u64::from(goes && seen.what.is_letter());
+            self.blocked = true;
+            rest.take(seen.what);
+            return;
+        }
+        let old = Old {
+            offset: record.offset,
+            bytes: weight(record),
+            at: record.timestamp,
+            what: seen.what,
+        };
+        self.old.push(old);
+    }
+
+    /// Lets everything from a record on stay.
+    fn cut(&mut self, place: usize, rest: &mut Rest) {
+        for old in self.old.drain(place..) {
+            self.kept += u64::from(old.what.is_letter());
+            rest.take(old.what);
+        }
+    }
+}
+
+impl Rest {
+    fn take(&mut self, what: What) {
+        match what {
+            What::Letter(draft) => self.letters.extend(draft),
+            What::Marker(draft) => {
+                self.markers.insert(draft);
+            }
+            What::Void => {}
+        }
+    }
+
+    /// Whether a letter that stays would be void without this record.
+    fn needs(&self, what: What) -> bool {
+        matches!(what, What::Marker(draft)
+            if self.letters.contains(&draft) && !self.markers.contains(&draft))
+    }
+}
+
+/// A marker stays as long as a letter of its draft does, in whatever topic. What lies behind it
+/// stays too, which may need further markers.
+fn hold_markers(lanes: &mut BTreeMap<(&str, u32), Lane>, rest: &mut Rest) {
+    loop {
+        let mut held = false;
+        for lane in lanes.values_mut() {
+            if let Some(place) = lane.old.iter().position(|old| rest.needs(old.what)) {
+                lane.cut(place, rest);
+                held = true;
+            }
+        }
+        if !held {
+            return;
+        }
+    }
+}
+
+struct Seen {
+    what: What,
+    dataset: Option<DatasetName>,
+}
+
+fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>) -> Seen {
+    if let Some(draft) = view::committed(record) {
+        return Seen { what: What::Marker(draft), dataset: None };
+    }
+    let letter = LetterView::of(topic, record, 0);
+    let what = match letter.draft {
+        Some(draft) if !committed.contains(&draft) => What::Void,
+        draft => What::Letter(draft),
+    };
+    Seen { what, dataset: letter.dataset }
+}
+
+fn weight(record: &Record) -> u64 {
+    let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
+    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (part(&record.key) + part(&record.value) + headers) as u64
+}
+
+fn sum(topic: &'static str, lanes: &BTreeMap<(&str, u32), Lane>) -> DueLetters {
+    let mut due = DueLetters {
+        topic: topic.to_owned(),
+        letters: 0,
+        void: 0,
+        bytes: 0,
+        oldest: None,
+        kept: 0,
+        cuts: BTreeMap::new(),
+    };
+    for ((_, partition), lane) in lanes.iter().filter(|((of, _), _)| *of == topic) {
+        due.kept += lane.kept;
+        for old in &lane.old {
+            match old.what {
+                What::Letter(_) => due.letters += 1,
+                What::Void => due.void += 1,
+                What::Marker(_) => {}
+            }
+            due.bytes += old.bytes;
+            due.oldest = Some(due.oldest.map_or(old.at, |oldest| oldest.min(old.at)));
+        }
+        if let Some(last) = lane.old.last() {
+            due.cuts.insert(*partition, last.offset + 1);
+        }
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests;

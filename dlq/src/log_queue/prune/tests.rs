@@ -1,0 +1,216 @@
+use std::sync::{Arc, Mutex};
+
+use assay_core::Clock;
+use assay_log::EmbeddedLog;
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::letter::example;
+use crate::{DeadLetter, DeadLetterQueue, Filter, Letters, Reason};
+
+/// A clock that moves only when it is told to.
+struct Hand(Mutex<DateTime<Utc>>);
+
+impl Clock for Hand {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
+
+struct Desk {
+    directory: TempDir,
+    clock: Arc<Hand>,
+    queue: LogQueue,
+}
+
+const SCHEMA: &str = "dlq_schema_validation_errors";
+const PROCESSING: &str = "dlq_processing_errors";
+
+fn day(day: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000 + day)
+}
+
+fn draft(id: u128) -> DraftId {
+    DraftId(Uuid::from_u128(id))
+}
+
+impl Desk {
+    async fn open() -> Desk {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(Mutex::new(day(0))));
+        let file = directory.path().join("log.db");
+        let log = EmbeddedLog::open(&file, Arc::clone(&clock) as _).await.unwrap();
+        let queue = LogQueue::open(Arc::new(log)).await.unwrap();
+        Desk { directory, clock, queue }
+    }
+
+    fn go_to(&self, when: i64) {
+        *self.clock.0.lock().unwrap() = day(when);
+    }
+
+    async fn put(&self, names: &[&str], reason: Reason, of: Option<DraftId>) {
+        let mut bag = Letters::new(self.directory.path());
+        for name in names {
+            let letter = DeadLetter { reason, failed_at: self.clock.now(), ..example(name, "{}") };
+            bag.push(letter).unwrap();
+        }
+        self.queue.put(&mut bag, of).await.unwrap();
+    }
+
+    async fn commit(&self, of: DraftId, topics: &[&str]) {
+        self.queue.mark_committed(of, topics).await.unwrap();
+    }
+
+    /// The letters that count, by the name of their row.
+    async fn names(&self) -> Vec<String> {
+        let all = Filter { limit: usize::MAX, ..Filter::default() };
+        let listed = self.queue.list(&all).await.unwrap();
+        let mut names: Vec<_> = listed.into_iter().map(|letter| letter.origin.unwrap().0).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Letters are kept from `since` on, void ones from `void_since` on, and all commits before
+/// `settled` are told.
+fn keep(since: i64, void_since: i64, settled: i64) -> KeptLetters {
+    let dataset = example("any", "").dataset;
+    let settled = BTreeMap::from([(dataset, day(settled))]);
+    KeptLetters { since: day(since), void_since: day(void_since), settled }
+}
+
+fn of<'a>(all: &'a [DueLetters], topic: &str) -> &'a DueLetters {
+    all.iter().find(|due| due.topic == topic).unwrap()
+}
+
+#[tokio::test]
+async fn old_letters_go_and_younger_ones_hold_back_what_is_behind_them() {
+    let desk = Desk::open().await;
+    let many: Vec<String> = (0..30).map(|n| format!("old {n:02}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    desk.put(&many, Reason::RuleBroken, None).await;
+    desk.go_to(5);
+    desk.put(&["young"], Reason::RuleBroken, None).await;
+
+    assert_eq!(of(&desk.queue.due(&keep(0, 0, 0)).await.unwrap(), PROCESSING).letters, 0);
+    let due = desk.queue.due(&keep(3, 3, 0)).await.unwrap();
+    let due = of(&due, PROCESSING);
+    assert_eq!((due.letters, due.kept, due.oldest), (30, 0, Some(day(0))));
+    assert!(due.bytes > 3000, "{due:?}");
+    assert_eq!(desk.names().await.len(), 31, "looking deletes nothing");
+
+    desk.queue.prune(&keep(3, 3, 0)).await.unwrap();
+    assert_eq!(desk.names().await, ["young"]);
+    assert_eq!(of(&desk.queue.due(&keep(3, 3, 0)).await.unwrap(), PROCESSING).letters, 0);
+}
+
+#[tokio::test]
+async fn a_void_letter_goes_when_its_draft_can_t_be_committed_any_more() {
+    let desk = Desk::open().await;
+    desk.put(&["void"], Reason::RuleBroken, Some(draft(1))).await;
+    // No later commit of the dataset was told: the draft's own may be the next one.
+    let unsettled = desk.queue.prune(&keep(-9, 5, 0)).await.unwrap();
+    assert_eq!((of(&unsettled, PROCESSING).void, of(&unsettled, PROCESSING).kept), (0, 0));
+    let mut unknown = keep(-9, 5, 9);
+    unknown.settled.clear();
+    assert_eq!(of(&desk.queue.prune(&unknown).await.unwrap(), PROCESSING).void, 0);
+
+    assert_eq!(of(&desk.queue.prune(&keep(-9, 5, 9)).await.unwrap(), PROCESSING).void, 1);
+    let with_void = Filter { include_void: true, ..Filter::default() };
+    assert_eq!(desk.queue.list(&with_void).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_marker_stays_until_the_last_letter_of_its_draft_goes() {
+    let desk = Desk::open().await;
+    // The only marker is in a topic of which everything else is old.
+    desk.put(&["old"], Reason::Schema, None).await;
+    desk.commit(draft(1), &[SCHEMA]).await;
+    desk.go_to(1);
+    desk.put(&["behind"], Reason::Schema, None).await;
+    desk.go_to(5);
+    desk.put(&["young"], Reason::RuleBroken, Some(draft(1))).await;
+
+    desk.queue.prune(&keep(3, 3, 9)).await.unwrap();
+    let names = desk.names().await;
+    assert!(names.contains(&"young".to_owned()), "{names:?}");
+
+    desk.go_to(50);
+    desk.queue.prune(&keep(40, 40, 9)).await.unwrap();
+    assert_eq!(desk.names().await, [""; 0]);
+    let topics = desk.queue.log.topics().await.unwrap();
+    assert_eq!(topics.iter().map(|topic| topic.records).sum::<u64>(), 0, "{topics:?}");
+}
+
+/// What happens on a day: letters of a draft, of ingest, or a marker.
+#[derive(Debug, Clone)]
+enum Happening {
+    Letters(u128, Reason, u8),
+    Ingest(u8),
+    Commit(u128, bool),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let reason = prop::sample::select(vec![Reason::RuleBroken, Reason::Schema]);
+    prop_oneof![
+        (1..6_u128, reason, 1..4_u8).prop_map(|(of, reason, n)| Happening::Letters(of, reason, n)),
+        (1..4_u8).prop_map(Happening::Ingest),
+        (1..6_u128, any::<bool>()).prop_map(|(of, both)| Happening::Commit(of, both)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever is pruned when: a letter that counts and is young enough is listed before and
+    /// after, and what is not deleted keeps counting.
+    #[test]
+    fn no_letter_that_has_to_stay_goes_or_becomes_void(
+        days in prop::collection::vec(happening(), 1..25),
+        since in 0..25_i64,
+        void_since in 0..25_i64,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let desk = Desk::open().await;
+            let mut young = vec![];
+            let mut all = 0;
+            for (day, happening) in days.iter().enumerate() {
+                let day = i64::try_from(day).unwrap();
+                desk.go_to(day);
+                let names = |n: u8| (0..n).map(|n| format!("{day:02}-{n}")).collect::<Vec<_>>();
+                let (names, reason, of) = match happening {
+                    Happening::Letters(of, reason, n) => (names(*n), *reason, Some(draft(*of))),
+                    Happening::Ingest(n) => (names(*n), Reason::Schema, None),
+                    Happening::Commit(of, both) => {
+                        let topics: &[&str] = if *both { &[SCHEMA, PROCESSING] } else { &[SCHEMA] };
+                        desk.commit(draft(*of), topics).await;
+                        continue;
+                    }
+                };
+                let texts: Vec<&str> = names.iter().map(String::as_str).collect();
+                desk.put(&texts, reason, of).await;
+                all += names.len();
+                if day >= since {
+                    young.extend(names);
+                }
+            }
+            let before = desk.names().await;
+            let pruned = desk.queue.prune(&keep(since, void_since, 100)).await.unwrap();
+            let after = desk.names().await;
+            for name in young.iter().filter(|name| before.contains(name)) {
+                prop_assert!(after.contains(name), "{} went", name);
+            }
+            let deleted: u64 = pruned.iter().map(|due| due.letters).sum();
+            prop_assert_eq!(before.len() as u64, after.len() as u64 + deleted);
+            let with_void = Filter { include_void: true, limit: usize::MAX, ..Filter::default() };
+            let left = desk.queue.list(&with_void).await.unwrap().len();
+            let void: u64 = pruned.iter().map(|due| due.void).sum();
+            prop_assert_eq!(all as u64, left as u64 + deleted + void);
+            Ok(())
+        })?;
+    }
+}

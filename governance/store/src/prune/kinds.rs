@@ -1,0 +1,85 @@
+//! Where each kind is kept, and which of its old rows may go.
+
+use super::Kind;
+
+/// A table to prune. Its rows are called `r` in all expressions.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The columns that name a row.
+    pub(super) key: &'static str,
+    /// How old a row is.
+    pub(super) at: &'static str,
+    /// About how many bytes a row takes.
+    pub(super) weight: &'static str,
+    /// What has to hold beside the age.
+    pub(super) goes: &'static str,
+}
+
+/// The last report of a dataset is shown by `status`, the last with a score is a metric, the last
+/// with a commit says how far void letters are settled. A stage that halts again and again leaves
+/// reports of the same batch: the last and what was accepted are enough to go on from.
+const REPORTS: &str = "
+    EXISTS (SELECT 1 FROM reports l WHERE l.dataset = r.dataset
+        AND (l.judged_at, l.draft) > (r.judged_at, r.draft))
+    AND (r.score IS NULL OR EXISTS (SELECT 1 FROM reports l WHERE l.dataset = r.dataset
+        AND l.score IS NOT NULL AND (l.judged_at, l.draft) > (r.judged_at, r.draft)))
+    AND (r.sequence IS NULL OR EXISTS (SELECT 1 FROM reports l WHERE l.dataset = r.dataset
+        AND l.sequence IS NOT NULL AND (l.judged_at, l.draft) > (r.judged_at, r.draft)))
+    AND NOT EXISTS (SELECT 1 FROM halts h WHERE h.draft = r.draft AND h.closed_by IS NULL
+        AND (h.accepted_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM halts l
+            WHERE l.pipeline = h.pipeline AND l.stage = h.stage AND l.closed_by IS NULL
+            AND (l.judged_at, l.draft) > (h.judged_at, h.draft))))";
+
+/// The last run of a stage is shown by `status`, the last that completed is a metric.
+const RUNS: &str = "
+    r.status <> 'running'
+    AND EXISTS (SELECT 1 FROM runs l WHERE l.pipeline = r.pipeline AND l.stage = r.stage
+        AND (l.started_at, l.id) > (r.started_at, r.id))
+    AND (r.status <> 'complete' OR r.measured = 0 OR EXISTS (SELECT 1 FROM runs l
+        WHERE l.pipeline = r.pipeline AND l.stage = r.stage AND l.measured = 1
+        AND l.status = 'complete' AND (l.ended_at, l.id) > (r.ended_at, r.id)))";
+
+/// A stage reads many files and one table: of its ways to a dataset the last ones stay.
+const EDGES: &str = "
+    EXISTS (SELECT 1 FROM edges l WHERE l.output = r.output AND l.pipeline = r.pipeline
+        AND l.stage = r.stage AND l.last_seen_at > r.last_seen_at)";
+
+pub(super) fn table(kind: Kind) -> Table {
+    match kind {
+        Kind::Reports => Table {
+            name: "reports",
+            key: "draft",
+            at: "judged_at",
+            weight: "LENGTH(r.body) + 300",
+            goes: REPORTS,
+        },
+        Kind::Runs => Table {
+            name: "runs",
+            key: "id",
+            at: "COALESCE(ended_at, heartbeat_at)",
+            weight: "LENGTH(r.body) + LENGTH(r.counts) + 400",
+            goes: RUNS,
+        },
+        Kind::Events => Table {
+            name: "events",
+            key: "id",
+            at: "at",
+            weight: "LENGTH(r.body) + LENGTH(r.inputs) + LENGTH(r.outputs) + 300",
+            goes: "1 = 1",
+        },
+        Kind::Edges => Table {
+            name: "edges",
+            key: "input, output, pipeline, stage",
+            at: "last_seen_at",
+            weight: "2 * (LENGTH(r.input) + LENGTH(r.output)) + 200",
+            goes: EDGES,
+        },
+        Kind::Audit => Table {
+            name: "audit",
+            key: "number",
+            at: "at",
+            weight: "LENGTH(r.details) + LENGTH(r.reason) + 200",
+            goes: "1 = 1",
+        },
+    }
+}
