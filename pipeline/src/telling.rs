@@ -1,6 +1,8 @@
 //! Tells the store what was committed. The store follows the target: every commit behind its
 //! told mark, in order, each in one transaction with the mark.
 
+use std::collections::BTreeSet;
+
 use assay_core::{Clock, DatasetName, Fault, Ids, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
 use assay_lineage::{DatasetRef, batch, ended, started};
@@ -69,7 +71,9 @@ impl Teller<'_> {
     /// of a commit that is told must not be hidden.
     async fn tell(&self, target: &DatasetName, commit: Commit) -> Result<bool, TellError> {
         let Commit { sequence, snapshot, report } = commit;
-        let topics: Vec<&str> = report.letters.keys().map(String::as_str).collect();
+        let topics: BTreeSet<&str> =
+            report.letters.keys().chain(report.closed.keys()).map(String::as_str).collect();
+        let topics: Vec<&str> = topics.into_iter().collect();
         if !topics.is_empty() {
             self.queue.mark_committed(report.draft, &topics).await?;
         }
