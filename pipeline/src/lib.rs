@@ -24,7 +24,10 @@ pub use definition::{
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
-pub use lake::{CATALOG, Lake, LakeTarget, LakeTargets};
+pub use lake::{
+    CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
+    LakeTargets, Limits, Orphan,
+};
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};

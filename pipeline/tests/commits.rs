@@ -37,7 +37,7 @@ impl Writer {
         }
     }
 
-    async fn sales(shop: &Shop, reader: &str) -> Writer {
+    pub(crate) async fn sales(shop: &Shop, reader: &str) -> Writer {
         let writer = Writer::new(shop, &shop.lake, &shop.stage("sell").writes, reader);
         writer.target.prepare().await.unwrap();
         writer
@@ -70,7 +70,7 @@ impl Writer {
         self.write(rows, Write::Append).await
     }
 
-    async fn write(&self, rows: &[Value], write: Write) -> Result<Commit, TargetError> {
+    pub(crate) async fn write(&self, rows: &[Value], write: Write) -> Result<Commit, TargetError> {
         let from = self.position().await;
         let mut opened = self.open(&from, &[], write).await?;
         for rows in rows.chunks(1000) {
@@ -131,13 +131,13 @@ pub(crate) fn batch(spec: &TableSpec, rows: &[Value]) -> RecordBatch {
 }
 
 /// Replaces all days from `day` on.
-fn replace_from(day: &str) -> Write {
+pub(crate) fn replace_from(day: &str) -> Write {
     let day: NaiveDate = day.parse().unwrap();
     let days = i32::try_from((day - NaiveDate::default()).num_days()).unwrap();
     Write::Replace { column: "sold_on".to_owned(), from: ScalarValue::Date32(Some(days)) }
 }
 
-fn sale(no: &str, day: &str) -> Value {
+pub(crate) fn sale(no: &str, day: &str) -> Value {
     json!({"order_no": no, "amount": 1, "sold_on": day})
 }
 

@@ -13,6 +13,7 @@ mod going_back;
 mod holes;
 mod ingest;
 mod letters;
+mod maintenance;
 mod messages;
 mod partitions;
 mod recompute;

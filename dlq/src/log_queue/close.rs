@@ -21,7 +21,7 @@ impl Closings {
 
     /// Whether the letter was closed after it was put.
     pub(super) fn cover(&self, letter: &LetterView) -> bool {
-        self.0.get(&letter.id).is_some_and(|closed_at| letter.failed_at < *closed_at)
+        self.0.get(&letter.id).is_some_and(|closed_at| letter.failed_at <= *closed_at)
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) mod summary {
     pub(crate) const SCORE: &str = "assay.score";
     pub(crate) const VERDICT: &str = "assay.verdict";
     pub(crate) const CONTRACT: &str = "assay.contract";
+    /// In commits that are no stage's: which upkeep it was.
+    pub(crate) const MAINTENANCE: &str = "assay.maintenance";
     pub(crate) const ROWS: [&str; 5] = [
         "assay.rows.read",
         "assay.rows.written",

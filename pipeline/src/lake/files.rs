@@ -36,12 +36,7 @@ pub(crate) async fn new_since(
     let mut found = DataFiles::default();
     for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
         if manifest.content == ManifestContentType::Deletes {
-            return Err(TargetError::Refused {
-                doing: format!("read what is new in {dataset}"),
-                why: "another engine wrote row deletes into it; compact the table with that \
-                      engine first"
-                    .to_owned(),
-            });
+            return Err(row_deletes(format!("read what is new in {dataset}")));
         }
         // Sequence numbers only rise, so an old manifest has nothing new in it.
         if u64::try_from(manifest.sequence_number).unwrap_or(0) <= mark {
@@ -59,11 +54,38 @@ pub(crate) async fn new_since(
     Ok(found)
 }
 
-/// The least value of the partition column `column` among `files`.
-pub(crate) fn earliest(
+/// Shows `each` live data file of the current snapshot, with its partition spec and its data
+/// sequence number.
+pub(super) async fn each_live(
     dataset: &DatasetName,
     table: &Table,
-    files: &DataFiles,
+    mut each: impl FnMut(i32, i64, &DataFile),
+) -> Result<(), TargetError> {
+    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
+    let Some(current) = table.metadata().current_snapshot() else { return Ok(()) };
+    for manifest in table.manifest_list_reader(current).load().await.map_err(wrong)?.entries() {
+        if manifest.content == ManifestContentType::Deletes {
+            return Err(row_deletes(format!("compact {dataset}")));
+        }
+        let entries = manifest.load_manifest(table.file_io()).await.map_err(wrong)?;
+        for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
+            let sequence = entry.sequence_number().unwrap_or(manifest.sequence_number);
+            each(manifest.partition_spec_id, sequence, entry.data_file());
+        }
+    }
+    Ok(())
+}
+
+fn row_deletes(doing: String) -> TargetError {
+    let why = "another engine wrote row deletes into it; compact the table with that engine first";
+    TargetError::Refused { doing, why: why.to_owned() }
+}
+
+/// The least value of the partition column `column` among `files`.
+pub(crate) fn earliest<'a>(
+    dataset: &DatasetName,
+    table: &Table,
+    files: impl IntoIterator<Item = &'a DataFile>,
     column: &str,
 ) -> Result<Option<ScalarValue>, TargetError> {
     let refused = |why: String| TargetError::Refused {
@@ -71,7 +93,7 @@ pub(crate) fn earliest(
         why,
     };
     let mut least: Option<Datum> = None;
-    for file in &files.files {
+    for file in files {
         let value = partition_value(table, file, column)
             .ok_or_else(|| refused(format!("the table is not partitioned by `{column}`")))?;
         let value = value.ok_or_else(|| {

@@ -3,39 +3,60 @@
 //! Tables are made and read with Apache's `iceberg`; the commit is ours, since the crate can only
 //! append and checks nothing before it does.
 
+mod amend;
 mod change;
 mod commits;
+mod compact;
 mod day;
 mod draft;
+mod expire;
+mod expiry;
 mod files;
+mod history;
+mod leftovers;
+mod loading;
 mod lookup;
+mod manifests;
+mod marks;
 mod meanwhile;
 mod positions;
 mod predicate;
+mod reachable;
 mod rewind;
+mod rewrite;
 mod scan;
 mod schema;
+mod swap;
+mod sweep;
 mod table;
 mod writer;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use assay_core::{Clock, DatasetName};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use iceberg::io::LocalFsStorageFactory;
+use iceberg::io::{FileIO, LocalFsStorageFactory};
+use iceberg::spec::TableMetadataRef;
 use iceberg::table::Table;
-use iceberg::{Catalog, CatalogBuilder, ErrorKind, NamespaceIdent, TableIdent};
+use iceberg::{Catalog, CatalogBuilder, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
 pub(crate) use self::commits::as_of;
+pub use self::compact::{Compact, Compacted, CompactedPartition};
 pub(crate) use self::day::{files_of_day, in_order};
 pub use self::draft::{LakeTarget, LakeTargets};
+pub use self::expire::{Expire, Expired};
+pub use self::expiry::Limits;
 pub(crate) use self::files::{earliest, new_since};
+pub(crate) use self::history::{Removed, removed_since};
+pub use self::leftovers::Freed;
+use self::leftovers::Leftover;
 pub(crate) use self::positions::{position_of, positions};
 pub(crate) use self::scan::LakeScan;
+pub use self::sweep::Orphan;
 use crate::session::runtime;
 use crate::target::TargetError;
 
@@ -51,7 +72,12 @@ pub struct Lake {
     catalog: SqlCatalog,
     /// The catalog's own database: commits are a compare-and-swap on its rows.
     pool: SqlitePool,
+    file_io: FileIO,
     root: PathBuf,
+    limits: Limits,
+    /// The newest state of each table that was met, with the place of its file.
+    known: Mutex<HashMap<DatasetName, (String, TableMetadataRef)>>,
+    leftovers: Mutex<VecDeque<Leftover>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) runtime: Arc<RuntimeEnv>,
 }
@@ -96,7 +122,17 @@ impl Lake {
             .load(CATALOG, HashMap::new())
             .await
             .map_err(|source| TargetError::iceberg(doing(), source))?;
-        let lake = Lake { catalog, pool, root, clock, runtime };
+        let lake = Lake {
+            catalog,
+            pool,
+            file_io: FileIO::new_with_fs(),
+            root,
+            limits: Limits::default(),
+            known: Mutex::default(),
+            leftovers: Mutex::default(),
+            clock,
+            runtime,
+        };
         lake.check_place().await?;
         Ok(lake)
     }
@@ -130,24 +166,16 @@ impl Lake {
         &self.root
     }
 
+    /// The same lake, with other limits for the past that its tables carry along.
+    #[must_use]
+    pub fn keeping(self, limits: Limits) -> Lake {
+        Lake { limits, ..self }
+    }
+
     /// The table as it is now, if it is there.
     pub async fn table(&self, dataset: &DatasetName) -> Result<Option<Table>, TargetError> {
-        let loaded = self.catalog.load_table(&ident(dataset)).await;
-        match loaded {
-            Ok(table) => {
-                readable(dataset, &table)?;
-                Ok(Some(table))
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::TableNotFound | ErrorKind::NamespaceNotFound
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(source) => Err(TargetError::iceberg(format!("load {dataset}"), source)),
-        }
+        let table = self.load(dataset).await?;
+        table.map(|table| readable(dataset, &table).map(|()| table)).transpose()
     }
 
     /// The table as it is now; that it is missing is an error.

@@ -1,5 +1,7 @@
 //! Makes the table of a contract, or brings an older one up to it.
 
+use std::collections::HashMap;
+
 use assay_core::contract::ContractColumn;
 use assay_core::{DatasetName, Mistake, Mistakes};
 use iceberg::spec::{PrimitiveType, Type};
@@ -7,6 +9,8 @@ use iceberg::table::Table;
 use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, NamespaceIdent, TableCreation};
 
+use super::amend::Amendment;
+use super::compact::FILE_BYTES;
 use super::schema::{column_type, partitions, schema};
 use super::{FORMAT, FORMAT_PROPERTY, Lake};
 use crate::definition::TableSpec;
@@ -41,7 +45,10 @@ impl Lake {
             .location(format!("file://{}", self.location(dataset).display()))
             .partition_spec(partitions(&columns, &spec.partition_by).map_err(wrong)?)
             .schema(columns)
-            .properties([(FORMAT_PROPERTY.to_owned(), FORMAT.to_string())])
+            .properties([
+                (FORMAT_PROPERTY.to_owned(), FORMAT.to_string()),
+                (FILE_BYTES.to_owned(), spec.target_file_size.to_string()),
+            ])
             .build();
         match self.catalog.create_table(&space, creation).await {
             Ok(table) => Ok(table),
@@ -60,7 +67,7 @@ impl Lake {
     async fn evolve(&self, spec: &TableSpec, table: Table) -> Result<Table, TargetError> {
         let added = compare(spec, &table).map_err(TargetError::Narrowed)?;
         if added.is_empty() {
-            return Ok(table);
+            return self.sized(spec, table).await;
         }
         let dataset = &spec.dataset;
         let wrong = |source| TargetError::iceberg(format!("add columns to {dataset}"), source);
@@ -76,10 +83,23 @@ impl Lake {
         let table = self.table(dataset).await?;
         match table {
             Some(table) if compare(spec, &table).is_ok_and(|missing| missing.is_empty()) => {
-                Ok(table)
+                self.sized(spec, table).await
             }
             _ => Err(TargetError::Moved { dataset: dataset.clone() }),
         }
+    }
+
+    /// The table with the file size of the pipeline among its properties, where compaction finds
+    /// it. Another writer may be faster: the next start of a stage sets it then.
+    async fn sized(&self, spec: &TableSpec, table: Table) -> Result<Table, TargetError> {
+        let size = spec.target_file_size.to_string();
+        if table.metadata().properties().get(FILE_BYTES) == Some(&size) {
+            return Ok(table);
+        }
+        let properties = HashMap::from([(FILE_BYTES.to_owned(), size)]);
+        let amendment = Amendment { properties, ..Amendment::default() };
+        let sized = self.amend(&spec.dataset, &table, &amendment).await?;
+        Ok(sized.unwrap_or(table))
     }
 }
 

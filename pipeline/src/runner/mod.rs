@@ -246,6 +246,7 @@ impl Runner {
             way.from = report.upto.clone();
             way.tried = 0;
             summary.batches.push(report);
+            self.lake.leave_read(stage.reads.dataset(), &stage.reader(), &way.from).await;
             // The batch is in; that it could not be told yet is no reason to call it failed.
             if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
                 tracing::warn!(%error, "committed, but not told yet; the next run will tell it");

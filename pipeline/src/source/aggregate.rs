@@ -14,7 +14,7 @@ use iceberg::table::Table;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
-use crate::lake::{Lake, LakeScan, as_of, earliest, new_since};
+use crate::lake::{Lake, LakeScan, Removed, as_of, earliest, new_since, removed_since};
 use crate::session::{register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
@@ -59,8 +59,13 @@ impl AggregateSource {
             Extent::Day(day) => Some(day.value()),
             _ => {
                 let mark = read_before.unwrap_or(0);
-                let files = new_since(dataset, &table, &snapshot, mark).await?;
-                earliest(dataset, &table, &files, &aggregate.whole)?
+                let new = new_since(dataset, &table, &snapshot, mark).await?;
+                let removed = match removed_since(dataset, &table, mark).await? {
+                    Removed::Files(files) => files,
+                    Removed::Unknown { known_from } => return Err(left_behind(stage, known_from)),
+                };
+                let touched = new.files.iter().chain(&removed);
+                earliest(dataset, &table, touched, &aggregate.whole)?
             }
         };
         let Some(first) = first else { return Ok(source) };
@@ -114,6 +119,20 @@ impl Source for AggregateSource {
 
     fn read(&self) -> u64 {
         self.read
+    }
+}
+
+/// Rows may have left the source unseen, so what the target has of them may be too much.
+fn left_behind(stage: &Stage, known_from: u64) -> SourceError {
+    let (id, source) = (&stage.id, stage.reads.dataset());
+    SourceError::Refused {
+        what: format!("what changed in {source} since {id} read it"),
+        why: format!(
+            "snapshots of it that {id} had not read have expired, and rows may have left with \
+             them. To compute everything anew, run `assay rewind {id} --to 0 --reason …` and run \
+             the stage again. If you know which days changed, rewind it to {known_from} instead, \
+             and compute these days with `assay run … --date`"
+        ),
     }
 }
 
