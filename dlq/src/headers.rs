@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use assay_core::DraftId;
 use assay_log::NewRecord;
 
-use crate::{DeadLetter, PayloadKind};
+use crate::{DeadLetter, LetterId, PayloadKind};
 
 // What Kafka Connect writes too.
 pub(crate) const TOPIC: &str = "__connect.errors.topic";
@@ -33,6 +33,9 @@ pub(crate) const COUNT: &str = "assay.count";
 /// On a record without a value: the draft whose letters are valid from now on.
 pub(crate) const COMMITTED: &str = "assay.committed";
 
+/// On a record without a value: the letter that is closed, by the draft that is named beside it.
+pub(crate) const CLOSES: &str = "assay.closes";
+
 /// Makes the record that carries a letter.
 pub(crate) fn record(letter: DeadLetter, draft: Option<DraftId>, partitions: u32) -> NewRecord {
     let partition = letter.id.0.as_u128() % u128::from(partitions.max(1));
@@ -49,6 +52,18 @@ pub(crate) fn marker(draft: DraftId) -> NewRecord {
     NewRecord {
         partition: Some(0),
         headers: vec![text(COMMITTED, draft.to_string())],
+        ..NewRecord::default()
+    }
+}
+
+/// Makes the record that says that a letter is closed, once the draft is committed.
+pub(crate) fn closing(id: LetterId, draft: DraftId, at: DateTime<Utc>) -> NewRecord {
+    NewRecord {
+        headers: vec![
+            text(CLOSES, id.to_string()),
+            text(DRAFT, draft.to_string()),
+            text(FAILED_AT, instant(at)),
+        ],
         ..NewRecord::default()
     }
 }

@@ -18,6 +18,6 @@ pub use error::DlqError;
 pub use letter::{DeadLetter, LetterId, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Source};
 pub use letters::{Iter, Letters};
 pub use log_queue::{DueLetters, Filter, KeptLetters, LogQueue, Shown, Summary};
-pub use queue::DeadLetterQueue;
+pub use queue::{DeadLetterQueue, Payloads};
 pub use reason::{Reason, TOPICS, UnknownReason};
 pub use view::LetterView;

@@ -1,13 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use assay_core::DraftId;
+use assay_core::{DraftId, StageId};
 use assay_log::{Log, NewRecord, TopicSpec};
+use chrono::{DateTime, Utc};
 
-use crate::{DeadLetterQueue, DlqError, Letters, TOPICS, headers};
+use crate::{DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
 
+mod close;
 mod find;
 mod prune;
 mod scan;
@@ -86,6 +88,20 @@ impl DeadLetterQueue for LogQueue {
             pending.records.entry(topic).or_default().push(record);
         }
         self.append(&mut pending).await
+    }
+
+    async fn close(
+        &self,
+        stage: &StageId,
+        those: &Payloads<'_>,
+        again: &mut Letters,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        let mut ids = HashSet::new();
+        for letter in again.iter()? {
+            ids.insert(letter?.id);
+        }
+        self.close_letters(stage, those, &ids, by).await
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {

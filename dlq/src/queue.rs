@@ -1,8 +1,14 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
-use assay_core::DraftId;
+use assay_core::{DraftId, StageId};
+use chrono::{DateTime, Utc};
 
 use crate::{DlqError, Letters};
+
+/// Says of a payload whether its letter is meant.
+pub type Payloads<'a> = dyn for<'p> Fn(&'p [u8]) -> bool + Send + Sync + 'a;
 
 /// Keeps dead letters where people and replays find them.
 #[async_trait]
@@ -12,6 +18,16 @@ pub trait DeadLetterQueue: Send + Sync {
     /// Letters of a draft are void until the draft is marked as committed. Putting a bag again
     /// after an error does no harm: readers take copies as one.
     async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError>;
+
+    /// Closes, once the draft is committed, the open letters of a stage whose payload is one of
+    /// `those`, but for the letters `again`. Counts the closings by topic.
+    async fn close(
+        &self,
+        stage: &StageId,
+        those: &Payloads<'_>,
+        again: &mut Letters,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError>;
 
     /// Makes the letters of a draft valid, once its rows are committed; again does no harm.
     ///

@@ -22,6 +22,8 @@ pub struct LetterView {
     pub attempt: u32,
     /// Its draft was never committed: the row was read again, this letter does not count.
     pub void: bool,
+    /// Its row was taken after all, when the day was computed anew.
+    pub closed: bool,
     /// Where the letter itself lies.
     pub at: Source,
     #[serde(serialize_with = "as_text_or_null")]
@@ -57,6 +59,7 @@ impl LetterView {
             id: id_of(topic, record),
             attempt: parsed(record, headers::ATTEMPT).unwrap_or(1),
             void: false,
+            closed: false,
             at: Source {
                 topic: topic.to_owned(),
                 partition: record.partition,
@@ -92,6 +95,13 @@ pub(crate) fn id_of(topic: &str, record: &Record) -> LetterId {
 /// The draft that the record says is committed, if it is such a record.
 pub(crate) fn committed(record: &Record) -> Option<DraftId> {
     parsed(record, headers::COMMITTED).map(DraftId)
+}
+
+/// The letter that the record closes, for which draft and when, if it is such a record.
+pub(crate) fn closing(record: &Record) -> Option<(LetterId, DraftId, DateTime<Utc>)> {
+    let id = parsed(record, headers::CLOSES)?;
+    let draft = parsed(record, headers::DRAFT).map(DraftId)?;
+    Some((id, draft, parsed(record, headers::FAILED_AT)?))
 }
 
 fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {

@@ -95,6 +95,7 @@ fn report(verdict: Verdict) -> Report {
         upto: Position::default(),
         accepted_at: None,
         recomputed: None,
+        closed: Default::default(),
     }
 }
 

@@ -82,6 +82,7 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
         upto: Position::default(),
         accepted_at: None,
         recomputed: None,
+        closed: Default::default(),
     }
 }
 

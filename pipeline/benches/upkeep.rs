@@ -183,9 +183,14 @@ impl Bench {
             letters: Default::default(),
             quality: Evaluated::NotEvaluated,
             from: from.clone(),
+            accepted_at: None,
+            recomputed: None,
+            closed: Default::default(),
+            closed: Default::default(),
             upto: upto.clone(),
             accepted_at: None,
             recomputed: None,
+            closed: Default::default(),
         }
     }
 

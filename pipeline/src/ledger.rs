@@ -4,11 +4,15 @@ use assay_core::{ContractRef, DatasetName, Position, Report, Run, RunId, StageId
 use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, Store, StoreError, Telling, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 /// Keeps what is told of runs and commits. Each call takes effect whole or not at all, and again
 /// does no harm.
 #[async_trait]
 pub trait Ledger: Send + Sync {
+    /// The name by which tables know this ledger; `made` when it had none.
+    async fn identity(&self, made: Uuid) -> Result<String, StoreError>;
+
     /// How far the commits of `target` have been told.
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError>;
 
@@ -48,6 +52,10 @@ pub trait Ledger: Send + Sync {
 
 #[async_trait]
 impl Ledger for Store {
+    async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
+        Store::identity(self, made).await
+    }
+
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         Store::told(self, target).await
     }

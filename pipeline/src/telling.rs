@@ -1,6 +1,8 @@
 //! Tells the store what was committed. The store follows the target: every commit behind its
 //! told mark, in order, each in one transaction with the mark.
 
+use std::collections::BTreeSet;
+
 use assay_core::{Clock, DatasetName, Fault, Ids, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
 use assay_lineage::{DatasetRef, batch, ended, started};
@@ -58,18 +60,36 @@ impl Teller<'_> {
         let spec = &self.stage.writes;
         let told = self.ledger.told(&spec.dataset).await?;
         let commits = self.target.commits(told.map(|told| told.sequence)).await?;
+        let last = commits.last().map(|commit| commit.sequence);
         let mut count = 0;
         for commit in commits {
             count += u64::from(self.tell(&spec.dataset, commit).await?);
         }
+        if let Some(last) = last {
+            self.leave_mark(&spec.dataset, last).await;
+        }
         Ok(count)
+    }
+
+    /// Leaves in the table how far it was told, so that no snapshot expires before. The mark may
+    /// lag, so a failure is no more than a warning.
+    async fn leave_mark(&self, dataset: &DatasetName, at: u64) {
+        let left = async {
+            let name = self.ledger.identity(self.ids.next()).await?;
+            Ok::<_, TellError>(self.lake.leave_told(dataset, &name, at).await?)
+        };
+        if let Err(error) = left.await {
+            tracing::warn!(%dataset, %error, "how far it was told could not be left in the table");
+        }
     }
 
     /// The letters' marker goes first: it is the same however often it is written, and a letter
     /// of a commit that is told must not be hidden.
     async fn tell(&self, target: &DatasetName, commit: Commit) -> Result<bool, TellError> {
         let Commit { sequence, snapshot, report } = commit;
-        let topics: Vec<&str> = report.letters.keys().map(String::as_str).collect();
+        let topics: BTreeSet<&str> =
+            report.letters.keys().chain(report.closed.keys()).map(String::as_str).collect();
+        let topics: Vec<&str> = topics.into_iter().collect();
         if !topics.is_empty() {
             self.queue.mark_committed(report.draft, &topics).await?;
         }

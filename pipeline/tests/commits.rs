@@ -110,6 +110,7 @@ impl Writer {
             upto: upto.clone(),
             accepted_at: None,
             recomputed: None,
+            closed: Default::default(),
         }
     }
 }

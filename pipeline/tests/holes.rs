@@ -1,13 +1,14 @@
 //! What other systems lose, double or forget, shown closed: each test fails when the guard that
 //! it is about is taken away.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
-use assay_core::{DatasetName, DraftId, Governed, Position, ReaderId, RunStatus};
-use assay_dlq::{DeadLetterQueue, DlqError, Letters, LogQueue};
+use assay_core::{DatasetName, DraftId, Governed, Position, ReaderId, RunStatus, StageId};
+use assay_dlq::{DeadLetterQueue, DlqError, Letters, LogQueue, Payloads};
 use assay_log::LogError;
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, LakeTargets, Lookup, RunError, Runner, Snapshot,
@@ -15,6 +16,7 @@ use assay_pipeline::{
 };
 use assay_store::{RunFilter, Store};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use iceberg::spec::{Operation, SnapshotReference, SnapshotRetention, Summary};
 use iceberg::{MetadataLocation, TableUpdate};
@@ -42,6 +44,16 @@ impl DeadLetterQueue for AtPut {
                 source: LogError::UnknownTopic { log: "log".to_owned(), topic: "t".to_owned() },
             }),
         }
+    }
+
+    async fn close(
+        &self,
+        stage: &StageId,
+        those: &Payloads<'_>,
+        again: &mut Letters,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        self.queue.close(stage, those, again, by).await
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use assay_core::{Clock, DraftId, Governed, Ids};
-use assay_dlq::{DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Reason};
+use assay_core::{Clock, DraftId, Governed, Ids, StageId};
+use assay_dlq::{
+    DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Payloads, Reason,
+};
 use assay_pipeline::{DraftOf, RunError, Runner, Target, Write};
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use crate::messages::{message, record};
 use crate::shop::{Shop, order, with};
@@ -113,10 +117,20 @@ impl DeadLetterQueue for Troubled {
         Ok(())
     }
 
+    async fn close(
+        &self,
+        stage: &StageId,
+        those: &Payloads<'_>,
+        again: &mut Letters,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        self.queue.close(stage, those, again, by).await
+    }
+
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {
         match self.lose_markers.load(Ordering::Relaxed) {
             true => Err(DlqError::TooLarge {
-                stage: assay_core::StageId { pipeline: "p".into(), stage: "s".into() },
+                stage: StageId { pipeline: "p".into(), stage: "s".into() },
                 place: "nowhere".into(),
                 bytes: 1,
                 limit: 0,

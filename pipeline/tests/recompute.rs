@@ -69,6 +69,12 @@ async fn a_day_is_judged_again_by_the_corrected_contract_and_no_other_day_is() {
     assert_eq!(numbers(&report.counts), [3, 3, 0, 0, 0]);
     assert_eq!(report.recomputed, Some(date("2026-03-10")));
     assert_eq!(shop.query(SALES).await, ["a", "b", "c", "d"]);
+    // Of two letters the one is closed, since its row was taken.
+    assert_eq!(report.closed.values().sum::<u64>(), 1);
+    let open: Vec<String> =
+        shop.letters().await.into_iter().map(|letter| letter.origin.unwrap().0).collect();
+    let bronze = "SELECT trace FROM bronze.orders WHERE \"no\" = 'e'";
+    assert_eq!(open, shop.query(bronze).await);
     // What came on the other day is as it was, and not new to anybody.
     let plan = plan(&shop.lake, shop.log.as_ref(), &shop.stage("total")).await.unwrap();
     assert_eq!(plan.pending, Pending::Rows { rows: 3, files: 2 });

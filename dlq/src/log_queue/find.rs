@@ -24,6 +24,8 @@ pub struct Filter {
     pub run: Option<RunId>,
     /// Also letters of drafts that were never committed.
     pub include_void: bool,
+    /// Also letters whose rows were taken later.
+    pub include_closed: bool,
     /// The newest so many.
     pub limit: usize,
 }
@@ -38,6 +40,7 @@ impl Default for Filter {
             rule: None,
             run: None,
             include_void: false,
+            include_closed: false,
             limit: 100,
         }
     }
@@ -78,6 +81,7 @@ impl LogQueue {
     /// Memory is needed for the letters that are listed only.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<LetterView>, DlqError> {
         let committed = self.committed().await?;
+        let closings = self.closings(&committed).await?;
         let mut newest = Newest::new(filter.limit);
         for topic in TOPICS {
             if filter.topic.as_deref().is_some_and(|wanted| wanted != topic) {
@@ -85,6 +89,7 @@ impl LogQueue {
             }
             self.scan(topic, |record| {
                 let letter = read(topic, record, &committed, PREVIEW);
+                let letter = letter.map(|letter| closings.mark(letter));
                 letter.filter(|letter| filter.admits(letter)).into_iter().for_each(|letter| {
                     newest.offer(letter);
                 });
@@ -97,6 +102,7 @@ impl LogQueue {
     /// Shows the newest valid letter of that id, or the newest void one when none is valid.
     pub async fn show(&self, id: LetterId) -> Result<Option<Shown>, DlqError> {
         let committed = self.committed().await?;
+        let closings = self.closings(&committed).await?;
         let mut history = Newest::new(usize::MAX);
         let mut best: Option<LetterView> = None;
         let rank = |letter: &LetterView| (!letter.void, letter.attempt, letter.failed_at);
@@ -105,11 +111,14 @@ impl LogQueue {
                 if view::id_of(topic, record) != id {
                     return;
                 }
-                let letter = read(topic, record, &committed, usize::MAX);
+                let read = |keep| {
+                    read(topic, record, &committed, keep).map(|letter| closings.mark(letter))
+                };
+                let letter = read(usize::MAX);
                 if letter.as_ref().map(rank) > best.as_ref().map(rank) {
                     best = letter;
                 }
-                if let Some(letter) = read(topic, record, &committed, PREVIEW) {
+                if let Some(letter) = read(PREVIEW) {
                     history.offer(letter);
                 }
             })
@@ -123,10 +132,12 @@ impl LogQueue {
     /// Copies are found by keeping about a hundred bytes of each letter.
     pub async fn summary(&self) -> Result<Vec<Summary>, DlqError> {
         let committed = self.committed().await?;
+        let closings = self.closings(&committed).await?;
         let mut letters: HashMap<Identity, Counted> = HashMap::new();
         for topic in TOPICS {
             self.scan(topic, |record| {
-                let letter = read(topic, record, &committed, 0).filter(|letter| !letter.void);
+                let letter = read(topic, record, &committed, 0);
+                let letter = letter.filter(|letter| !letter.void && !closings.cover(letter));
                 let Some(letter) = letter else { return };
                 let known = letters.get(&Identity::of(&letter));
                 if known.is_none_or(|known| known.failed_at < letter.failed_at) {
@@ -147,6 +158,7 @@ impl Filter {
             wanted.is_none() || wanted == value
         }
         (self.include_void || !letter.void)
+            && (self.include_closed || !letter.closed)
             && fits(&self.stage, &letter.stage)
             && fits(&self.dataset, &letter.dataset)
             && fits(&self.reason, &letter.reason)
@@ -155,14 +167,14 @@ impl Filter {
     }
 }
 
-/// The letter in a record, unless the record is a marker.
-fn read(
+/// The letter in a record, unless the record says something of others.
+pub(super) fn read(
     topic: &str,
     record: &Record,
     committed: &HashSet<DraftId>,
     keep: usize,
 ) -> Option<LetterView> {
-    if view::committed(record).is_some() {
+    if view::committed(record).is_some() || view::closing(record).is_some() {
         return None;
     }
     let mut letter = LetterView::of(topic, record, keep);

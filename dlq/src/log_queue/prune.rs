@@ -193,6 +193,10 @@ fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>) -> Seen {
     if let Some(draft) = view::committed(record) {
         return Seen { what: What::Marker(draft), dataset: None };
     }
+    // It lies behind the letter that it closes, so it never goes first.
+    if let Some((_, draft, _)) = view::closing(record) {
+        return Seen { what: What::Marker(draft), dataset: None };
+    }
     let letter = LetterView::of(topic, record, 0);
     let what = match letter.draft {
         Some(draft) if !committed.contains(&draft) => What::Void,

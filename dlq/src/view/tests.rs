@@ -139,6 +139,7 @@ fn what_is_not_ours_is_shown_with_what_is_known() {
       "id": "860e6f65-86ec-5b87-9587-c034fe741804",
       "attempt": 1,
       "void": false,
+      "closed": false,
       "at": {
         "topic": "dlq_failed_messages",
         "partition": 0,

@@ -149,6 +149,9 @@ pub struct Report {
     /// The day that was computed anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recomputed: Option<NaiveDate>,
+    /// Dead letters of that day that were closed, by the topic in which they lie.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closed: BTreeMap<String, u64>,
 }
 
 impl Report {

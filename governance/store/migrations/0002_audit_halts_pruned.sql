@@ -40,3 +40,8 @@ CREATE TABLE pruned (
 );
 
 CREATE INDEX runs_by_time ON runs (ended_at, id);
+
+-- One row: by what name the store is known to others.
+CREATE TABLE identity (
+    id TEXT NOT NULL PRIMARY KEY
+);

@@ -9,6 +9,7 @@ mod column;
 mod error;
 mod events;
 mod halts;
+mod identity;
 mod prune;
 mod reports;
 mod runs;

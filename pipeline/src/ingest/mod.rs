@@ -175,6 +175,7 @@ impl Ingest {
             upto: Position::default(),
             accepted_at: None,
             recomputed: None,
+            closed: Default::default(),
         }
     }
 }

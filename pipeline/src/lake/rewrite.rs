@@ -97,7 +97,8 @@ impl Lake {
         report: &mut Compacted,
     ) -> Result<(), TargetError> {
         let landed = self.try_land(dataset, planned, open, ids, report).await;
-        if landed.is_err() {
+        // Where only the answer was lost the files may be in the table: then sweeping decides.
+        if landed.as_ref().is_err_and(TargetError::settled) {
             self.abandon(planned, open);
         }
         open.clear();

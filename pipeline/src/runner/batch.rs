@@ -259,6 +259,7 @@ impl<'a> Batch<'a> {
             upto: upto.clone(),
             accepted_at: None,
             recomputed: None,
+            closed: Default::default(),
         };
         Ok((report, letters, self.seen))
     }

@@ -8,7 +8,7 @@ use assay_quality::KeySet;
 use super::patience::Faulty;
 use super::{RunError, Runner};
 use crate::stage::Stage;
-use crate::target::{Closing, Draft, Target, TargetError};
+use crate::target::{Closing, Day, Draft, Target, TargetError};
 
 /// A batch that was judged, and waits to take effect.
 pub(super) struct Judged {
@@ -16,6 +16,8 @@ pub(super) struct Judged {
     pub(super) report: Report,
     pub(super) letters: Letters,
     pub(super) keys: KeySet,
+    /// The day that is computed anew.
+    pub(super) day: Option<Day>,
 }
 
 impl Runner {
@@ -26,7 +28,7 @@ impl Runner {
         target: &dyn Target,
         judged: Judged,
     ) -> Result<Report, RunError> {
-        let Judged { mut draft, report, mut letters, keys } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, day } = judged;
         if report.verdict() == Some(Verdict::Halt) && report.accepted_at.is_none() {
             draft.abandon().await;
             let totals = of_halt(&report);
@@ -36,9 +38,37 @@ impl Runner {
         if !letters.is_empty() {
             self.put(&mut letters, report.draft).await?;
         }
+        if let Some(day) = &day {
+            self.close_letters(stage, day, &mut letters, &mut report).await?;
+        }
         let closing = Closing { upto: &report.upto, report: &report, keys: &keys };
         self.commit(stage, target, draft.as_mut(), closing).await?;
         Ok(report)
+    }
+
+    /// Closes the letters of the day that were not put again: their rows are in now, or gone.
+    async fn close_letters(
+        &self,
+        stage: &Stage,
+        day: &Day,
+        letters: &mut Letters,
+        report: &mut Report,
+    ) -> Result<(), RunError> {
+        let date = day.date.to_string();
+        let of_day = |payload: &[u8]| {
+            let row: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
+            row.is_some_and(|row| row[&day.column] == date.as_str())
+        };
+        let by = (report.draft, report.judged_at);
+        let mut tried = 0;
+        report.closed = loop {
+            match self.queue.close(&stage.id, &of_day, letters, by).await {
+                Err(error)
+                    if error.is_transient() && self.patience.pause(&mut tried, &error).await => {}
+                outcome => break outcome?,
+            }
+        };
+        Ok(())
     }
 
     /// Put again after an error, they are the same letters: readers take copies as one.

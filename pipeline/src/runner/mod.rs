@@ -297,8 +297,9 @@ impl Runner {
         };
         let upto = stamped(from, opened.source.upto(), id, opened.day.is_some());
         let (mut report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
-        report.recomputed = opened.day;
-        Ok(Some(Judged { draft, report, letters, keys }))
+        let day = opened.day.clone();
+        report.recomputed = day.as_ref().map(|day| day.date);
+        Ok(Some(Judged { draft, report, letters, keys, day }))
     }
 
     /// Says now and then that the run is alive. That it can't be said does not stop a run.

@@ -1,19 +1,18 @@
 use std::sync::Arc;
 
 use assay_core::Position;
-use chrono::NaiveDate;
 
 use super::{RunError, Runner};
 use crate::source::{AggregateSource, Chunk, DaySource, Extent, Source, TableSource, TopicSource};
 use crate::stage::{Reads, Stage};
-use crate::target::Write;
+use crate::target::{Day, Write};
 
 /// A stage's source, and how what comes out of it is written.
 pub(super) struct Opened {
     pub(super) source: Box<dyn Source>,
     pub(super) write: Write,
     /// The day that is computed anew.
-    pub(super) day: Option<NaiveDate>,
+    pub(super) day: Option<Day>,
 }
 
 impl Opened {
@@ -24,7 +23,7 @@ impl Opened {
         extent: &Extent,
     ) -> Result<Opened, RunError> {
         let day = match extent {
-            Extent::Day(day) => Some(day.date),
+            Extent::Day(day) => Some(day.clone()),
             _ => None,
         };
         if let Some(aggregate) = &stage.aggregate {
@@ -36,7 +35,7 @@ impl Opened {
         if let (Extent::Day(day), Reads::Table(spec)) = (extent, &stage.reads) {
             let source = DaySource::open(&runner.lake, spec, from, day).await?;
             let write = Write::Day(day.clone());
-            return Ok(Opened { source: Box::new(source), write, day: Some(day.date) });
+            return Ok(Opened { source: Box::new(source), write, day: Some(day.clone()) });
         }
         let source: Box<dyn Source> = match &stage.reads {
             Reads::Topic(topic) => {

@@ -13,8 +13,7 @@ use futures::TryStreamExt;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
-use crate::lake::{Lake, LakeScan, as_of, new_since};
-use crate::session::{rows, session};
+use crate::lake::{Lake, LakeScan, as_of, in_order, new_since};
 
 /// The files of one snapshot that are new to a reader.
 pub(crate) struct TableSource {
@@ -63,7 +62,6 @@ async fn open(
     scan: iceberg::Result<LakeScan>,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
     let scan = scan.map_err(|error| DataFusionError::External(Box::new(error)))?;
-    let state = session(lake.clock.now(), Some(Arc::clone(&lake.runtime)));
     let source = datafusion::datasource::provider_as_source(Arc::new(scan));
     let columns = spec.schema.fields().iter().map(|field| {
         datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(field.name()))
@@ -71,7 +69,7 @@ async fn open(
     let plan = LogicalPlanBuilder::scan("source", source, None)?
         .project(columns.collect::<Vec<_>>())?
         .build()?;
-    rows(&state, &plan).await
+    in_order(lake, &plan).await
 }
 
 #[async_trait]

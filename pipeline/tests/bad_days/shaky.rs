@@ -18,6 +18,7 @@ use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, StoreError, Telling
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// Numbers that look random and are the same for a seed (splitmix64).
 pub(crate) struct Dice(AtomicU64);
@@ -222,6 +223,10 @@ impl Log for Shaky<Arc<dyn Log>> {
 
 #[async_trait]
 impl Ledger for Shaky<Arc<dyn Ledger>> {
+    async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
+        self.fate.effect("identity", in_store, self.port.identity(made)).await
+    }
+
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         self.fate.effect("told", in_store, self.port.told(target)).await
     }

@@ -76,6 +76,7 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
         upto: Position::default(),
         accepted_at: None,
         recomputed: None,
+        closed: Default::default(),
     }
 }
 

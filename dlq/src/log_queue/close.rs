@@ -1,0 +1,110 @@
+//! Letters whose rows were taken after all: when a day is computed anew, those that are not put
+//! again are closed. A closing belongs to a draft, like a letter, and is void until that commits.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use assay_core::{DraftId, StageId};
+use assay_log::{NewRecord, Record};
+use chrono::{DateTime, Utc};
+
+use super::{LETTERS, LogQueue};
+use crate::{DlqError, LetterId, LetterView, Payloads, TOPICS, headers, view};
+
+/// When letters were closed, by the draft that did so last.
+#[derive(Debug, Default)]
+pub(super) struct Closings(HashMap<LetterId, DateTime<Utc>>);
+
+impl Closings {
+    pub(super) fn mark(&self, letter: LetterView) -> LetterView {
+        LetterView { closed: self.cover(&letter), ..letter }
+    }
+
+    /// Whether the letter was closed after it was put.
+    pub(super) fn cover(&self, letter: &LetterView) -> bool {
+        self.0.get(&letter.id).is_some_and(|closed_at| letter.failed_at <= *closed_at)
+    }
+}
+
+/// A letter that waits for somebody, and where it lies.
+struct Open {
+    topic: &'static str,
+    partition: u32,
+}
+
+impl LogQueue {
+    /// The letters that were closed by drafts that are committed.
+    pub(super) async fn closings(
+        &self,
+        committed: &HashSet<DraftId>,
+    ) -> Result<Closings, DlqError> {
+        let mut closings = Closings::default();
+        for topic in TOPICS {
+            self.scan(topic, |record| {
+                let Some((id, draft, at)) = view::closing(record) else { return };
+                if committed.contains(&draft) {
+                    let last = closings.0.entry(id).or_insert(at);
+                    *last = at.max(*last);
+                }
+            })
+            .await?;
+        }
+        Ok(closings)
+    }
+
+    /// Closes, for `draft`, the open letters of a stage whose payloads are `those`, but for the ids
+    /// in `again`. Returns to which topics closings went, and how many.
+    pub(super) async fn close_letters(
+        &self,
+        stage: &StageId,
+        those: &Payloads<'_>,
+        again: &HashSet<LetterId>,
+        (draft, at): (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        let committed = self.committed().await?;
+        let closings = self.closings(&committed).await?;
+        let mut open: HashMap<LetterId, Open> = HashMap::new();
+        for topic in TOPICS {
+            self.scan(topic, |record| {
+                if let Some(id) = wanted(topic, record, stage, &committed, &closings)
+                    && !again.contains(&id)
+                    && record.value.as_ref().is_some_and(|payload| those(payload))
+                {
+                    open.insert(id, Open { topic, partition: record.partition });
+                }
+            })
+            .await?;
+        }
+        let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
+        for (id, Open { topic, partition }) in open {
+            // Beside the letter, so that retention takes the letter first.
+            let record =
+                NewRecord { partition: Some(partition), ..headers::closing(id, draft, at) };
+            records.entry(topic).or_default().push(record);
+        }
+        let mut counts = BTreeMap::new();
+        for (topic, records) in records {
+            counts.insert(topic.to_owned(), records.len() as u64);
+            for records in records.chunks(LETTERS) {
+                let appended = self.log.append(topic, records.to_vec()).await;
+                appended.map_err(|source| DlqError::Log {
+                    doing: format!("close {} dead letters", records.len()),
+                    source,
+                })?;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// The id of the letter in a record, when it is an open one of `stage`.
+fn wanted(
+    topic: &str,
+    record: &Record,
+    stage: &StageId,
+    committed: &HashSet<DraftId>,
+    closings: &Closings,
+) -> Option<LetterId> {
+    let letter = super::find::read(topic, record, committed, 0)?;
+    let open = !letter.void && !closings.cover(&letter);
+    (open && letter.stage.as_ref() == Some(stage)).then_some(letter.id)
+}

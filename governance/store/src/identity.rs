@@ -1,0 +1,21 @@
+use sqlx::Row;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+impl Store {
+    /// The name by which others know this store: `made` when it had none, and for ever after.
+    pub async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
+        let failed = self.failed("read the store's name");
+        let name = async {
+            sqlx::query(
+                "INSERT INTO identity (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM identity)",
+            )
+            .bind(made.to_string())
+            .execute(self.pool())
+            .await?;
+            sqlx::query("SELECT id FROM identity").fetch_one(self.pool()).await?.try_get("id")
+        };
+        name.await.map_err(failed)
+    }
+}
