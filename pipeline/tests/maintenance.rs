@@ -348,7 +348,8 @@ async fn a_reader_that_was_left_behind_stops_only_when_rows_may_have_gone_unseen
             (false, Ok(summary)) => assert_eq!(summary.counts.read, 0),
             (true, Err(RunError::Source(error @ SourceError::Refused { .. }))) => {
                 let text = error.to_string();
-                assert!(text.contains("assay rewind shop/total --to 0"), "{text}");
+                let advice = "assay rewind total --pipeline shop --to beginning";
+                assert!(text.contains(advice), "{text}");
             }
             (_, outcome) => panic!("{vanishes}: {outcome:?}"),
         }
