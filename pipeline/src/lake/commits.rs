@@ -104,6 +104,12 @@ pub(crate) fn as_of(table: &Table, sequence: Option<u64>) -> Option<SnapshotRef>
     history(table).find(wanted).or(table.metadata().current_snapshot()).cloned()
 }
 
+/// Whether nothing came before `snapshot`. That it names no parent does not say so: some engines
+/// take the name out when they let the parent expire.
+pub(super) fn is_first(snapshot: &SnapshotRef) -> bool {
+    snapshot.parent_snapshot_id().is_none() && snapshot.sequence_number() <= 1
+}
+
 /// From the current snapshot back to the oldest that is kept.
 pub(super) fn history(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
     table.metadata().current_snapshot().into_iter().flat_map(|now| ancestors(table, now))
