@@ -358,6 +358,24 @@ async fn a_reader_that_was_left_behind_stops_only_when_rows_may_have_gone_unseen
 }
 
 #[tokio::test]
+async fn a_report_that_is_gone_without_its_snapshot_is_an_error() {
+    let shop = shop(SMALL).await;
+    let writer = Writer::sales(&shop, "shop/sell").await;
+    let mut commits = vec![];
+    for number in 0..5 {
+        commits.push(writer.append(&[sale(&number.to_string(), "2026-03-01")]).await.unwrap());
+    }
+    let report = |number: usize| {
+        let draft = commits[number].report.draft;
+        shop.path("lake/reports/silver.sales").join(format!("{draft}.json"))
+    };
+    std::fs::remove_file(report(1)).unwrap();
+    // It is in the table, so it ought to be there.
+    assert!(writer.target.commits(None).await.is_err());
+    assert_eq!(writer.target.commits(Some(commits[1].sequence)).await.unwrap(), commits[2..]);
+}
+
+#[tokio::test]
 async fn snapshots_go_when_a_person_says_so() {
     let shop = shop(SMALL).await;
     let writer = Writer::sales(&shop, "shop/sell").await;

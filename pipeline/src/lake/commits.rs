@@ -1,5 +1,6 @@
 //! The commits of a table that carry a report, in order.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use assay_core::{DatasetName, DraftId, Report};
@@ -45,10 +46,25 @@ impl Lake {
             if after.is_some_and(|after| sequence <= after) {
                 break;
             }
-            commits.extend(commit(dataset, snapshot)?);
+            match commit(dataset, snapshot) {
+                // It expired while we looked, and so has all that is older.
+                Err(error) if is_missing(&error) && self.has_lost(dataset, snapshot).await? => {
+                    break;
+                }
+                found => commits.extend(found?),
+            }
         }
         commits.reverse();
         Ok(commits)
+    }
+
+    async fn has_lost(
+        &self,
+        dataset: &DatasetName,
+        snapshot: &SnapshotRef,
+    ) -> Result<bool, TargetError> {
+        let table = self.existing(dataset).await?;
+        Ok(table.metadata().snapshot_by_id(snapshot.snapshot_id()).is_none())
     }
 
     /// The commit of `draft`, if it is in the table's history.
@@ -77,6 +93,10 @@ impl Lake {
         std::io::Write::write_all(&mut open, &text).and_then(|()| open.sync_all()).map_err(file)?;
         Ok(path.display().to_string())
     }
+}
+
+fn is_missing(error: &TargetError) -> bool {
+    matches!(error, TargetError::File { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
 /// What a snapshot says of our commit, if it is one.
