@@ -1,6 +1,9 @@
 """Compares a lake with what the raw file says should be in it, with readers that are not ours.
 
     python3 tests/compare.py RAW.jsonl[.gz] CATALOG.db
+    python3 tests/compare.py foreign CATALOG.db COMMAND [ARGUMENTS]
+
+The second does what other engines do to a lake, or shows what is in it (compare/foreign.py).
 
 Needs nothing but Python: the packages in compare/requirements.txt are installed once, below the
 user's cache folder, into an environment named by the hash of that file. Exit code 0: all equal;
@@ -41,10 +44,10 @@ def environment():
 
 
 def main():
-    if len(sys.argv) != 3:
+    foreign = sys.argv[1:2] == ["foreign"] and len(sys.argv) > 3
+    if len(sys.argv) != 3 and not foreign:
         print(__doc__, file=sys.stderr)
         return 2
-    raw, catalog = (str(Path(path).resolve()) for path in sys.argv[1:])
     try:
         python = environment()
     except (OSError, subprocess.CalledProcessError) as error:
@@ -54,6 +57,11 @@ def main():
         what = "failed" if required else "skipped"
         print(f"{what}: the comparison's packages can't be had: {error}", file=sys.stderr)
         return 1 if required else SKIPPED
+    if foreign:
+        script = [python, SCRIPTS / "foreign.py", *sys.argv[2:]]
+        done = subprocess.run(script, stdin=subprocess.DEVNULL)
+        return 2 if done.returncode < 0 else done.returncode
+    raw, catalog = (str(Path(path).resolve()) for path in sys.argv[1:])
     worst = 0
     for script, arguments in (("github_events.py", [raw, catalog]), ("readers.py", [catalog])):
         print(f"== {script}", flush=True)

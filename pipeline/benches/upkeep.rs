@@ -186,7 +186,11 @@ impl Bench {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            closed: Default::default(),
             upto: upto.clone(),
+            accepted_at: None,
+            recomputed: None,
+            closed: Default::default(),
         }
     }
 

@@ -68,7 +68,7 @@ async fn a_table_of_a_newer_version_is_refused_and_not_misread() {
     let newer = text.replace(r#""assay.format-version":"1""#, r#""assay.format-version":"2""#);
     assert_ne!(newer, text);
     std::fs::write(&metadata, newer).unwrap();
-    // A metadata file never changes, so who has read it does not look again.
+    // Such a file never changes, so who has read it does not look at it again.
     shop.lake = open_lake(shop.folder.path(), &shop.clock).await;
 
     let error = shop.lake.existing(&dataset).await.unwrap_err();

@@ -1,7 +1,7 @@
 use anyhow::{Context, Result};
 use assay_pipeline::{DueMessages, due_messages, prune_messages};
 use assay_store::{Action, AuditEntry, Kind};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,6 +9,9 @@ use crate::app::{App, TEMPORARY};
 use crate::args::PruneArgs;
 use crate::output::{Grid, bytes, json, line, number, time};
 use crate::scratch::left_in;
+
+/// A batch that is older than a day does not commit, so its files are nobody's by then.
+const ORPHAN_DAYS: i64 = 3;
 
 /// What of one kind goes, and what of it stays although it is as old.
 #[derive(Debug, Serialize)]
@@ -53,7 +56,23 @@ async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
     swept.extend(letters(app, dry).await?);
     swept.extend(records(app, dry).await?);
     swept.push(temporary(app, dry)?);
+    swept.push(orphans(app, dry).await?);
     Ok(swept)
+}
+
+/// Files of tables that no snapshot names: of batches that were never committed, and of commits
+/// that died before they cleaned up.
+async fn orphans(app: &App, dry: bool) -> Result<Swept> {
+    let found = app.lake.sweep(TimeDelta::days(ORPHAN_DAYS), dry).await?;
+    Ok(Swept {
+        what: "files of tables that nothing names".to_owned(),
+        kept_for: format!("{ORPHAN_DAYS} days"),
+        count: found.len() as u64,
+        bytes: found.iter().map(|orphan| orphan.bytes).sum(),
+        oldest: found.iter().map(|orphan| orphan.written_at).min(),
+        kept: 0,
+        why_kept: None,
+    })
 }
 
 async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {

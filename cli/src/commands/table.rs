@@ -29,9 +29,9 @@ pub(crate) async fn compact(app: &App, what: &CompactArgs, as_json: bool) -> Res
     }
     if done.waiting > 0 {
         line(format!(
-            "{} small files wait until the stages that read {} have read them",
-            number(done.waiting),
-            done.dataset
+            "not yet read by every stage that reads {}, so left alone: {}",
+            done.dataset,
+            counted(done.waiting, "small file"),
         ))?;
     }
     Ok(())
@@ -62,11 +62,11 @@ fn show(done: &Compacted, dry_run: bool) -> Result<()> {
     let merged = || done.partitions.iter().filter(|one| !one.given_up);
     let sum = |of: fn(&CompactedPartition) -> u64| number(merged().map(of).sum());
     line(format!(
-        "{}: {} {} files in {} partitions into {}{}, of up to {} each",
+        "{}: {} {} files of {} into {}{}, of up to {} each",
         done.dataset,
         if dry_run { "would merge" } else { "merged" },
         sum(|one| one.files),
-        merged().count(),
+        counted(merged().count() as u64, "partition"),
         if dry_run { "about " } else { "" },
         sum(|one| one.into_files),
         bytes(done.target_bytes),
@@ -107,9 +107,9 @@ pub(crate) async fn expire(app: &App, what: &ExpireArgs, as_json: bool) -> Resul
         return match done.snapshots.first() {
             Some((_, at)) => gone(&done, what.dry_run, &format!("of {}", time(*at))),
             None => line(format!(
-                "{}: nothing to expire, all {} snapshots stay",
+                "{}: nothing to expire, {} kept",
                 done.dataset,
-                number(done.kept as u64)
+                counted(done.kept as u64, "snapshot")
             )),
         };
     };
@@ -118,21 +118,26 @@ pub(crate) async fn expire(app: &App, what: &ExpireArgs, as_json: bool) -> Resul
 
 fn gone(done: &Expired, dry_run: bool, when: &str) -> Result<()> {
     line(format!(
-        "{}: {} {} snapshots {when}, {} stay",
+        "{}: {} {} {when}, {} kept",
         done.dataset,
         if dry_run { "would expire" } else { "expired" },
-        number(done.snapshots.len() as u64),
+        counted(done.snapshots.len() as u64, "snapshot"),
         number(done.kept as u64),
     ))?;
-    let files = format!("{} files, {}", number(done.freed.files), bytes(done.freed.bytes));
+    let files = format!("{}, {}", counted(done.freed.files, "file"), bytes(done.freed.bytes));
     match (done.later, dry_run) {
         (true, _) => line(format!(
-            "a reader may still be at their files ({files}), so these stay for now; sweeping \
+            "a reader may still be at their files ({files}), so these stay for now; `assay prune` \
              finds them after 3 days"
         )),
         (false, true) => line(format!("would delete what only they name: {files}")),
         (false, false) => line(format!("deleted what only they named: {files}")),
     }
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", number(count), if count == 1 { "" } else { "s" })
 }
 
 fn expired(done: &Expired, dry_run: bool) -> Value {

@@ -19,10 +19,9 @@ pub(super) struct Change {
     /// Becomes the ids of snapshot and manifests.
     pub(super) id: Uuid,
     pub(super) added: Vec<DataFile>,
-    /// Files with rows of removed files and no other, each with the greatest data sequence number
-    /// of those.
+    /// Files with rows of removed files, each with the data sequence number that those had.
     pub(super) rewritten: Vec<(DataFile, i64)>,
-    /// Whether the commit says that no row changed.
+    /// All rows of removed files are in the rewritten ones: the commit says that none changed.
     pub(super) same_rows: bool,
     /// Paths of files that leave the table.
     pub(super) removed: HashSet<String>,
@@ -49,8 +48,8 @@ impl Change {
     fn operation(&self) -> Operation {
         match (self.removed.is_empty(), self.same_rows) {
             (true, _) => Operation::Append,
-            (false, false) => Operation::Overwrite,
             (false, true) => Operation::Replace,
+            (false, false) => Operation::Overwrite,
         }
     }
 

@@ -8,7 +8,6 @@ use iceberg::table::Table;
 
 use super::Lake;
 use super::files::each_live;
-use super::marks::LowestMarks;
 use super::rewrite::{Rewritten, rewrite};
 use crate::target::TargetError;
 
@@ -147,7 +146,7 @@ impl Lake {
         let named = metadata.properties().get(FILE_BYTES).and_then(|text| text.parse().ok());
         let target = what.target_bytes.or(named).unwrap_or(DEFAULT_FILE_BYTES).max(1);
         let names = Names::of(dataset, table, &what.partition)?;
-        let mark = LowestMarks::of(metadata, self.clock.now()).read;
+        let mark = self.read_by_all(dataset, metadata).await?;
         let read = |sequence: i64| {
             mark.is_none_or(|mark| u64::try_from(sequence).is_ok_and(|at| at <= mark))
         };

@@ -16,9 +16,9 @@ const EXPIRED_UPTO: &str = "assay.expired.upto";
 /// at or above it has nothing to fear from what is gone.
 const EXPIRED_REMOVED_AT: &str = "assay.expired.removed-at";
 
-/// One step back from the current snapshot.
+/// One step back in a table's past.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step<'a> {
+enum Step<'a> {
     Snapshot(&'a SnapshotRef),
     /// Snapshots up to this sequence number and above the next step are not known any more.
     Gone {
@@ -26,12 +26,12 @@ pub(super) enum Step<'a> {
     },
 }
 
-/// From the current snapshot back, with the gaps in between.
-pub(super) fn steps(metadata: &TableMetadata) -> Vec<Step<'_>> {
+/// From `begin` back, with the gaps in between.
+fn steps<'a>(metadata: &'a TableMetadata, begin: Option<&'a SnapshotRef>) -> Vec<Step<'a>> {
     let mut newest_first: Vec<&SnapshotRef> = metadata.snapshots().collect();
     newest_first.sort_by_key(|snapshot| -snapshot.sequence_number());
     let mut steps = vec![];
-    let mut next = metadata.current_snapshot();
+    let mut next = begin;
     while let Some(snapshot) = next {
         steps.push(Step::Snapshot(snapshot));
         let sequence = snapshot.sequence_number();
@@ -83,7 +83,8 @@ impl Expired {
         let upto = self.upto.max(numbers.max().unwrap_or_default());
         let removing = snapshots.filter(|snapshot| removes(snapshot));
         let removed = removing.map(|snapshot| snapshot.sequence_number()).max();
-        let unexplained = steps(metadata).into_iter().filter_map(|step| match step {
+        let steps = steps(metadata, metadata.current_snapshot());
+        let unexplained = steps.into_iter().filter_map(|step| match step {
             Step::Gone { upto: end } if end > self.upto && end <= upto => Some(end),
             _ => None,
         });
@@ -111,10 +112,12 @@ pub(crate) enum Removed {
     },
 }
 
-/// The files at or below `mark` that left `table` above it, and were not only rewritten.
+/// The files at or below `mark` that left the table above it, up to `snapshot`, and were not only
+/// rewritten.
 pub(crate) async fn removed_since(
     dataset: &DatasetName,
     table: &Table,
+    snapshot: &SnapshotRef,
     mark: u64,
 ) -> Result<Removed, TargetError> {
     let mark = i64::try_from(mark).unwrap_or(i64::MAX);
@@ -124,7 +127,7 @@ pub(crate) async fn removed_since(
         return Ok(Removed::Files(files));
     }
     let expired = Expired::of(table.metadata());
-    for step in steps(table.metadata()) {
+    for step in steps(table.metadata(), Some(snapshot)) {
         match step {
             Step::Snapshot(snapshot) if snapshot.sequence_number() <= mark => break,
             Step::Snapshot(snapshot) if removes(snapshot) => {

@@ -1,7 +1,7 @@
 //! Marks that readers and stores leave in a table's properties: how far they have come in it.
 //! They may lag; expiry and compaction spare what is above them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use assay_core::{DatasetName, Position, ReaderId, Slice};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Lake;
 use super::amend::Amendment;
+use super::positions::positions;
 use crate::target::TargetError;
 
 const READ: &str = "assay.read.";
@@ -101,15 +102,49 @@ pub(super) struct LowestMarks {
 
 impl LowestMarks {
     pub(super) fn of(metadata: &TableMetadata, now: DateTime<Utc>) -> LowestMarks {
-        let least = |prefix: &str| {
-            let marks = metadata.properties().iter().filter(|(key, _)| key.starts_with(prefix));
-            let young = marks
-                .filter_map(|(key, text)| parse(key, text))
-                .filter(|mark| now - mark.time <= MARKS_HOLD);
-            young.map(|mark| mark.at).min()
-        };
+        let least = |prefix: &str| young(metadata, prefix, now).map(|(_, mark)| mark.at).min();
         LowestMarks { read: least(READ), told: least(TOLD) }
     }
+}
+
+impl Lake {
+    /// Up to where all readers that left a mark lately have read. Of a reader that writes to this
+    /// lake the place itself is known, of others the mark.
+    pub(super) async fn read_by_all(
+        &self,
+        dataset: &DatasetName,
+        metadata: &TableMetadata,
+    ) -> Result<Option<u64>, TargetError> {
+        let mut marks: BTreeMap<&str, u64> =
+            young(metadata, READ, self.clock.now()).map(|(who, mark)| (who, mark.at)).collect();
+        if marks.is_empty() {
+            return Ok(None);
+        }
+        let slice = Slice::table(&dataset.to_string());
+        for other in self.datasets().await? {
+            let Some(table) = self.table(&other).await? else { continue };
+            for (reader, position) in positions(&other, &table)? {
+                if let Some(place) = position.mark(&slice)
+                    && let Some(mark) = marks.get_mut(reader.0.as_str())
+                {
+                    *mark = place.at;
+                }
+            }
+        }
+        Ok(marks.into_values().min())
+    }
+}
+
+/// Who left a mark, and which, unless it is too old to count.
+fn young<'a>(
+    metadata: &'a TableMetadata,
+    prefix: &'a str,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (&'a str, LeftMark)> {
+    let properties = metadata.properties().iter();
+    let marks = properties
+        .filter_map(move |(key, text)| Some((key.strip_prefix(prefix)?, parse(key, text)?)));
+    marks.filter(move |(_, mark)| now - mark.time <= MARKS_HOLD)
 }
 
 fn parse(key: &str, text: &str) -> Option<LeftMark> {

@@ -138,9 +138,9 @@ async fn removed_by(
 }
 
 /// Takes out of `candidates` every file that the table names in any way.
-pub(super) async fn spare_named(
+pub(super) async fn spare_named<T>(
     table: &Table,
-    candidates: &mut HashSet<PathBuf>,
+    candidates: &mut HashMap<PathBuf, T>,
 ) -> iceberg::Result<()> {
     let mut spare = |path: &str| {
         candidates.remove(&PathBuf::from(path.strip_prefix("file://").unwrap_or(path)));

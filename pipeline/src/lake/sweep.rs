@@ -1,7 +1,7 @@
 //! Finds files in the folders of the tables that no snapshot names: of drafts that were never
 //! committed, and of commits that died before they cleaned up.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use assay_core::DatasetName;
@@ -17,6 +17,7 @@ pub struct Orphan {
     pub dataset: DatasetName,
     pub path: PathBuf,
     pub bytes: u64,
+    pub written_at: DateTime<Utc>,
 }
 
 impl Lake {
@@ -53,7 +54,7 @@ impl Lake {
         cutoff: DateTime<Utc>,
     ) -> Result<Vec<Orphan>, TargetError> {
         // First what is there, then what is named: a commit in between is named.
-        let mut old = HashSet::new();
+        let mut old = HashMap::new();
         for folder in [self.location(dataset), self.reports(dataset)] {
             let listed = older(&folder, cutoff, &mut old);
             let doing = || format!("look through {}", folder.display());
@@ -65,21 +66,22 @@ impl Lake {
         let table = self.existing(dataset).await?;
         let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
         spare_named(&table, &mut old).await.map_err(wrong)?;
-        let mut paths: Vec<PathBuf> = old.into_iter().collect();
-        paths.sort_unstable();
-        let orphan = |path: PathBuf| {
-            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            Orphan { dataset: dataset.clone(), path, bytes }
+        let orphan = |(path, (bytes, written_at))| {
+            let dataset = dataset.clone();
+            Orphan { dataset, path, bytes, written_at }
         };
-        Ok(paths.into_iter().map(orphan).collect())
+        let mut orphans: Vec<Orphan> = old.into_iter().map(orphan).collect();
+        orphans.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(orphans)
     }
 }
 
-/// Adds the files below `folder` that were last written before `cutoff`. Links are not followed.
+/// Adds the files below `folder` that were last written before `cutoff`, with their sizes. Links are
+/// not followed.
 fn older(
     folder: &Path,
     cutoff: DateTime<Utc>,
-    found: &mut HashSet<PathBuf>,
+    found: &mut HashMap<PathBuf, (u64, DateTime<Utc>)>,
 ) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -96,8 +98,11 @@ fn older(
         };
         if metadata.is_dir() {
             older(&entry.path(), cutoff, found)?;
-        } else if metadata.is_file() && DateTime::<Utc>::from(metadata.modified()?) < cutoff {
-            found.insert(entry.path());
+            continue;
+        }
+        let written_at = DateTime::<Utc>::from(metadata.modified()?);
+        if metadata.is_file() && written_at < cutoff {
+            found.insert(entry.path(), (metadata.len(), written_at));
         }
     }
     Ok(())

@@ -60,7 +60,7 @@ impl AggregateSource {
             _ => {
                 let mark = read_before.unwrap_or(0);
                 let new = new_since(dataset, &table, &snapshot, mark).await?;
-                let removed = match removed_since(dataset, &table, mark).await? {
+                let removed = match removed_since(dataset, &table, &snapshot, mark).await? {
                     Removed::Files(files) => files,
                     Removed::Unknown { known_from } => return Err(left_behind(stage, known_from)),
                 };
@@ -125,13 +125,14 @@ impl Source for AggregateSource {
 /// Rows may have left the source unseen, so what the target has of them may be too much.
 fn left_behind(stage: &Stage, known_from: u64) -> SourceError {
     let (id, source) = (&stage.id, stage.reads.dataset());
+    let rewind = format!("assay rewind {} --pipeline {}", id.stage, id.pipeline);
     SourceError::Refused {
         what: format!("what changed in {source} since {id} read it"),
         why: format!(
             "snapshots of it that {id} had not read have expired, and rows may have left with \
-             them. To compute everything anew, run `assay rewind {id} --to 0 --reason …` and run \
-             the stage again. If you know which days changed, rewind it to {known_from} instead, \
-             and compute these days with `assay run … --date`"
+             them. To compute everything anew, run `{rewind} --to beginning --reason … --yes` and \
+             run the stage again. If you know which days changed, use `--to {source}={known_from}` \
+             instead, and compute these days with `assay run … --date`"
         ),
     }
 }
