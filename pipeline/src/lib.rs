@@ -25,6 +25,7 @@ pub use definition::{
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
 pub use lake::{
+    rows_of_day,
     CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
     LakeTargets, Limits, Orphan,
 };

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use assay_core::DatasetName;
+use chrono::NaiveDate;
 use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
@@ -18,6 +19,7 @@ use super::writer::TableWriter;
 use super::{Lake, LakeScan};
 use crate::definition::TableSpec;
 use crate::session::{rows, session};
+use crate::stage::Stage;
 use crate::target::{Day, TargetError};
 
 impl Day {
@@ -100,6 +102,44 @@ async fn live(
     }
     found.sort_by(|a, b| (a.0, a.1.file_path()).cmp(&(b.0, b.1.file_path())));
     Ok(found)
+}
+
+/// How many rows of a day are in the table that a stage writes (for an aggregate stage: from that
+/// day on); none when the stage has no days, or there is no table yet.
+pub async fn rows_of_day(
+    lake: &Lake,
+    stage: &Stage,
+    date: NaiveDate,
+) -> Result<Option<u64>, TargetError> {
+    let dataset = &stage.writes.dataset;
+    let (column, on) = match (&stage.aggregate, &stage.day) {
+        (Some(aggregate), _) => (&aggregate.replace, true),
+        (None, Some(day)) => (day, false),
+        (None, None) => return Ok(None),
+    };
+    let Some(table) = lake.table(dataset).await? else { return Ok(None) };
+    let day = Day { column: column.clone(), date };
+    let wanted = match on {
+        true => Expr::Column(Column::from_name(column)).gt_eq(lit(day.value())),
+        false => day.rows(),
+    };
+    let wrong = |source| TargetError::Query {
+        doing: format!("count the rows of {date} in {dataset}"),
+        source,
+    };
+    let lost = |source| TargetError::iceberg(format!("count the rows of {dataset}"), source);
+    let scan = LakeScan::of(table, None).map_err(lost)?;
+    let plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(scan)), None)
+        .and_then(|plan| plan.filter(wanted))
+        .and_then(|plan| plan.project([Expr::Column(Column::from_name(column))]))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(wrong)?;
+    let mut stream = in_order(lake, &plan).await.map_err(wrong)?;
+    let mut count = 0;
+    while let Some(batch) = stream.try_next().await.map_err(wrong)? {
+        count += batch.num_rows() as u64;
+    }
+    Ok(Some(count))
 }
 
 /// A table without one day.
