@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_core::{DatasetName, Governed, ReaderId};
-use assay_pipeline::{Compact, Expire, Lake, Limits, RunError, SourceError, Target, TargetError};
+use assay_pipeline::{Compact, Expire, Lake, Limits, RunError, SourceError, Target};
 use chrono::TimeDelta;
 use serde_json::Value;
 
