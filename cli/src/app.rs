@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
 use assay_dlq::LogQueue;
 use assay_log::{EmbeddedLog, Log};
-use assay_pipeline::{Ingest, Lake, Runner, Stop, Watch};
+use assay_pipeline::{Ingest, Lake, LakeTargets, Patience, Runner, Stop, Watch};
 use assay_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,14 +70,16 @@ impl App {
     pub(crate) fn runner(&self, watch: Arc<dyn Watch>) -> Runner {
         Runner {
             lake: Arc::clone(&self.lake),
+            targets: Arc::new(LakeTargets(Arc::clone(&self.lake))),
             log: Arc::clone(&self.log),
-            store: Arc::clone(&self.store),
+            ledger: Arc::clone(&self.store) as _,
             queue: Arc::clone(&self.queue) as _,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             spool: self.spool(),
             watch,
             stop: self.stop.clone(),
+            patience: Patience::default(),
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use assay_core::DatasetName;
-use assay_pipeline::Hop;
+use assay_core::{DatasetName, DraftId};
+use assay_pipeline::{Destination, Hop};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod generate;
 mod housekeeping;
 
+pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
@@ -30,6 +32,16 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Who does it, for the audit
+    #[arg(
+        long = "as",
+        global = true,
+        env = "USER",
+        default_value = "unknown",
+        value_name = "NAME"
+    )]
+    pub(crate) who: String,
+
     /// How answers are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
@@ -38,23 +50,8 @@ pub(crate) struct Args {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 
-    /// Who is named in the audit [default: the user of the system]
-    #[arg(long, global = true, env = "ASSAY_USER", value_name = "NAME")]
-    user: Option<String>,
-
-    /// The user of the system, which only the environment tells.
-    #[arg(long, global = true, env = "USER", hide = true)]
-    system_user: Option<String>,
-
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-impl Args {
-    /// Who is at work, as far as anybody says.
-    pub(crate) fn who(&self) -> Option<&str> {
-        self.user.as_deref().or(self.system_user.as_deref())
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,9 +89,27 @@ Examples:
   assay run bronze-to-silver --pipeline ./my_pipeline --enable-dlq
   assay run all --pipeline github_events --plan
 
+  assay run bronze-to-silver --pipeline github_events --governed \\
+      --date 2026-02-12 --reason \"the contract was too strict\"
+
+With --date D the stages first read what is new; then the rows of that day (of
+the stage's `day` column; for an aggregate from that day on) replace what was
+made of them. A topic has no days: there D changes nothing.
+
 Without --enable-dlq a bad row stops the run; without --enable-quality-checks
 nothing is judged and the report says so.")]
     Run(RunArgs),
+
+    /// Move a stage's reader back, so that it reads again
+    #[command(after_help = "\
+Examples:
+  assay rewind parse --pipeline github_events --to beginning --reason \"new rule\"
+  assay rewind land --pipeline github_events --to raw_metrics_avro/0=120 \\
+      --reason \"the decoder was wrong\" --yes
+  assay rewind parse --pipeline github_events --to 6204810927103884 --reason ... --yes
+
+Without --yes it shows what would be read again, and moves nothing.")]
+    Rewind(RewindArgs),
 
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
@@ -220,6 +235,33 @@ pub(crate) struct RunArgs {
     /// Only show what would be read and written
     #[arg(long)]
     pub(crate) plan: bool,
+    /// Compute this day anew, after reading what is new
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "plan")]
+    pub(crate) date: Option<chrono::NaiveDate>,
+    /// Let this batch pass, which quality has halted
+    #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "plan")]
+    pub(crate) accept_batch: Option<DraftId>,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RewindArgs {
+    /// The stage, as its pipeline names it
+    pub(crate) stage: String,
+    /// A shipped pipeline's name, or a folder
+    #[arg(long, value_name = "P")]
+    pub(crate) pipeline: String,
+    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Destination,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do it; without this only what it means is shown
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Group)]
@@ -319,66 +361,14 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum GenerateCommand {
-    /// GitHub events as the public archives have them
-    #[command(after_help = "\
-Examples:
-  assay generate github-events --count 10000 --seed 7 > events.jsonl
-  assay generate github-events | assay ingest github_events --file -")]
-    GithubEvents(GenerateArgs),
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct GenerateArgs {
-    /// How many lines
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub(crate) count: u64,
-    /// The same seed makes the same events
-    #[arg(long, default_value_t = 42, value_name = "S")]
-    pub(crate) seed: u64,
-    /// The share of lines with a defect
-    #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
-    pub(crate) defects: f64,
-    /// The events happen in the 36 hours before this time [default: the beginning of today, UTC]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
-    /// Write to this file [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// A share, written `1%` or `0.01`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = match text.strip_suffix('%') {
-        Some(number) => (number, 100.0),
-        None => (text, 1.0),
-    };
-    let value = number.trim().parse::<f64>().map_err(|_| "write it like 1% or 0.01".to_owned())?;
-    let share = value / scale;
-    if !(0.0..=1.0).contains(&share) {
-        return Err("a share is between 0% and 100%".to_owned());
-    }
-    Ok(share)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Args, share};
+    use super::Args;
 
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_share_is_a_percentage_or_a_fraction() {
-        assert_eq!(share("1%"), Ok(0.01));
-        assert_eq!(share("0.5"), Ok(0.5));
-        for bad in ["", "x%", "101%", "-1%", "2"] {
-            assert!(share(bad).is_err(), "{bad}");
-        }
     }
 }

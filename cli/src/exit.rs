@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use assay_pipeline::{IngestError, LoadError, QueryError, RunError, TargetError};
+use assay_pipeline::{IngestError, LoadError, QueryError, RewindError, RunError, TargetError};
 
 use crate::config::ConfigError;
 
@@ -75,8 +75,9 @@ fn code(error: &anyhow::Error) -> u8 {
             QueryError::Table(error) => of_target(error),
             _ => Some(USAGE),
         });
+        let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
-        run.or(target).or(ingest).or(query).or(usage.then_some(USAGE))
+        run.or(target).or(ingest).or(query).or(rewind).or(usage.then_some(USAGE))
     });
     codes.into_iter().next().unwrap_or(FAILED)
 }
@@ -96,6 +97,14 @@ fn of_target(error: &TargetError) -> Option<u8> {
         TargetError::Fenced { .. } | TargetError::Moved { .. } => Some(FENCED),
         TargetError::Narrowed(_) => Some(USAGE),
         _ => None,
+    }
+}
+
+fn of_rewind(error: &RewindError) -> Option<u8> {
+    match error {
+        RewindError::Source(_) => None,
+        RewindError::Target(error) => of_target(error),
+        _ => Some(USAGE),
     }
 }
 

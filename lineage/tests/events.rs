@@ -93,6 +93,8 @@ fn report(verdict: Verdict) -> Report {
         }),
         from: Position::default(),
         upto: Position::default(),
+        accepted_at: None,
+        recomputed: None,
     }
 }
 

@@ -80,6 +80,8 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
         }),
         from: Position::default(),
         upto: Position::default(),
+        accepted_at: None,
+        recomputed: None,
     }
 }
 

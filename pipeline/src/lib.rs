@@ -6,8 +6,10 @@ mod definition;
 mod expiry;
 mod ingest;
 mod lake;
+mod ledger;
 mod pending;
 mod query;
+mod rewind;
 mod runner;
 mod session;
 mod source;
@@ -22,12 +24,16 @@ pub use definition::{
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
-pub use lake::{CATALOG, Lake, LakeTarget};
+pub use lake::{CATALOG, Lake, LakeTarget, LakeTargets};
+pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
-pub use runner::{RunError, RunSummary, Runner, Watch};
+pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
+pub use runner::{Patience, RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;
-pub use target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
+pub use target::{
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+};
 pub use telling::TellError;

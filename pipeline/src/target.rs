@@ -1,11 +1,17 @@
 //! Where a stage writes: a target takes a draft that nobody sees, and commits rows, position and
 //! report together.
 
+use std::sync::Arc;
+
 use arrow::array::{BooleanArray, RecordBatch};
-use assay_core::{DatasetName, DraftId, Fault, Mistakes, Position, ReaderId, Report};
+use assay_core::{DatasetName, DraftId, Fault, Mistakes, Position, ReaderId, Report, Slice};
+use assay_quality::KeySet;
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
+
+use crate::definition::TableSpec;
 
 /// How a draft's rows meet those that are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +22,28 @@ pub enum Write {
         column: String,
         from: ScalarValue,
     },
+    /// The rows replace those of one day, in whatever partitions they are.
+    Day(Day),
+}
+
+/// One day of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Day {
+    /// The column that says which day a row belongs to.
+    pub column: String,
+    pub date: NaiveDate,
+}
+
+impl Day {
+    /// Since 1970-01-01, as Arrow and Iceberg count.
+    pub(crate) fn days(&self) -> i32 {
+        let days = (self.date - NaiveDate::default()).num_days();
+        i32::try_from(days).expect("chrono's years are few enough")
+    }
+
+    pub(crate) fn value(&self) -> ScalarValue {
+        ScalarValue::Date32(Some(self.days()))
+    }
 }
 
 /// A state of a target that stays readable as it is.
@@ -37,8 +65,23 @@ pub struct DraftOf<'a> {
     pub id: DraftId,
     pub reader: &'a ReaderId,
     pub from: &'a Position,
-    /// The columns that deduplicate; the draft is void when the target's rows changed meanwhile.
-    pub keyed: bool,
+    /// The columns that deduplicate: what others wrote meanwhile must not hold a key of the draft.
+    pub key: &'a [String],
+    pub begun_at: DateTime<Utc>,
+}
+
+/// What becomes visible together with the rows of a draft.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing<'a> {
+    pub upto: &'a Position,
+    pub report: &'a Report,
+    /// The keys of the rows, where the draft has a key.
+    pub keys: &'a KeySet,
+}
+
+/// Finds the targets of stages.
+pub trait Targets: Send + Sync {
+    fn target(&self, spec: &Arc<TableSpec>) -> Box<dyn Target>;
 }
 
 /// One table or database that a stage writes.
@@ -53,14 +96,19 @@ pub trait Target: Send + Sync {
     /// Opens a batch that nobody sees until it is committed.
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError>;
 
+    /// The commit of `draft`, if it is in the target: asked when a commit's answer was lost.
+    async fn landed(&self, draft: DraftId) -> Result<Option<Commit>, TargetError>;
+
     /// The commits with a report behind `after`, oldest first.
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError>;
 
-    /// Answers whether keys are there, as of `at`, else as of now.
+    /// Answers whether keys are there, as of `at`, else as of now; rows of the day `without` don't
+    /// count.
     async fn lookup(
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError>;
 }
 
@@ -75,12 +123,9 @@ pub trait Draft: Send {
 
     async fn write(&mut self, to: &DatasetName, rows: RecordBatch) -> Result<(), TargetError>;
 
-    /// Makes rows, position and report visible together, or nothing of them.
-    async fn commit(
-        self: Box<Self>,
-        upto: &Position,
-        report: &Report,
-    ) -> Result<Commit, TargetError>;
+    /// Makes rows, position and report visible together, or nothing of them. After an error that
+    /// leaves open which (see [`TargetError::settled`]) it may be asked again.
+    async fn commit(&mut self, closing: Closing<'_>) -> Result<Commit, TargetError>;
 
     /// Forgets the batch; what it left behind is swept later.
     async fn abandon(self: Box<Self>);
@@ -139,6 +184,17 @@ pub enum TargetError {
          was committed; run the stage again"
     )]
     Moved { dataset: DatasetName },
+    #[error(
+        "a batch for {dataset} was begun more than {hours} hours ago; what has happened since \
+         can't be judged. Nothing of it was committed; run the stage again"
+    )]
+    Stale { dataset: DatasetName, hours: i64 },
+    #[error(
+        "{dataset} was rolled back by another program: {reader} has read {slice} up to {at}, but \
+         the commit that did so is not in the table's history any more. Roll the table forward \
+         again, or go back with it: `assay rewind {reader} --to {snapshot} --reason …`"
+    )]
+    RolledBack { dataset: DatasetName, reader: ReaderId, slice: Slice, at: u64, snapshot: String },
     #[error("there is no table {dataset} yet: run the stage that writes it first")]
     Missing { dataset: DatasetName },
 }
@@ -148,13 +204,22 @@ impl TargetError {
         TargetError::Iceberg { doing: doing.into(), source: Box::new(source) }
     }
 
+    /// Whether it is certain that nothing was committed. Another error of a commit may be one of
+    /// the answer alone.
+    pub fn settled(&self) -> bool {
+        matches!(
+            self,
+            TargetError::Moved { .. } | TargetError::Stale { .. } | TargetError::Refused { .. }
+        )
+    }
+
     pub fn fault(&self) -> Fault {
         let transient = match self {
             TargetError::Iceberg { source, .. } => source.retryable(),
             TargetError::Catalog { source, .. } => {
                 matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) || busy(source)
             }
-            TargetError::Moved { .. } => true,
+            TargetError::Moved { .. } | TargetError::Stale { .. } => true,
             _ => false,
         };
         if transient { Fault::Transient } else { Fault::Permanent }

@@ -1,17 +1,17 @@
 //! Tells the store what was committed. The store follows the target: every commit behind its
 //! told mark, in order, each in one transaction with the mark.
 
-use assay_core::{Clock, Ids};
-use assay_core::{DatasetName, Report, Run, RunStatus, StageId};
+use assay_core::{Clock, DatasetName, Fault, Ids, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
 use assay_lineage::{DatasetRef, batch, ended, started};
 use assay_log::Log;
 use assay_metrics::{of_batch, of_run};
-use assay_store::{CommitRef, Event, RunEnd, Store, StoreError, Telling};
+use assay_store::{CommitRef, Event, RunEnd, StoreError, Telling};
 use chrono::TimeDelta;
 
 use crate::definition::Pipeline;
-use crate::lake::{CATALOG, Lake, LakeTarget};
+use crate::lake::{CATALOG, Lake};
+use crate::ledger::Ledger;
 use crate::stage::Stage;
 use crate::target::{Commit, Target, TargetError};
 
@@ -29,11 +29,22 @@ pub enum TellError {
     DeadLetters(#[from] DlqError),
 }
 
+impl TellError {
+    pub fn fault(&self) -> Fault {
+        match self {
+            TellError::Target(error) => error.fault(),
+            TellError::Store(error) => error.fault(),
+            TellError::DeadLetters(error) => error.fault(),
+        }
+    }
+}
+
 /// Knows a stage's datasets by the names that lineage has for them.
 pub(crate) struct Teller<'a> {
-    pub(crate) lake: &'a std::sync::Arc<Lake>,
+    pub(crate) lake: &'a Lake,
     pub(crate) log: &'a dyn Log,
-    pub(crate) store: &'a Store,
+    pub(crate) ledger: &'a dyn Ledger,
+    pub(crate) target: &'a dyn Target,
     pub(crate) queue: &'a dyn DeadLetterQueue,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) ids: &'a dyn Ids,
@@ -45,9 +56,8 @@ impl Teller<'_> {
     /// Tells every commit of the stage's target that was not told yet.
     pub(crate) async fn follow(&self) -> Result<u64, TellError> {
         let spec = &self.stage.writes;
-        let target = LakeTarget::new(self.lake.clone(), spec.clone());
-        let told = self.store.told(&spec.dataset).await?;
-        let commits = target.commits(told.map(|told| told.sequence)).await?;
+        let told = self.ledger.told(&spec.dataset).await?;
+        let commits = self.target.commits(told.map(|told| told.sequence)).await?;
         let mut count = 0;
         for commit in commits {
             count += u64::from(self.tell(&spec.dataset, commit).await?);
@@ -70,7 +80,7 @@ impl Teller<'_> {
         let totals = of_batch(&report);
         let target = target.clone();
         let telling = Telling { target, sequence, snapshot: snapshot.0, report, events, totals };
-        Ok(self.store.tell(&telling).await?)
+        Ok(self.ledger.tell(&telling).await?)
     }
 
     fn batch(&self, report: &Report, sequence: u64, snapshot: i64) -> Event {
@@ -112,7 +122,7 @@ impl Teller<'_> {
     /// they have a commit, else aborted.
     pub(crate) async fn close_abandoned(&self, stage: &StageId) -> Result<(), TellError> {
         let now = self.clock.now();
-        for record in self.store.abandoned(now - SILENCE).await? {
+        for record in self.ledger.abandoned(now - SILENCE).await? {
             if record.run.stage != *stage {
                 continue;
             }
@@ -129,7 +139,7 @@ impl Teller<'_> {
                 message,
             };
             let (events, totals) = (self.ended(&end, None), of_run(&end));
-            self.store.end_run(&end, &events, &totals).await?;
+            self.ledger.end_run(&end, &events, &totals).await?;
         }
         Ok(())
     }

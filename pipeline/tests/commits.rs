@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assay_core::{
-    Counts, DraftId, Evaluated, Governed, Ids, Mark, Position, ReaderId, Report, Run, RunId, Slice,
-    StageId,
+    Clock, Counts, DraftId, Evaluated, Governed, Ids, Mark, Position, ReaderId, Report, Run, RunId,
+    Slice, StageId,
 };
 use assay_pipeline::{
-    Commit, Draft, DraftOf, Lake, LakeTarget, TableSpec, Target, TargetError, Write,
+    Closing, Commit, Draft, DraftOf, Lake, LakeTarget, TableSpec, Target, TargetError, Write,
 };
-use chrono::NaiveDate;
+use assay_quality::{KeyHasher, KeySet};
+use chrono::{NaiveDate, TimeDelta};
 use datafusion::common::ScalarValue;
 use serde_json::{Value, json};
 
-use crate::shop::{CountingIds, Shop, open_lake, order};
+use crate::shop::{CountingIds, ManualClock, Shop, open_lake, order};
 
 /// One writer of a table.
 pub(crate) struct Writer {
@@ -22,6 +23,7 @@ pub(crate) struct Writer {
     pub(crate) spec: Arc<TableSpec>,
     pub(crate) reader: ReaderId,
     pub(crate) ids: Arc<CountingIds>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Writer {
@@ -31,6 +33,7 @@ impl Writer {
             spec: Arc::clone(spec),
             reader: ReaderId(reader.to_owned()),
             ids: Arc::clone(&shop.ids),
+            clock: Arc::clone(&shop.clock),
         }
     }
 
@@ -44,11 +47,22 @@ impl Writer {
         self.target.position(&self.reader).await.unwrap()
     }
 
-    async fn draft(&self, from: &Position, keyed: bool) -> Result<Opened, TargetError> {
+    async fn draft(&self, from: &Position, key: &[&str]) -> Result<Opened, TargetError> {
+        self.open(from, key, Write::Append).await
+    }
+
+    async fn open(
+        &self,
+        from: &Position,
+        key: &[&str],
+        write: Write,
+    ) -> Result<Opened, TargetError> {
         let id = DraftId(self.ids.next());
-        let of = DraftOf { id, reader: &self.reader, from, keyed };
-        let draft = self.target.draft(of, Write::Append).await?;
-        Ok(Opened { id, draft, from: from.clone() })
+        let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
+        let begun_at = self.clock.now();
+        let of = DraftOf { id, reader: &self.reader, from, key: &key, begun_at };
+        let draft = self.target.draft(of, write).await?;
+        Ok(Opened { id, draft, from: from.clone(), keys: KeySet::default() })
     }
 
     /// Writes `rows` and moves the reader's position by one.
@@ -58,22 +72,21 @@ impl Writer {
 
     async fn write(&self, rows: &[Value], write: Write) -> Result<Commit, TargetError> {
         let from = self.position().await;
-        let id = DraftId(self.ids.next());
-        let of = DraftOf { id, reader: &self.reader, from: &from, keyed: false };
-        let mut draft = self.target.draft(of, write).await?;
+        let mut opened = self.open(&from, &[], write).await?;
         for rows in rows.chunks(1000) {
-            draft.write(&self.spec.dataset, batch(&self.spec, rows)).await?;
+            opened.draft.write(&self.spec.dataset, batch(&self.spec, rows)).await?;
         }
-        self.commit(Opened { id, draft, from }).await
+        self.commit(&mut opened).await
     }
 
-    async fn commit(&self, opened: Opened) -> Result<Commit, TargetError> {
+    async fn commit(&self, opened: &mut Opened) -> Result<Commit, TargetError> {
         let slice = Slice::from_name("source/0");
         let at = opened.from.mark(&slice).map_or(0, |mark| mark.at) + 1;
         let mark = Mark { at, draft: Some(opened.id), ..Mark::default() };
         let upto = Position([(slice, mark)].into());
-        let report = self.report(&opened, &upto);
-        opened.draft.commit(&upto, &report).await
+        let report = self.report(opened, &upto);
+        let Opened { draft, keys, .. } = opened;
+        draft.commit(Closing { upto: &upto, report: &report, keys }).await
     }
 
     fn report(&self, opened: &Opened, upto: &Position) -> Report {
@@ -95,6 +108,8 @@ impl Writer {
             quality: Evaluated::NotEvaluated,
             from: opened.from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
+            recomputed: None,
         }
     }
 }
@@ -103,6 +118,7 @@ struct Opened {
     id: DraftId,
     draft: Box<dyn Draft>,
     from: Position,
+    keys: KeySet,
 }
 
 /// Rows of the table from JSON; what is not said is null.
@@ -111,6 +127,13 @@ pub(crate) fn batch(spec: &TableSpec, rows: &[Value]) -> RecordBatch {
     let mut decoder = reader.with_batch_size(rows.len().max(1)).build_decoder().unwrap();
     decoder.serialize(rows).unwrap();
     decoder.flush().unwrap().unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&spec.schema)))
+}
+
+/// Replaces all days from `day` on.
+fn replace_from(day: &str) -> Write {
+    let day: NaiveDate = day.parse().unwrap();
+    let days = i32::try_from((day - NaiveDate::default()).num_days()).unwrap();
+    Write::Replace { column: "sold_on".to_owned(), from: ScalarValue::Date32(Some(days)) }
 }
 
 fn sale(no: &str, day: &str) -> Value {
@@ -125,31 +148,69 @@ async fn a_draft_is_refused_when_its_position_was_moved_meanwhile() {
     let writer = Writer::sales(&shop, "shop/sell").await;
     let from = writer.position().await;
     for rows in [vec![sale("slow", "2026-03-01")], vec![]] {
-        let mut slow = writer.draft(&writer.position().await, false).await.unwrap();
+        let mut slow = writer.draft(&writer.position().await, &[]).await.unwrap();
         slow.draft.write(&writer.spec.dataset, batch(&writer.spec, &rows)).await.unwrap();
         writer.append(&[]).await.unwrap();
-        let error = writer.commit(slow).await.unwrap_err();
+        let error = writer.commit(&mut slow).await.unwrap_err();
         assert!(matches!(error, TargetError::Fenced { .. }), "{error:?}");
     }
     assert_eq!(shop.query(SALES).await.len(), 0);
     // Opening a draft at an old place is refused at once.
-    let error = writer.draft(&from, false).await.err().unwrap();
+    let error = writer.draft(&from, &[]).await.err().unwrap();
     assert!(matches!(error, TargetError::Fenced { .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn a_draft_with_keys_is_refused_when_the_table_changed_at_all() {
+async fn a_draft_with_keys_gives_way_only_to_rows_that_have_one_of_its_keys() {
     let shop = Shop::open().await;
     let (mine, other) =
         (Writer::sales(&shop, "shop/sell").await, Writer::sales(&shop, "shop/other").await);
-    let keyed = mine.draft(&mine.position().await, true).await.unwrap();
-    let plain = mine.draft(&mine.position().await, false).await.unwrap();
-    other.append(&[sale("other", "2026-03-01")]).await.unwrap();
-    let error = mine.commit(keyed).await.unwrap_err();
-    assert!(matches!(error, TargetError::Moved { .. }), "{error:?}");
-    assert_eq!(error.fault(), assay_core::Fault::Transient);
-    // Without keys, what others append does not matter.
-    mine.commit(plain).await.unwrap();
+    for (theirs, hit) in [("b", false), ("a", true), ("c", false)] {
+        let mut keyed = mine.draft(&mine.position().await, &["order_no"]).await.unwrap();
+        let rows = batch(&mine.spec, &[sale("a", "2026-03-01")]);
+        let hasher = KeyHasher::new(&mine.spec.schema, &["order_no"]).unwrap();
+        for hash in hasher.hash(&rows).unwrap().into_iter().flatten() {
+            keyed.keys.insert(hash);
+        }
+        other.append(&[sale(theirs, "2026-03-01")]).await.unwrap();
+        match mine.commit(&mut keyed).await {
+            Ok(_) => assert!(!hit, "{theirs} is no key of the draft"),
+            Err(error) => {
+                assert!(hit && matches!(error, TargetError::Moved { .. }), "{theirs}: {error:?}");
+                assert_eq!(error.fault(), assay_core::Fault::Transient);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_draft_gives_way_when_rows_went_that_it_was_built_on() {
+    let shop = Shop::open().await;
+    let (mine, other) =
+        (Writer::sales(&shop, "shop/sell").await, Writer::sales(&shop, "shop/other").await);
+    mine.append(&[sale("a", "2026-03-01")]).await.unwrap();
+    let from = mine.position().await;
+    let mut keyed = mine.draft(&from, &["order_no"]).await.unwrap();
+    let mut replacing = mine.open(&from, &[], replace_from("2026-03-01")).await.unwrap();
+    let mut plain = mine.draft(&from, &[]).await.unwrap();
+    other.write(&[sale("b", "2026-03-02")], replace_from("2026-03-01")).await.unwrap();
+    for draft in [&mut keyed, &mut replacing] {
+        let error = mine.commit(draft).await.unwrap_err();
+        assert!(matches!(error, TargetError::Moved { .. }), "{error:?}");
+    }
+    // One that only adds rows does not mind.
+    mine.commit(&mut plain).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_draft_of_yesterday_refuses_itself() {
+    let shop = Shop::open().await;
+    let writer = Writer::sales(&shop, "shop/sell").await;
+    let mut draft = writer.draft(&writer.position().await, &[]).await.unwrap();
+    shop.clock.advance(TimeDelta::hours(24));
+    let error = writer.commit(&mut draft).await.unwrap_err();
+    assert!(matches!(error, TargetError::Stale { .. }), "{error:?}");
+    assert!(error.settled());
 }
 
 #[tokio::test]
@@ -199,11 +260,7 @@ async fn a_replace_removes_the_partitions_from_its_value_on_and_no_other() {
     }
     let both = [sale("old too", "2026-02-28"), sale("old there", "2026-03-02")];
     writer.append(&both).await.unwrap();
-    let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
-    let first = NaiveDate::from_ymd_opt(2026, 3, 2).unwrap();
-    let days = i32::try_from((first - epoch).num_days()).unwrap();
-    let replace =
-        Write::Replace { column: "sold_on".to_owned(), from: ScalarValue::Date32(Some(days)) };
+    let replace = replace_from("2026-03-02");
     writer.write(&[sale("new", "2026-03-02")], replace.clone()).await.unwrap();
     assert_eq!(shop.query(SALES).await, ["new", "old 2026-02-28", "old 2026-03-01", "old too"]);
     // Replaced by nothing.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use assay_core::{DraftId, Governed, Ids};
+use assay_core::{Clock, DraftId, Governed, Ids};
 use assay_dlq::{DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Reason};
 use assay_pipeline::{DraftOf, RunError, Runner, Target, Write};
 use async_trait::async_trait;
@@ -181,7 +181,8 @@ async fn a_draft_that_is_given_up_shows_neither_rows_nor_position() {
     let target = shop.target("sell");
     target.prepare().await.unwrap();
     let (reader, from) = (shop.stage("sell").reader(), Default::default());
-    let of = DraftOf { id: DraftId(shop.ids.next()), reader: &reader, from: &from, keyed: false };
+    let (id, begun_at) = (DraftId(shop.ids.next()), shop.clock.now());
+    let of = DraftOf { id, reader: &reader, from: &from, key: &[], begun_at };
     target.draft(of, Write::Append).await.unwrap().abandon().await;
     assert_eq!(target.position(&reader).await.unwrap(), from);
     assert_eq!(target.commits(None).await.unwrap(), []);

@@ -3,12 +3,16 @@
 
 mod shop;
 
+mod bad_days;
 mod commits;
 mod day_by_day;
 mod definition;
 mod evolution;
 mod flags;
+mod going_back;
+mod holes;
 mod ingest;
 mod letters;
 mod messages;
 mod partitions;
+mod recompute;

@@ -78,7 +78,7 @@ async fn any_value_lands_inside_the_table_and_is_read_back() {
     }
     let nameless = "SELECT order_no FROM silver.sales WHERE city IS NULL";
     assert_eq!(shop.query(nameless).await, ["99"]);
-    let known = writer.target.lookup(&["city".to_owned()], None).await.unwrap();
+    let known = writer.target.lookup(&["city".to_owned()], None, None).await.unwrap();
     let keys = batch(&writer.spec, &rows).project(&[2]).unwrap();
     let found = known.known(&keys).await.unwrap();
     assert_eq!(found.true_count(), cities.len());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -10,8 +11,8 @@ use assay_core::{Clock, Counts, Governed, Ids};
 use assay_dlq::{Filter, LetterView, LogQueue};
 use assay_log::{EmbeddedLog, Log};
 use assay_pipeline::{
-    Folder, Ingest, IngestError, IngestSummary, Input, Lake, LakeTarget, Pipeline, Query, RunError,
-    RunSummary, Runner, Stage, Stop, Watch,
+    Folder, Ingest, IngestError, IngestSummary, Input, Lake, LakeTarget, LakeTargets, Patience,
+    Pipeline, Query, RunError, RunSummary, Runner, Stage, Stop, Watch,
 };
 use assay_store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -130,14 +131,16 @@ impl Shop {
     pub(crate) fn runner(&self) -> Runner {
         Runner {
             lake: Arc::clone(&self.lake),
+            targets: Arc::new(LakeTargets(Arc::clone(&self.lake))),
             log: Arc::clone(&self.log),
-            store: Arc::clone(&self.store),
+            ledger: Arc::clone(&self.store) as _,
             queue: Arc::clone(&self.queue) as _,
             clock: Arc::clone(&self.clock) as _,
             ids: Arc::clone(&self.ids) as _,
             spool: self.folder.path().to_owned(),
             watch: Arc::new(Silent),
             stop: self.stop.clone(),
+            patience: Patience { tries: 3, first_pause: Duration::ZERO },
         }
     }
 

@@ -11,6 +11,7 @@ mod metrics;
 mod prune;
 mod quality;
 mod query;
+mod rewind;
 mod run;
 mod runs;
 mod status;
@@ -31,9 +32,8 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
-    let who = args.who().map(str::to_owned);
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), who.as_deref(), default)
+        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
@@ -56,6 +56,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             run::run(app, &pipeline, &what, json).await
+        }
+        Command::Rewind(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            rewind::rewind(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,

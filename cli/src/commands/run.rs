@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_core::{Evaluated, Governed};
+use assay_core::{DraftId, Evaluated, Governed};
 use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
+use assay_store::{Action, AuditEntry};
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::RunArgs;
+use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
 
@@ -19,6 +22,9 @@ pub(crate) async fn run(
     if what.plan {
         return show_plan(&app, pipeline, what.stages, as_json).await;
     }
+    if let (Some(batch), Some(reason)) = (what.accept_batch, &what.reason) {
+        accept(&app, pipeline, batch, reason).await?;
+    }
     app.stop_on_ctrl_c();
     let governed = Governed {
         quality: what.governed || what.enable_quality_checks,
@@ -27,7 +33,11 @@ pub(crate) async fn run(
         metrics: what.governed || what.enable_metrics,
     };
     let mut summaries = Vec::new();
-    let outcome = stages(&app, pipeline, what.stages, governed, as_json, &mut summaries).await;
+    let asked = Asked { hop: what.stages, governed, date: what.date };
+    let outcome = stages(&app, pipeline, asked, as_json, &mut summaries).await;
+    if let (Some(date), Ok(())) = (what.date, &outcome) {
+        recomputed(&app, pipeline, what, date, &summaries).await?;
+    }
     if as_json {
         json(&summaries.iter().map(value).collect::<Vec<_>>())?;
     } else {
@@ -36,23 +46,93 @@ pub(crate) async fn run(
     Ok(outcome?)
 }
 
+/// Lets a batch pass that quality has halted, unless the contract has changed since.
+async fn accept(app: &App, pipeline: &Pipeline, batch: DraftId, reason: &str) -> Result<()> {
+    let none = || {
+        Usage(format!(
+            "no batch {batch} waits to be accepted: the message of the halted run names its batch \
+             (see `assay runs --status halted`)"
+        ))
+    };
+    let halt = app.store.halt(batch).await?.ok_or_else(none)?;
+    let stage = pipeline.stages.iter().find(|stage| stage.id == halt.report.run.stage);
+    let now = stage.map(|stage| stage.writes.contract.reference());
+    if now != halt.report.contract {
+        let what = "its contract has another version now, or its stage is gone: run the stage \
+                    again, and it is judged anew";
+        return Err(Usage(format!("the batch {batch} can't be accepted: {what}")).into());
+    }
+    let because = match &halt.report.quality {
+        Evaluated::Judged(quality) => quality.because.clone(),
+        Evaluated::NotEvaluated => vec![],
+    };
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::AcceptBatch,
+        subject: batch.to_string(),
+        reason: reason.to_owned(),
+        details: json!({"stage": halt.report.run.stage.to_string(), "halted": because}),
+    };
+    match app.store.accept(batch, &entry).await? {
+        true => Ok(()),
+        false => Err(none().into()),
+    }
+}
+
+/// What a command wants of stages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) hop: Hop,
+    pub(crate) governed: Governed,
+    /// The day to compute anew.
+    pub(crate) date: Option<NaiveDate>,
+}
+
+/// Keeps who had a day computed anew, and why.
+async fn recomputed(
+    app: &App,
+    pipeline: &Pipeline,
+    what: &RunArgs,
+    date: NaiveDate,
+    summaries: &[RunSummary],
+) -> Result<()> {
+    let batches = summaries.iter().flat_map(|summary| &summary.batches);
+    let changed: Vec<Value> = batches
+        .filter(|report| report.recomputed.is_some())
+        .map(|report| json!({"dataset": report.output, "counts": report.counts}))
+        .collect();
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Recompute,
+        subject: format!("{} {date}", pipeline.name),
+        reason: what.reason.clone().unwrap_or_default(),
+        details: json!({"stages": what.stages.to_string(), "batches": changed}),
+    };
+    Ok(app.store.record(&entry).await?)
+}
+
 /// Runs the stages of a hop one after the other; those that completed are in `summaries` also
 /// when a later one does not.
 pub(crate) async fn stages(
     app: &App,
     pipeline: &Pipeline,
-    hop: Hop,
-    governed: Governed,
+    asked: Asked,
     quiet: bool,
     summaries: &mut Vec<RunSummary>,
 ) -> Result<(), RunError> {
+    let Asked { hop, governed, date } = asked;
     let progress = Arc::new(Progress::new(quiet));
     let runner = app.runner(Arc::clone(&progress) as _);
     let stages = pipeline.stages_of(hop);
     runner.prepare(&stages).await?;
     for stage in stages {
         progress.begin(&stage.id.to_string());
-        let summary = runner.run(pipeline, &stage, governed).await;
+        let summary = match date {
+            None => runner.run(pipeline, &stage, governed).await,
+            Some(date) => runner.recompute(pipeline, &stage, governed, date).await,
+        };
         progress.end();
         summaries.push(summary?);
     }

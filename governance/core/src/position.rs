@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,14 @@ impl fmt::Display for Slice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DraftId(pub Uuid);
 
+impl FromStr for DraftId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(DraftId)
+    }
+}
+
 impl fmt::Display for DraftId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -76,6 +85,14 @@ pub struct Position(pub BTreeMap<Slice, Mark>);
 impl Position {
     pub fn mark(&self, slice: &Slice) -> Option<&Mark> {
         self.0.get(slice)
+    }
+
+    /// Whether both reach equally far, by whatever drafts.
+    pub fn reaches_as_far(&self, other: &Position) -> bool {
+        let ends = |position: &Position| -> BTreeMap<Slice, u64> {
+            position.0.iter().map(|(slice, mark)| (slice.clone(), mark.at)).collect()
+        };
+        ends(self) == ends(other)
     }
 
     /// The slices whose marks differ from `earlier`.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{DatasetName, DraftId, Position, Run, Severity};
@@ -143,6 +143,12 @@ pub struct Report {
     pub quality: Evaluated,
     pub from: Position,
     pub upto: Position,
+    /// When a person let the batch pass, though quality would have halted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// The day that was computed anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recomputed: Option<NaiveDate>,
 }
 
 impl Report {
@@ -162,7 +168,10 @@ impl Report {
 
     /// The verdict in a word, also when there is none.
     pub fn verdict_name(&self) -> &'static str {
-        self.verdict().map_or("not evaluated", Verdict::name)
+        match (self.verdict(), self.accepted_at) {
+            (Some(Verdict::Halt), Some(_)) => "accepted",
+            (verdict, _) => verdict.map_or("not evaluated", Verdict::name),
+        }
     }
 
     /// Rows in the dataset that this batch added.

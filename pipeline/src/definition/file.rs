@@ -79,6 +79,8 @@ pub(super) struct StageFile {
     #[serde(default)]
     pub(super) deduplicate: Vec<String>,
     pub(super) write: String,
+    /// The column of what is read and what is written that names a row's day.
+    pub(super) day: Option<String>,
     pub(super) whole: Option<String>,
     pub(super) aggregate: Option<AggregateFile>,
     pub(super) breaker: Option<BreakerFile>,

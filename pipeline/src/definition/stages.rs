@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use assay_core::{DatasetName, OnFail, StageId};
 use assay_quality::{Breaker, Suite};
 use chrono::{DateTime, Utc};
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
 use super::{Aggregate, TableSpec};
-use crate::stage::{Expression, Extract, ExtractColumn, Reads, Stage};
+use crate::stage::{Expression, Extract, ExtractColumn, Reads, RowModel, Stage};
 
 impl Loader<'_> {
     pub(super) fn stages(&mut self, pipeline: &str, files: &[StageFile]) -> Vec<Arc<Stage>> {
@@ -64,6 +65,9 @@ impl Loader<'_> {
             true => self.query(file, &sql, &reads, &writes),
             false => {
                 let model = self.projection_plans(file, &sql, &reads, &extract);
+                if let Some(model) = &model {
+                    self.day_fits(at, file, model, &reads, &writes);
+                }
                 model.and_then(|model| self.columns_fit(file, &sql, model.schema(), &writes))
             }
         };
@@ -85,6 +89,7 @@ impl Loader<'_> {
             model: sql,
             deduplicate: file.deduplicate.clone(),
             aggregate,
+            day: file.day.clone(),
             suite,
             references,
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {
@@ -136,7 +141,7 @@ impl Loader<'_> {
         for (name, column) in &file.extract {
             let at = format!("{at}/extract/{name}");
             match schema.field_with_name(&column.from) {
-                Ok(field) if field.data_type() == &arrow::datatypes::DataType::Utf8 => {}
+                Ok(field) if field.data_type() == &DataType::Utf8 => {}
                 Ok(_) => self.mistake(
                     &at,
                     format!("`{}` is no text", column.from),
@@ -179,6 +184,7 @@ impl Loader<'_> {
         }
         if file.aggregate.is_some() {
             let steps = [
+                ("day", file.day.is_some()),
                 ("filter", file.filter.is_some()),
                 ("extract", !file.extract.is_empty()),
                 ("deduplicate", !file.deduplicate.is_empty()),
@@ -195,8 +201,7 @@ impl Loader<'_> {
         if let Some(sql) = &file.filter {
             let schema = reads.schema();
             match Expression::compile(sql, &schema, DateTime::<Utc>::UNIX_EPOCH) {
-                Ok(filter) if filter.kind(&schema) == Some(arrow::datatypes::DataType::Boolean) => {
-                }
+                Ok(filter) if filter.kind(&schema) == Some(DataType::Boolean) => {}
                 Ok(_) => self.mistake(
                     &format!("{at}/filter"),
                     "the filter is no condition",
@@ -262,6 +267,34 @@ impl Loader<'_> {
             replace: aggregate.replace.clone(),
             whole: whole.clone(),
         })
+    }
+
+    /// A day can be computed anew when each of its rows comes from a row of the same day.
+    fn day_fits(
+        &mut self,
+        at: &str,
+        file: &StageFile,
+        model: &RowModel,
+        reads: &Reads,
+        writes: &TableSpec,
+    ) {
+        let Some(day) = &file.day else { return };
+        let is_date = |schema: &arrow::datatypes::SchemaRef| {
+            schema.field_with_name(day).is_ok_and(|field| *field.data_type() == DataType::Date32)
+        };
+        let (what, fix) = match reads {
+            Reads::Topic(_) => ("a topic has no days", "remove `day`: rewind the reader instead"),
+            Reads::Table(_) if !is_date(&reads.schema()) || !is_date(&writes.schema) => (
+                "it is no date of what is read and of what is written",
+                "name a column that both have, of the type date",
+            ),
+            Reads::Table(_) if !model.passes(day) => (
+                "the model changes it",
+                "select it as it is, or name a column that comes out as it went in",
+            ),
+            Reads::Table(_) => return,
+        };
+        self.mistake(&format!("{at}/day"), format!("rows have no day `{day}`: {what}"), fix);
     }
 
     fn deduplicate_fits(&mut self, at: &str, file: &StageFile, writes: &TableSpec) {

@@ -173,6 +173,8 @@ impl Ingest {
             quality: Evaluated::NotEvaluated,
             from: Position::default(),
             upto: Position::default(),
+            accepted_at: None,
+            recomputed: None,
         }
     }
 }

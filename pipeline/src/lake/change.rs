@@ -26,6 +26,8 @@ pub(super) struct Change {
     /// Becomes the ids of snapshot and manifests.
     pub(super) id: Uuid,
     pub(super) added: Vec<DataFile>,
+    /// Files with rows of removed files, each with the data sequence number that those had.
+    pub(super) rewritten: Vec<(DataFile, i64)>,
     /// Paths of files that leave the table.
     pub(super) removed: HashSet<String>,
     pub(super) summary: HashMap<String, String>,
@@ -108,12 +110,16 @@ impl Change {
                 manifests.extend(self.carry(table, manifest, &mut figures).await?);
             }
         }
-        if !self.added.is_empty() {
+        if !self.added.is_empty() || !self.rewritten.is_empty() {
             let spec = metadata.default_partition_spec();
             let mut writer = self.writer(table, metadata.default_partition_spec_id(), "a")?;
             for file in &self.added {
                 figures.add_file(file, Arc::clone(metadata.current_schema()), Arc::clone(spec));
                 writer.add_file(file.clone(), metadata.next_sequence_number())?;
+            }
+            for (file, sequence) in &self.rewritten {
+                figures.add_file(file, Arc::clone(metadata.current_schema()), Arc::clone(spec));
+                writer.add_file(file.clone(), *sequence)?;
             }
             manifests.push(writer.write_manifest_file().await?);
         }

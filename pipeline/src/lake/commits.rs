@@ -13,6 +13,8 @@ use crate::target::{Commit, Snapshot, TargetError};
 pub(super) mod summary {
     pub(crate) const DRAFT: &str = "assay.draft";
     pub(crate) const RUN: &str = "assay.run";
+    /// Why a reader was moved back by hand.
+    pub(crate) const REWIND: &str = "assay.rewind";
     pub(crate) const STAGE: &str = "assay.stage";
     pub(crate) const REPORT: &str = "assay.report";
     pub(crate) const SCORE: &str = "assay.score";
@@ -36,7 +38,7 @@ impl Lake {
     ) -> Result<Vec<Commit>, TargetError> {
         let Some(table) = self.table(dataset).await? else { return Ok(Vec::new()) };
         let mut commits = Vec::new();
-        for snapshot in ancestors(&table) {
+        for snapshot in history(&table) {
             let sequence = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
             if after.is_some_and(|after| sequence <= after) {
                 break;
@@ -58,7 +60,7 @@ impl Lake {
         let mine = |snapshot: &&SnapshotRef| {
             snapshot.summary().additional_properties.get(summary::DRAFT) == Some(&draft)
         };
-        ancestors(&table).find(mine).map_or(Ok(None), |snapshot| commit(dataset, snapshot))
+        history(&table).find(mine).map_or(Ok(None), |snapshot| commit(dataset, snapshot))
     }
 
     /// Writes the report of a commit to be, durably, and says where.
@@ -93,10 +95,25 @@ fn read_report(dataset: &DatasetName, path: &Path) -> Result<Report, TargetError
     serde_json::from_slice(&text).map_err(|error| file(std::io::Error::other(error)))
 }
 
+/// The snapshot with that sequence number, while it is kept; else the current one.
+pub(crate) fn as_of(table: &Table, sequence: Option<u64>) -> Option<SnapshotRef> {
+    let wanted =
+        |snapshot: &&SnapshotRef| u64::try_from(snapshot.sequence_number()).ok() == sequence;
+    history(table).find(wanted).or(table.metadata().current_snapshot()).cloned()
+}
+
 /// From the current snapshot back to the oldest that is kept.
-fn ancestors(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
+pub(super) fn history(table: &Table) -> impl Iterator<Item = &SnapshotRef> {
+    table.metadata().current_snapshot().into_iter().flat_map(|now| ancestors(table, now))
+}
+
+/// From `snapshot` back to the oldest that is kept.
+pub(super) fn ancestors<'a>(
+    table: &'a Table,
+    snapshot: &'a SnapshotRef,
+) -> impl Iterator<Item = &'a SnapshotRef> {
     let metadata = table.metadata();
-    std::iter::successors(metadata.current_snapshot(), move |snapshot| {
+    std::iter::successors(Some(snapshot), move |snapshot| {
         metadata.snapshot_by_id(snapshot.parent_snapshot_id()?)
     })
 }

@@ -5,23 +5,33 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assay_core::{DatasetName, DraftId, Position, ReaderId, Report};
+use assay_quality::KeySet;
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::common::ScalarValue;
-use iceberg::spec::{Datum, SnapshotRef};
+use iceberg::spec::{DataFile, Datum, SnapshotRef};
 use iceberg::table::Table;
 
 use super::Lake;
 use super::change::Change;
 use super::commits::summary;
+use super::day::Survivors;
 use super::files::{new_since, partition_value};
 use super::lookup::LakeLookup;
-use super::positions::{moved, position_of};
+use super::meanwhile::{Meanwhile, holds_any};
+use super::positions::{check_history, moved, position_of};
 use super::writer::TableWriter;
 use crate::definition::TableSpec;
-use crate::target::{Commit, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Write};
+use crate::target::{
+    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+};
 
 /// Races for the catalog's row that a commit may lose before it gives up.
 const TRIES: u32 = 10;
+
+/// A draft that is older does not commit: sweeping takes files that no snapshot names after three
+/// days, and must never meet one that still will.
+const OLDEST: TimeDelta = TimeDelta::hours(24);
 
 /// One table of the lake.
 pub struct LakeTarget {
@@ -35,6 +45,15 @@ impl LakeTarget {
     }
 }
 
+/// The tables of a lake, as targets.
+pub struct LakeTargets(pub Arc<Lake>);
+
+impl Targets for LakeTargets {
+    fn target(&self, spec: &Arc<TableSpec>) -> Box<dyn Target> {
+        Box::new(LakeTarget::new(Arc::clone(&self.0), Arc::clone(spec)))
+    }
+}
+
 #[async_trait]
 impl Target for LakeTarget {
     async fn prepare(&self) -> Result<(), TargetError> {
@@ -43,7 +62,11 @@ impl Target for LakeTarget {
 
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError> {
         match self.lake.table(&self.spec.dataset).await? {
-            Some(table) => position_of(&self.spec.dataset, &table, reader),
+            Some(table) => {
+                let position = position_of(&self.spec.dataset, &table, reader)?;
+                check_history(&self.spec.dataset, &table, reader, &position)?;
+                Ok(position)
+            }
             None => Ok(Position::default()),
         }
     }
@@ -62,15 +85,22 @@ impl Target for LakeTarget {
             .map_err(|source| TargetError::iceberg(format!("open files for {dataset}"), source))?;
         Ok(Box::new(LakeDraft {
             lake: Arc::clone(&self.lake),
-            dataset: dataset.clone(),
+            spec: Arc::clone(&self.spec),
             id: of.id,
-            reader: of.reader.clone(),
-            from: of.from.clone(),
-            keyed: of.keyed,
-            base: table.metadata().current_snapshot().map(current),
-            write,
-            writer,
+            ground: Ground {
+                reader: of.reader.clone(),
+                from: of.from.clone(),
+                key: of.key.to_vec(),
+                begun_at: of.begun_at,
+                base: table.metadata().current_snapshot().map(current),
+                write,
+            },
+            files: Files::Open(Box::new(writer)),
         }))
+    }
+
+    async fn landed(&self, draft: DraftId) -> Result<Option<Commit>, TargetError> {
+        self.lake.commit_of(&self.spec.dataset, draft).await
     }
 
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError> {
@@ -81,11 +111,12 @@ impl Target for LakeTarget {
         &self,
         columns: &[String],
         at: Option<Snapshot>,
+        without: Option<&Day>,
     ) -> Result<Box<dyn Lookup>, TargetError> {
         let dataset = &self.spec.dataset;
         let table = self.lake.existing(dataset).await?;
         let at = at.or(table.metadata().current_snapshot().map(current));
-        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns)))
+        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns, without)))
     }
 }
 
@@ -95,70 +126,104 @@ fn current(snapshot: &SnapshotRef) -> Snapshot {
 
 struct LakeDraft {
     lake: Arc<Lake>,
-    dataset: DatasetName,
+    spec: Arc<TableSpec>,
     id: DraftId,
+    ground: Ground,
+    files: Files,
+}
+
+/// What a draft is built on: it holds only as long as this does.
+struct Ground {
     reader: ReaderId,
     from: Position,
-    keyed: bool,
+    key: Vec<String>,
+    begun_at: DateTime<Utc>,
     base: Option<Snapshot>,
     write: Write,
-    writer: TableWriter,
+}
+
+/// The draft's own files, which no table knows yet.
+enum Files {
+    Open(Box<TableWriter>),
+    Closed { files: Vec<DataFile>, rows: u64 },
+}
+
+impl Files {
+    /// Finishes the files; once they are, they stay as they are.
+    async fn close(&mut self) -> iceberg::Result<&[DataFile]> {
+        if let Files::Open(writer) = self {
+            let rows = writer.rows();
+            let files = writer.close().await?;
+            *self = Files::Closed { files, rows };
+        }
+        match self {
+            Files::Closed { files, .. } => Ok(files),
+            Files::Open(_) => Ok(&[]),
+        }
+    }
 }
 
 #[async_trait]
 impl Draft for LakeDraft {
     fn base(&self) -> Option<Snapshot> {
-        self.base
+        self.ground.base
     }
 
     fn written(&self) -> u64 {
-        self.writer.rows()
+        match &self.files {
+            Files::Open(writer) => writer.rows(),
+            Files::Closed { rows, .. } => *rows,
+        }
     }
 
     async fn write(&mut self, to: &DatasetName, rows: RecordBatch) -> Result<(), TargetError> {
-        if *to != self.dataset {
-            return Err(TargetError::Refused {
-                doing: format!("write to {to}"),
-                why: format!("a draft of {} holds rows of that table alone", self.dataset),
-            });
+        let dataset = &self.spec.dataset;
+        let refused = |why: String| TargetError::Refused { doing: format!("write to {to}"), why };
+        if to != dataset {
+            return Err(refused(format!("a draft of {dataset} holds rows of that table alone")));
         }
-        self.writer.write(&rows).await.map_err(|source| {
-            TargetError::iceberg(format!("write rows of {}", self.dataset), source)
-        })
+        let Files::Open(writer) = &mut self.files else {
+            return Err(refused("the draft is finished".to_owned()));
+        };
+        let wrong = |source| TargetError::iceberg(format!("write rows of {dataset}"), source);
+        writer.write(&rows).await.map_err(wrong)
     }
 
-    async fn commit(
-        self: Box<Self>,
-        upto: &Position,
-        report: &Report,
-    ) -> Result<Commit, TargetError> {
-        let LakeDraft { lake, dataset, id, reader, from, keyed, base, write, writer } = *self;
-        let added = writer.close().await.map_err(|source| {
-            TargetError::iceberg(format!("finish the files of {dataset}"), source)
-        })?;
+    async fn commit(&mut self, closing: Closing<'_>) -> Result<Commit, TargetError> {
+        let LakeDraft { lake, spec, id, ground, files } = self;
+        let dataset = spec.dataset.clone();
+        if lake.clock.now() - ground.begun_at >= OLDEST {
+            return Err(TargetError::Stale { dataset, hours: OLDEST.num_hours() });
+        }
+        let wrong = |source| TargetError::iceberg(format!("finish the files of {dataset}"), source);
+        let added = files.close().await.map_err(wrong)?.to_vec();
         let mut change = Change {
             id: id.0,
             added,
-            summary: summary_of(report, lake.write_report(report)?),
-            properties: moved(&reader, &from, upto),
+            summary: summary_of(closing.report, lake.write_report(closing.report)?),
+            properties: moved(&ground.reader, &ground.from, closing.upto),
             ..Change::default()
         };
         change.summary.extend(change.properties.clone());
+        let mut survivors = Survivors::default();
         for _ in 0..TRIES {
             let table = lake.existing(&dataset).await?;
-            if position_of(&dataset, &table, &reader)? != from {
-                return Err(TargetError::Fenced { dataset, reader });
-            }
-            let now = table.metadata().current_snapshot().map(current);
-            if keyed && now != base {
-                return Err(TargetError::Moved { dataset });
-            }
-            if let Write::Replace { column, from } = &write {
-                change.removed = replaced(&dataset, &table, column, from).await?;
+            ground.check(lake, spec, &table, closing.keys).await?;
+            match &ground.write {
+                Write::Append => {}
+                Write::Replace { column, from } => {
+                    change.removed = replaced(&dataset, &table, column, from).await?;
+                }
+                Write::Day(day) => {
+                    let whole = (lake.as_ref(), spec.as_ref(), &table);
+                    let without = survivors.without(day, whole, id.0).await?;
+                    change.removed = without.removed;
+                    change.rewritten = without.kept;
+                }
             }
             if lake.swap(&dataset, &table, &change).await? {
                 // The answer of a database is not proof enough: look for the commit.
-                let landed = lake.commit_of(&dataset, id).await?;
+                let landed = lake.commit_of(&dataset, *id).await?;
                 return landed.ok_or(TargetError::Moved { dataset });
             }
         }
@@ -167,6 +232,38 @@ impl Draft for LakeDraft {
 
     async fn abandon(self: Box<Self>) {
         // Files of open writers were never named anywhere; sweeping finds them by their age.
+    }
+}
+
+impl Ground {
+    /// Whether all of it still holds for `table`, as it is now.
+    async fn check(
+        &self,
+        lake: &Lake,
+        spec: &TableSpec,
+        table: &Table,
+        keys: &KeySet,
+    ) -> Result<(), TargetError> {
+        let dataset = &spec.dataset;
+        if position_of(dataset, table, &self.reader)? != self.from {
+            let (dataset, reader) = (dataset.clone(), self.reader.clone());
+            return Err(TargetError::Fenced { dataset, reader });
+        }
+        let replaces = self.write != Write::Append;
+        if self.key.is_empty() && !replaces {
+            return Ok(());
+        }
+        let holds = match Meanwhile::since(self.base, dataset, table).await? {
+            Meanwhile::Nothing => true,
+            Meanwhile::Added(files) if !replaces => {
+                !holds_any(lake, spec, table, files, &self.key, keys).await?
+            }
+            Meanwhile::Added(_) | Meanwhile::Overwritten => false,
+        };
+        match holds {
+            true => Ok(()),
+            false => Err(TargetError::Moved { dataset: dataset.clone() }),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use iceberg::table::Table;
 
 use super::{Lake, LakeScan};
 use crate::session::{rows, session};
-use crate::target::{Lookup, Snapshot, TargetError};
+use crate::target::{Day, Lookup, Snapshot, TargetError};
 
 /// The key columns of one snapshot of a table. Files whose bounds can't hold a key of the chunk
 /// are not opened; of the others only the key columns are read.
@@ -25,6 +25,7 @@ pub(super) struct LakeLookup {
     table: Table,
     snapshot: Option<Snapshot>,
     columns: Vec<String>,
+    without: Option<Day>,
     runtime: Arc<datafusion::execution::runtime_env::RuntimeEnv>,
     at: chrono::DateTime<chrono::Utc>,
 }
@@ -36,12 +37,14 @@ impl LakeLookup {
         table: Table,
         snapshot: Option<Snapshot>,
         columns: &[String],
+        without: Option<&Day>,
     ) -> LakeLookup {
         LakeLookup {
             dataset: dataset.clone(),
             table,
             snapshot,
             columns: columns.to_vec(),
+            without: without.cloned(),
             runtime: Arc::clone(&lake.runtime),
             at: lake.clock.now(),
         }
@@ -63,6 +66,9 @@ impl LakeLookup {
         let mut plan = LogicalPlanBuilder::scan("keys", source, None)?;
         if let Some(range) = range(&self.columns[0], keys.column(0))? {
             plan = plan.filter(range)?;
+        }
+        if let Some(day) = &self.without {
+            plan = plan.filter(day.others())?;
         }
         let columns: Vec<Expr> = self
             .columns

@@ -5,11 +5,14 @@
 
 mod change;
 mod commits;
+mod day;
 mod draft;
 mod files;
 mod lookup;
+mod meanwhile;
 mod positions;
 mod predicate;
+mod rewind;
 mod scan;
 mod schema;
 mod table;
@@ -27,7 +30,9 @@ use iceberg::{Catalog, CatalogBuilder, ErrorKind, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
 
-pub use self::draft::LakeTarget;
+pub(crate) use self::commits::as_of;
+pub(crate) use self::day::{files_of_day, in_order};
+pub use self::draft::{LakeTarget, LakeTargets};
 pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::positions::{position_of, positions};
 pub(crate) use self::scan::LakeScan;

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use assay_core::{DatasetName, Mark, Position, ReaderId, Slice};
 use iceberg::table::Table;
 
+use super::commits::history;
 use crate::target::TargetError;
 
 const PREFIX: &str = "assay.position.";
@@ -32,6 +33,43 @@ pub(crate) fn position_of(
         position.0.insert(Slice::from_name(slice), mark);
     }
     Ok(position)
+}
+
+/// Refuses a table that another program rolled back: the property would promise rows that are not
+/// there any more. The newest ancestor that moved a slice must be the one that the property names;
+/// where the history ends in a snapshot that has expired, nothing can be said.
+pub(super) fn check_history(
+    dataset: &DatasetName,
+    table: &Table,
+    reader: &ReaderId,
+    position: &Position,
+) -> Result<(), TargetError> {
+    for (slice, mark) in &position.0 {
+        let key = property(reader, slice);
+        let moved =
+            history(table).find_map(|snapshot| snapshot.summary().additional_properties.get(&key));
+        let rolled_back = match moved.map(|text| serde_json::from_str::<Mark>(text)) {
+            Some(Ok(moved)) => moved.draft != mark.draft,
+            Some(Err(_)) => true,
+            None => mark.draft.is_some() && !expired(table),
+        };
+        if rolled_back {
+            let current = table.metadata().current_snapshot();
+            return Err(TargetError::RolledBack {
+                dataset: dataset.clone(),
+                reader: reader.clone(),
+                slice: slice.clone(),
+                at: mark.at,
+                snapshot: current.map_or("start".to_owned(), |s| s.snapshot_id().to_string()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether the beginning of the table's history is not kept any more.
+fn expired(table: &Table) -> bool {
+    history(table).last().is_some_and(|oldest| oldest.parent_snapshot_id().is_some())
 }
 
 /// The positions of all readers that the table knows.

@@ -116,9 +116,10 @@ impl TableWriter {
         Ok(())
     }
 
-    pub(super) async fn close(mut self) -> Result<Vec<DataFile>> {
+    /// Finishes all files, and names them.
+    pub(super) async fn close(&mut self) -> Result<Vec<DataFile>> {
         self.close_open().await?;
-        Ok(self.files)
+        Ok(std::mem::take(&mut self.files))
     }
 
     /// The columns as the table has them; one that the rows lack is null.

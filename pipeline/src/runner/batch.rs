@@ -15,7 +15,7 @@ use super::letters::Writer;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
 use crate::stage::{Shaped, Shaper, Stage, conform};
-use crate::target::{Lookup, Snapshot, Target, TargetError};
+use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
 pub(super) struct Batch<'a> {
     runner: &'a Runner,
@@ -39,6 +39,7 @@ impl<'a> Batch<'a> {
         stage: &'a Stage,
         target: &dyn Target,
         base: Option<Snapshot>,
+        write: &Write,
     ) -> Result<Batch<'a>, RunError> {
         let at = runner.clock.now();
         let shaper = match stage.aggregate {
@@ -50,7 +51,11 @@ impl<'a> Batch<'a> {
             columns => {
                 let hasher = KeyHasher::new(&stage.writes.schema, columns)
                     .map_err(|error| query(format!("compare the keys of {}", stage.id), error))?;
-                Some((hasher, target.lookup(columns, base).await?))
+                let without = match write {
+                    Write::Day(day) => Some(day),
+                    _ => None,
+                };
+                Some((hasher, target.lookup(columns, base, without).await?))
             }
         };
         let mut references = Vec::new();
@@ -59,9 +64,10 @@ impl<'a> Batch<'a> {
                 let spec = stage.references.get(&reference.dataset);
                 let spec = spec
                     .ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
-                let target = runner.target_of(spec);
-                references
-                    .push(target.lookup(std::slice::from_ref(&reference.target), None).await?);
+                let target = runner.targets.target(spec);
+                references.push(
+                    target.lookup(std::slice::from_ref(&reference.target), None, None).await?,
+                );
             }
         }
         Ok(Batch {
@@ -199,7 +205,7 @@ impl<'a> Batch<'a> {
         draft: DraftId,
         from: &Position,
         upto: &Position,
-    ) -> Result<(Report, Letters), RunError> {
+    ) -> Result<(Report, Letters, KeySet), RunError> {
         self.counts.read = read;
         self.counts.written = written;
         self.counts.rejected = self.letters.rows();
@@ -251,8 +257,10 @@ impl<'a> Batch<'a> {
             quality,
             from: from.clone(),
             upto: upto.clone(),
+            accepted_at: None,
+            recomputed: None,
         };
-        Ok((report, letters))
+        Ok((report, letters, self.seen))
     }
 }
 

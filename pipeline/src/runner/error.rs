@@ -1,4 +1,4 @@
-use assay_core::{Evaluated, Fault, Report, RunStatus, StageId};
+use assay_core::{DraftId, Evaluated, Fault, Report, RunStatus, StageId};
 use assay_dlq::DlqError;
 use assay_store::StoreError;
 
@@ -22,7 +22,12 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Telling(#[from] TellError),
-    #[error("{stage} was halted by quality: {}; nothing of the batch was committed", because(.report))]
+    #[error(
+        "{stage} was halted by quality: {}; nothing of the batch was committed. To let this very \
+         batch pass, run it with --accept-batch {} --reason \"...\"",
+        because(.report),
+        .report.draft
+    )]
     Halted { stage: StageId, report: Box<Report> },
     #[error(
         "{stage} met a bad row and dead letters are off: {reason}. Nothing of the batch was \
@@ -42,6 +47,21 @@ pub enum RunError {
         filtered: u64,
         duplicates: u64,
     },
+    #[error(
+        "{stage}: whether the batch {draft} was committed could not be found out. Run the stage \
+         again: it goes on from what the table says, and loses and doubles nothing"
+    )]
+    Unknown {
+        stage: StageId,
+        draft: DraftId,
+        #[source]
+        source: Box<TargetError>,
+    },
+    #[error(
+        "{stage} can't compute a day anew: nothing says which column holds a row's day. Add \
+         `day: <column>` to the stage in pipeline.yaml"
+    )]
+    NoDays { stage: StageId },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }
@@ -61,6 +81,7 @@ impl RunError {
             RunError::Target(error) => error.fault(),
             RunError::DeadLetters(error) => error.fault(),
             RunError::Store(error) => error.fault(),
+            RunError::Telling(error) => error.fault(),
             _ => Fault::Permanent,
         }
     }

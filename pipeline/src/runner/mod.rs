@@ -2,29 +2,35 @@
 
 mod batch;
 mod error;
+mod landing;
 mod letters;
 mod opened;
+mod patience;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_core::{
-    Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, RunId, RunStatus, Verdict,
-};
-use assay_dlq::{DeadLetterQueue, Letters};
+use assay_core::{Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, RunId, RunStatus};
+use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
-use assay_metrics::{of_halt, of_run};
-use assay_store::{RunEnd, Store};
-use chrono::{DateTime, TimeDelta, Utc};
+use assay_metrics::of_run;
+use assay_store::{Halt, RunEnd};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use self::batch::Batch;
 pub use self::error::RunError;
+use self::landing::Judged;
 use self::opened::Opened;
-use crate::definition::{Pipeline, TableSpec};
-use crate::lake::{Lake, LakeTarget};
-use crate::stage::Stage;
+use self::patience::Faulty;
+pub use self::patience::Patience;
+use crate::definition::Pipeline;
+use crate::lake::Lake;
+use crate::ledger::Ledger;
+use crate::source::Extent;
+use crate::stage::{Reads, Stage};
 use crate::stop::Stop;
-use crate::target::{Draft, DraftOf, Target};
+use crate::target::{Day, DraftOf, Target, Targets};
 use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
@@ -46,11 +52,39 @@ pub struct RunSummary {
     pub batches: Vec<Report>,
 }
 
+/// How far a run has come.
+struct Way {
+    from: Position,
+    /// What is still to be read, in this order.
+    ahead: VecDeque<Extent>,
+    /// The batch that quality halted here before.
+    halt: Option<Halt>,
+    /// Failures since the last commit.
+    tried: u32,
+}
+
+impl Way {
+    fn new(from: Position, halt: Option<Halt>, day: Option<Day>) -> Way {
+        let halted = halt.iter().map(|halt| Extent::Upto(halt.report.upto.clone()));
+        let ahead = halted.chain([Extent::New]).chain(day.map(Extent::Day)).collect();
+        Way { from, ahead, halt, tried: 0 }
+    }
+
+    /// When a person let exactly this batch pass.
+    fn accepted(&self, report: &Report) -> Option<DateTime<Utc>> {
+        let halt = self.halt.as_ref()?;
+        report.upto.reaches_as_far(&halt.report.upto).then_some(halt.accepted_at)?
+    }
+}
+
 /// Everything that stages need to take effect.
 pub struct Runner {
+    /// Where tables are read.
     pub lake: Arc<Lake>,
+    /// Where rows are written.
+    pub targets: Arc<dyn Targets>,
     pub log: Arc<dyn Log>,
-    pub store: Arc<Store>,
+    pub ledger: Arc<dyn Ledger>,
     pub queue: Arc<dyn DeadLetterQueue>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
@@ -58,6 +92,7 @@ pub struct Runner {
     pub spool: PathBuf,
     pub watch: Arc<dyn Watch>,
     pub stop: Stop,
+    pub patience: Patience,
 }
 
 impl Runner {
@@ -65,7 +100,7 @@ impl Runner {
     /// fit is refused before anything runs.
     pub async fn prepare(&self, stages: &[Arc<Stage>]) -> Result<(), RunError> {
         for stage in stages {
-            self.target_of(&stage.writes).prepare().await?;
+            self.targets.target(&stage.writes).prepare().await?;
         }
         Ok(())
     }
@@ -77,72 +112,149 @@ impl Runner {
         stage: &Stage,
         governed: Governed,
     ) -> Result<RunSummary, RunError> {
+        self.run_ways(pipeline, stage, governed, None).await
+    }
+
+    /// Runs one stage over what is new, and then computes one day anew: the rows of that day, as
+    /// far as they were read, replace those that were made of it. A topic has no days; there it is
+    /// a run like any other.
+    pub async fn recompute(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        date: NaiveDate,
+    ) -> Result<RunSummary, RunError> {
+        let column = match (&stage.reads, &stage.aggregate) {
+            (Reads::Topic(_), _) => None,
+            (_, Some(aggregate)) => Some(&aggregate.whole),
+            (_, None) => Some(
+                stage.day.as_ref().ok_or_else(|| RunError::NoDays { stage: stage.id.clone() })?,
+            ),
+        };
+        let day = column.map(|column| Day { column: column.clone(), date });
+        self.run_ways(pipeline, stage, governed, day).await
+    }
+
+    async fn run_ways(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        day: Option<Day>,
+    ) -> Result<RunSummary, RunError> {
         let started_at = self.clock.now();
         let run = Run { id: RunId(self.ids.next()), stage: stage.id.clone(), started_at, governed };
-        let teller = self.teller(pipeline, stage);
+        let target = self.targets.target(&stage.writes);
+        let teller = self.teller(pipeline, stage, target.as_ref());
         // A start tells first what an earlier process committed and could not tell.
-        if let Err(error) = teller.follow().await {
+        if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
             tracing::warn!(%error, "an earlier commit can't be told yet");
         }
-        teller.close_abandoned(&stage.id).await?;
+        self.patience.keep(|| Box::pin(teller.close_abandoned(&stage.id))).await?;
         let event = teller.started(&run);
-        self.store.start_run(&run, started_at, &event, &[]).await?;
+        self.patience.keep(|| self.ledger.start_run(&run, &event)).await?;
 
         let mut summary =
             RunSummary { run: run.clone(), counts: Counts::default(), batches: vec![] };
-        let outcome = self.batches(&run, stage, &teller, &mut summary).await;
-        let (status, message) = match &outcome {
-            Ok(()) => (RunStatus::Complete, None),
-            Err(error) => (error.status(), Some(error.told())),
-        };
-        if let Err(RunError::Halted { report, .. }) = &outcome {
-            // Nothing of a halted batch is written.
-            summary.counts.add(&Counts { written: 0, ..report.counts });
-        }
-        let end = RunEnd {
-            run,
-            status,
-            ended_at: self.clock.now(),
-            counts: summary.counts,
-            batches: summary.batches.len() as u64,
-            message,
-        };
-        let halt = match &outcome {
-            Err(RunError::Halted { report, .. }) => Some(report.as_ref()),
-            _ => None,
-        };
-        let told = self.store.end_run(&end, &teller.ended(&end, halt), &of_run(&end)).await;
+        let outcome = self.batches(stage, target.as_ref(), &teller, day, &mut summary).await;
+        let told = self.end(&teller, &summary, &outcome).await;
         // What went wrong first is what a person has to hear.
         outcome?;
         told?;
         Ok(summary)
     }
 
+    /// Writes down how the run ended.
+    async fn end(
+        &self,
+        teller: &Teller<'_>,
+        summary: &RunSummary,
+        outcome: &Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let mut counts = summary.counts;
+        let halt = match outcome {
+            Err(RunError::Halted { report, .. }) => Some(report.as_ref()),
+            _ => None,
+        };
+        if let Some(report) = halt {
+            // Nothing of a halted batch is written.
+            counts.add(&Counts { written: 0, ..report.counts });
+        }
+        let error = outcome.as_ref().err();
+        let end = RunEnd {
+            run: summary.run.clone(),
+            status: error.map_or(RunStatus::Complete, RunError::status),
+            ended_at: self.clock.now(),
+            counts,
+            batches: summary.batches.len() as u64,
+            message: error.map(RunError::told),
+        };
+        let (events, totals) = (teller.ended(&end, halt), of_run(&end));
+        self.patience.keep(|| self.ledger.end_run(&end, &events, &totals)).await?;
+        Ok(())
+    }
+
+    /// Batch after batch, until nothing is new. What may work the next time is done anew from the
+    /// last commit, under another draft.
     async fn batches(
         &self,
-        run: &Run,
         stage: &Stage,
+        target: &dyn Target,
         teller: &Teller<'_>,
+        day: Option<Day>,
         summary: &mut RunSummary,
     ) -> Result<(), RunError> {
-        let target = LakeTarget::new(Arc::clone(&self.lake), Arc::clone(&stage.writes));
-        target.prepare().await?;
-        let mut from = target.position(&stage.reader()).await?;
-        let mut opened = Opened::open(self, stage, &from).await?;
-        while let Some((report, upto)) = self.batch(run, stage, &target, &mut opened, &from).await?
+        self.patience.keep(|| target.prepare()).await?;
+        let reader = stage.reader();
+        let from = self.patience.keep(|| target.position(&reader)).await?;
+        let contract = stage.writes.contract.reference();
+        let halt = || self.ledger.latest_halt(&stage.id, &from, &contract);
+        let halt = self.patience.keep(halt).await?;
+        let mut way = Way::new(from, halt, day);
+        while let Some(extent) = way.ahead.front().cloned() {
+            match self.pass(stage, target, teller, &extent, &mut way, summary).await {
+                Ok(()) => {
+                    way.ahead.pop_front();
+                }
+                Err(error)
+                    if error.is_transient()
+                        && self.patience.pause(&mut way.tried, &error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads so much of the source, batch by batch.
+    async fn pass(
+        &self,
+        stage: &Stage,
+        target: &dyn Target,
+        teller: &Teller<'_>,
+        extent: &Extent,
+        way: &mut Way,
+        summary: &mut RunSummary,
+    ) -> Result<(), RunError> {
+        let mut opened = Opened::open(self, stage, &way.from, extent).await?;
+        while let Some(mut judged) =
+            self.batch(&summary.run, stage, target, &mut opened, &way.from).await?
         {
+            judged.report.accepted_at = way.accepted(&judged.report);
+            let report = self.land(stage, target, judged).await?;
             summary.counts.add(&report.counts);
+            way.from = report.upto.clone();
+            way.tried = 0;
             summary.batches.push(report);
-            from = upto;
             // The batch is in; that it could not be told yet is no reason to call it failed.
-            if let Err(error) = teller.follow().await {
+            if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
                 tracing::warn!(%error, "committed, but not told yet; the next run will tell it");
             }
         }
         Ok(())
     }
 
-    /// One batch: read, shape, judge, then letters, then rows with position and report.
+    /// One batch up to its report: read, shape, judge. Nothing of it can be seen yet.
     async fn batch(
         &self,
         run: &Run,
@@ -150,16 +262,16 @@ impl Runner {
         target: &dyn Target,
         opened: &mut Opened,
         from: &Position,
-    ) -> Result<Option<(Report, Position)>, RunError> {
+    ) -> Result<Option<Judged>, RunError> {
         let read_before = opened.source.read();
         let Some(mut chunk) = opened.next_chunk().await? else { return Ok(None) };
         let id = DraftId(self.ids.next());
-        let keyed = !stage.deduplicate.is_empty();
         let reader = stage.reader();
-        let of = DraftOf { id, reader: &reader, from, keyed };
+        let begun_at = self.clock.now();
+        let of = DraftOf { id, reader: &reader, from, key: &stage.deduplicate, begun_at };
         let mut draft = target.draft(of, opened.write.clone()).await?;
-        let mut batch = Batch::new(self, run, stage, target, draft.base()).await?;
-        let mut beat_at = self.clock.now();
+        let mut batch = Batch::new(self, run, stage, target, draft.base(), &opened.write).await?;
+        let mut beat_at = begun_at;
         loop {
             if self.stop.asked() {
                 draft.abandon().await;
@@ -169,7 +281,7 @@ impl Runner {
             draft.write(&stage.writes.dataset, rows).await?;
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
-            self.beat(run.id, &mut beat_at).await?;
+            self.beat(run.id, &mut beat_at).await;
             if batch.keys_held() >= KEYS_PER_BATCH && !opened.whole() {
                 break;
             }
@@ -182,47 +294,35 @@ impl Runner {
             true => opened.source.read(),
             false => opened.source.read() - read_before,
         };
-        let upto = stamped(from, opened.source.upto(), id);
-        let (report, letters) = batch.report(read, draft.written(), id, from, &upto)?;
-        self.land(stage, draft, report, letters, &upto).await.map(|report| Some((report, upto)))
+        let upto = stamped(from, opened.source.upto(), id, opened.day.is_some());
+        let (mut report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
+        report.recomputed = opened.day;
+        Ok(Some(Judged { draft, report, letters, keys }))
     }
 
-    /// The effects, in their order. Up to the commit nothing of the batch can be seen.
-    async fn land(
-        &self,
-        stage: &Stage,
-        draft: Box<dyn Draft>,
-        report: Report,
-        mut letters: Letters,
-        upto: &Position,
-    ) -> Result<Report, RunError> {
-        if report.verdict() == Some(Verdict::Halt) {
-            draft.abandon().await;
-            self.store.halted(&report, &[], &of_halt(&report)).await?;
-            return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
-        }
-        if !letters.is_empty() {
-            self.queue.put(&mut letters, Some(report.draft)).await?;
-        }
-        draft.commit(upto, &report).await?;
-        Ok(report)
-    }
-
-    /// Says now and then that the run is alive.
-    async fn beat(&self, run: RunId, last: &mut DateTime<Utc>) -> Result<(), RunError> {
+    /// Says now and then that the run is alive. That it can't be said does not stop a run.
+    async fn beat(&self, run: RunId, last: &mut DateTime<Utc>) {
         let now = self.clock.now();
-        if now - *last >= BEAT {
-            self.store.heartbeat(run, now).await?;
-            *last = now;
+        if now - *last < BEAT {
+            return;
         }
-        Ok(())
+        match self.ledger.heartbeat(run, now).await {
+            Ok(_) => *last = now,
+            Err(error) => tracing::warn!(%error, "the run can't say that it is alive"),
+        }
     }
 
-    fn teller<'a>(&'a self, pipeline: &'a Pipeline, stage: &'a Stage) -> Teller<'a> {
+    fn teller<'a>(
+        &'a self,
+        pipeline: &'a Pipeline,
+        stage: &'a Stage,
+        target: &'a dyn Target,
+    ) -> Teller<'a> {
         Teller {
             lake: &self.lake,
+            target,
             log: self.log.as_ref(),
-            store: &self.store,
+            ledger: self.ledger.as_ref(),
             queue: self.queue.as_ref(),
             clock: self.clock.as_ref(),
             ids: self.ids.as_ref(),
@@ -230,20 +330,16 @@ impl Runner {
             stage,
         }
     }
-
-    /// A table of the pipeline as a target, to look keys up in.
-    fn target_of(&self, spec: &Arc<TableSpec>) -> LakeTarget {
-        LakeTarget::new(Arc::clone(&self.lake), Arc::clone(spec))
-    }
 }
 
-/// `upto` with the draft's id in every mark that it moves.
-fn stamped(from: &Position, upto: Position, draft: DraftId) -> Position {
+/// `upto` with the draft's id in every mark that it moves; in all of them when the batch is to
+/// refuse every other one that was begun here.
+fn stamped(from: &Position, upto: Position, draft: DraftId, all: bool) -> Position {
     let mut stamped = Position::default();
     for (slice, mut mark) in upto.0 {
         let before = from.mark(&slice);
         mark.draft = before.and_then(|before| before.draft);
-        if before != Some(&mark) {
+        if all || before != Some(&mark) {
             mark.draft = Some(draft);
         }
         stamped.0.insert(slice, mark);

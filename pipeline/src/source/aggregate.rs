@@ -12,9 +12,9 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use iceberg::table::Table;
 
-use super::{Chunk, Source, SourceError, TableRows};
+use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
-use crate::lake::{Lake, LakeScan, earliest, new_since};
+use crate::lake::{Lake, LakeScan, as_of, earliest, new_since};
 use crate::session::{register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
@@ -36,6 +36,7 @@ impl AggregateSource {
         stage: &Stage,
         aggregate: &Aggregate,
         from: &Position,
+        extent: &Extent,
     ) -> Result<AggregateSource, SourceError> {
         let mut source = AggregateSource {
             spec: Arc::clone(&stage.writes),
@@ -47,20 +48,29 @@ impl AggregateSource {
         };
         let dataset = stage.reads.dataset();
         let table = lake.existing(dataset).await?;
-        let Some(snapshot) = table.metadata().current_snapshot().cloned() else {
-            return Ok(source);
-        };
         let slice = Slice::table(&dataset.to_string());
-        let mark = from.mark(&slice).map_or(0, |mark| mark.at);
-        let files = new_since(dataset, &table, &snapshot, mark).await?;
-        let Some(first) = earliest(dataset, &table, &files, &aggregate.whole)? else {
-            return Ok(source);
+        let read_before = from.mark(&slice).map(|mark| mark.at);
+        let end = match extent {
+            Extent::Day(_) => read_before,
+            _ => extent.end_of(&slice),
         };
-        source.read = rows_from(stage, aggregate, &table, &first).await?;
-        let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
-        source.position.0.insert(slice, Mark { at, ..Mark::default() });
-        let query = Query { lake, stage, aggregate, first: &first };
+        let Some(snapshot) = as_of(&table, end) else { return Ok(source) };
+        let first = match extent {
+            Extent::Day(day) => Some(day.value()),
+            _ => {
+                let mark = read_before.unwrap_or(0);
+                let files = new_since(dataset, &table, &snapshot, mark).await?;
+                earliest(dataset, &table, &files, &aggregate.whole)?
+            }
+        };
+        let Some(first) = first else { return Ok(source) };
         let pinned = Snapshot(snapshot.snapshot_id());
+        source.read = rows_from(stage, aggregate, &table, pinned, &first).await?;
+        if !matches!(extent, Extent::Day(_)) {
+            let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+            source.position.0.insert(slice, Mark { at, ..Mark::default() });
+        }
+        let query = Query { lake, stage, aggregate, first: &first };
         let opened = query.open(table, pinned).await;
         source.stream = Some(opened.map_err(|error| match error {
             Opening::Table(error) => SourceError::Table(error),
@@ -112,6 +122,7 @@ async fn rows_from(
     stage: &Stage,
     aggregate: &Aggregate,
     table: &Table,
+    pinned: Snapshot,
     first: &ScalarValue,
 ) -> Result<u64, SourceError> {
     let wrong = |source| {
@@ -120,7 +131,7 @@ async fn rows_from(
             source,
         ))
     };
-    let scan = LakeScan::of(table.clone(), None).map_err(wrong)?;
+    let scan = LakeScan::of(table.clone(), Some(pinned)).map_err(wrong)?;
     let filter = column(&aggregate.whole).gt_eq(lit(first.clone()));
     scan.rows(&[filter]).await.map_err(wrong)
 }

@@ -1,6 +1,7 @@
 //! Where a stage reads: chunks that fit in memory, and a position behind them.
 
 mod aggregate;
+mod day;
 mod rows;
 mod table;
 mod topic;
@@ -8,7 +9,7 @@ mod topic;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use assay_core::{Fault, Position};
+use assay_core::{Fault, Position, Slice};
 use assay_dlq::{Origin, PayloadKind, Source as Place};
 use assay_log::LogError;
 use async_trait::async_trait;
@@ -16,10 +17,35 @@ use bytes::Bytes;
 use datafusion::error::DataFusionError;
 
 pub(crate) use self::aggregate::AggregateSource;
+pub(crate) use self::day::DaySource;
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
 pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
-use crate::target::TargetError;
+use crate::target::{Day, TargetError};
+
+/// How much of what is new a source gives.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Extent {
+    /// All of it.
+    New,
+    /// Exactly so far: a batch that was halted must not be diluted by rows that came later.
+    Upto(Position),
+    /// All rows of one day that this reader has read before.
+    Day(Day),
+}
+
+impl Extent {
+    fn end(&self) -> Option<&Position> {
+        match self {
+            Extent::New | Extent::Day(_) => None,
+            Extent::Upto(end) => Some(end),
+        }
+    }
+
+    fn end_of(&self, slice: &Slice) -> Option<u64> {
+        self.end().map(|end| end.mark(slice).map_or(0, |mark| mark.at))
+    }
+}
 
 /// Rows that are shaped and judged together.
 pub(crate) struct Chunk {

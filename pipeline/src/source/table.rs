@@ -11,9 +11,9 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
-use super::{Chunk, Source, SourceError, TableRows};
+use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
-use crate::lake::{Lake, LakeScan, new_since};
+use crate::lake::{Lake, LakeScan, as_of, new_since};
 use crate::session::{rows, session};
 
 /// The files of one snapshot that are new to a reader.
@@ -29,15 +29,16 @@ impl TableSource {
         lake: &Lake,
         spec: &Arc<TableSpec>,
         from: &Position,
+        extent: &Extent,
     ) -> Result<TableSource, SourceError> {
         let dataset = &spec.dataset;
         let mut source =
             TableSource { spec: Arc::clone(spec), stream: None, position: from.clone(), read: 0 };
         let table = lake.existing(dataset).await?;
-        let Some(snapshot) = table.metadata().current_snapshot().cloned() else {
+        let slice = Slice::table(&dataset.to_string());
+        let Some(snapshot) = as_of(&table, extent.end_of(&slice)) else {
             return Ok(source);
         };
-        let slice = Slice::table(&dataset.to_string());
         let mark = from.mark(&slice).map_or(0, |mark| mark.at);
         let files = new_since(dataset, &table, &snapshot, mark).await?;
         if files.files.is_empty() {

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::rows::origin_of;
-use super::{Chunk, Provenance, Refused, Source, SourceError};
+use super::{Chunk, Extent, Provenance, Refused, Source, SourceError};
 use crate::avro::Undecodable;
 use crate::definition::TopicSpec;
 
@@ -59,12 +59,24 @@ impl TopicSource {
         log: Arc<dyn Log>,
         topic: Arc<TopicSpec>,
         from: &Position,
+        extent: &Extent,
     ) -> Result<TopicSource, SourceError> {
         let ends = log.ends(topic.dataset.name()).await?;
         let schema = topic_schema(topic.schema.arrow());
-        let source = TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
+        let mut source = TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
         source.check_position()?;
+        if let Some(end) = extent.end() {
+            source.end_at(end);
+        }
         Ok(source)
+    }
+
+    /// Leaves out what lies behind `end`.
+    fn end_at(&mut self, end: &Position) {
+        for ends in &mut self.ends {
+            let slice = Slice::partition(self.topic.dataset.name(), ends.partition);
+            ends.end = ends.end.min(end.mark(&slice).map_or(0, |mark| mark.at));
+        }
     }
 
     /// A topic that was deleted and made anew ends before the reader's mark.

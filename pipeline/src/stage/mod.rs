@@ -34,6 +34,8 @@ pub struct Stage {
     pub model: String,
     pub deduplicate: Vec<String>,
     pub aggregate: Option<Aggregate>,
+    /// The column, of what is read and what is written, by whose days a row stage is recomputed.
+    pub day: Option<String>,
     pub suite: Suite,
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,

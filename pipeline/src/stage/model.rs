@@ -15,6 +15,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
 use crate::session::{planning, register};
 
@@ -123,6 +124,17 @@ impl RowModel {
     /// The columns that come out.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.steps[self.steps.len() - 1].schema
+    }
+
+    /// Whether `column` comes out as it went in.
+    pub(crate) fn passes(&self, column: &str) -> bool {
+        let through = |name: String, step: &Step| {
+            let place = step.schema.index_of(&name).ok()?;
+            let inner = step.exprs[place].as_any().downcast_ref::<PhysicalColumn>()?;
+            Some(inner.name().to_owned())
+        };
+        let inner = self.steps.iter().rev().try_fold(column.to_owned(), through);
+        inner.is_some_and(|inner| inner == column)
     }
 
     pub(crate) fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, DataFusionError> {

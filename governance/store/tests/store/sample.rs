@@ -74,6 +74,8 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
         }),
         from: Position::default(),
         upto: Position::default(),
+        accepted_at: None,
+        recomputed: None,
     }
 }
 

@@ -1,0 +1,188 @@
+//! The rows of one day: where they are, and a table's files without them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use assay_core::DatasetName;
+use datafusion::common::Column;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
+use futures::TryStreamExt;
+use iceberg::spec::{DataFile, Datum, ManifestContentType, SnapshotRef};
+use iceberg::table::Table;
+use uuid::Uuid;
+
+use super::files::{DataFiles, partition_value};
+use super::writer::TableWriter;
+use super::{Lake, LakeScan};
+use crate::definition::TableSpec;
+use crate::session::{rows, session};
+use crate::target::{Day, TargetError};
+
+impl Day {
+    /// The condition of its rows.
+    pub(crate) fn rows(&self) -> Expr {
+        Expr::Column(Column::from_name(&self.column)).eq(lit(self.value()))
+    }
+
+    /// The condition of all other rows, also of those that have no day.
+    pub(crate) fn others(&self) -> Expr {
+        let column = Expr::Column(Column::from_name(&self.column));
+        column.clone().is_null().or(column.not_eq(lit(self.value())))
+    }
+
+    /// How many rows of a file belong to it, as far as the metadata can tell.
+    fn in_file(&self, table: &Table, file: &DataFile) -> Share {
+        let date = Datum::date(self.days());
+        if let Some(value) = partition_value(table, file, &self.column) {
+            return if value == Some(date) { Share::All } else { Share::None };
+        }
+        let field = table.metadata().current_schema().field_by_name(&self.column);
+        let Some(id) = field.map(|field| field.id) else { return Share::None };
+        let bound = |bounds: &HashMap<i32, Datum>| bounds.get(&id).cloned();
+        let nulls = file.null_value_counts().get(&id).copied();
+        match (bound(file.lower_bounds()), bound(file.upper_bounds())) {
+            (Some(least), Some(greatest)) if date < least || date > greatest => Share::None,
+            (Some(least), Some(greatest)) if least == greatest && nulls == Some(0) => Share::All,
+            _ => Share::Some,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    None,
+    Some,
+    All,
+}
+
+/// The files of `snapshot` that may hold rows of `day`, of those that were there when its sequence
+/// number was `upto`; in the order in which they came.
+pub(crate) async fn files_of_day(
+    dataset: &DatasetName,
+    table: &Table,
+    snapshot: &SnapshotRef,
+    day: &Day,
+    upto: u64,
+) -> Result<DataFiles, TargetError> {
+    let mut found = live(dataset, table, snapshot).await?;
+    found.retain(|(sequence, file)| {
+        u64::try_from(*sequence).is_ok_and(|sequence| sequence <= upto)
+            && day.in_file(table, file) != Share::None
+    });
+    let rows = found.iter().map(|(_, file)| file.record_count()).sum();
+    Ok(DataFiles { files: found.into_iter().map(|(_, file)| file).collect(), rows })
+}
+
+/// All live files with their data sequence numbers, in the order of those.
+async fn live(
+    dataset: &DatasetName,
+    table: &Table,
+    snapshot: &SnapshotRef,
+) -> Result<Vec<(i64, DataFile)>, TargetError> {
+    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
+    let mut found = Vec::new();
+    for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
+        if manifest.content == ManifestContentType::Deletes {
+            return Err(TargetError::Refused {
+                doing: format!("compute a day of {dataset} anew"),
+                why: "another engine wrote row deletes into it; compact the table with that \
+                      engine first"
+                    .to_owned(),
+            });
+        }
+        let entries = manifest.load_manifest(table.file_io()).await.map_err(wrong)?;
+        for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
+            let sequence = entry.sequence_number().unwrap_or_default();
+            found.push((sequence, entry.data_file().clone()));
+        }
+    }
+    found.sort_by(|a, b| (a.0, a.1.file_path()).cmp(&(b.0, b.1.file_path())));
+    Ok(found)
+}
+
+/// A table without one day.
+#[derive(Debug, Default)]
+pub(super) struct WithoutDay {
+    /// Paths of the files that leave.
+    pub(super) removed: HashSet<String>,
+    /// Files with the rows of removed ones that stay, each with the data sequence number of the
+    /// file that they were in: to readers they are not new.
+    pub(super) kept: Vec<(DataFile, i64)>,
+}
+
+/// What stays of files in which a day is mixed with others; each is rewritten once, however often
+/// the commit is tried.
+#[derive(Debug, Default)]
+pub(super) struct Survivors(HashMap<String, Vec<DataFile>>);
+
+impl Survivors {
+    pub(super) async fn without(
+        &mut self,
+        day: &Day,
+        (lake, spec, table): (&Lake, &TableSpec, &Table),
+        draft: Uuid,
+    ) -> Result<WithoutDay, TargetError> {
+        let mut without = WithoutDay::default();
+        let Some(snapshot) = table.metadata().current_snapshot() else { return Ok(without) };
+        for (sequence, file) in live(&spec.dataset, table, snapshot).await? {
+            let path = file.file_path().to_owned();
+            match day.in_file(table, &file) {
+                Share::None => continue,
+                Share::All => {}
+                Share::Some => {
+                    let all = file.record_count();
+                    if !self.0.contains_key(&path) {
+                        let name = Uuid::new_v5(&draft, path.as_bytes());
+                        let kept = rewrite(day, lake, spec, table, file, name).await?;
+                        self.0.insert(path.clone(), kept);
+                    }
+                    let kept = self.0[&path].clone();
+                    if kept.iter().map(DataFile::record_count).sum::<u64>() == all {
+                        continue;
+                    }
+                    without.kept.extend(kept.into_iter().map(|file| (file, sequence)));
+                }
+            }
+            without.removed.insert(path);
+        }
+        Ok(without)
+    }
+}
+
+/// Writes the rows of `file` that are not of the day into files of their own.
+async fn rewrite(
+    day: &Day,
+    lake: &Lake,
+    spec: &TableSpec,
+    table: &Table,
+    file: DataFile,
+    name: Uuid,
+) -> Result<Vec<DataFile>, TargetError> {
+    let doing = || format!("take {} out of {}", day.date, spec.dataset);
+    let wrong = |source| TargetError::Query { doing: doing(), source };
+    let lost = |source| TargetError::iceberg(doing(), source);
+    let files = DataFiles { rows: file.record_count(), files: vec![file] };
+    let scan = LakeScan::files(table.clone(), files).map_err(lost)?;
+    let plan = LogicalPlanBuilder::scan("file", provider_as_source(Arc::new(scan)), None)
+        .and_then(|plan| plan.filter(day.others()))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(wrong)?;
+    let mut stream = in_order(lake, &plan).await.map_err(wrong)?;
+    let mut writer = TableWriter::new(table, spec.target_file_size, name).map_err(lost)?;
+    while let Some(batch) = stream.try_next().await.map_err(wrong)? {
+        writer.write(&batch).await.map_err(lost)?;
+    }
+    writer.close().await.map_err(lost)
+}
+
+/// The rows of a plan in the order of its files.
+pub(crate) async fn in_order(
+    lake: &Lake,
+    plan: &datafusion::logical_expr::LogicalPlan,
+) -> Result<datafusion::physical_plan::SendableRecordBatchStream, DataFusionError> {
+    let mut state = session(lake.clock.now(), Some(Arc::clone(&lake.runtime)));
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    rows(&state, plan).await
+}

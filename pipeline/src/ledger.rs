@@ -1,0 +1,97 @@
+//! Where runs are written down: what the runner asks of the governance store.
+
+use assay_core::{ContractRef, DatasetName, Position, Report, Run, RunId, StageId};
+use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, Store, StoreError, Telling, Told};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// Keeps what is told of runs and commits. Each call takes effect whole or not at all, and again
+/// does no harm.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// How far the commits of `target` have been told.
+    async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError>;
+
+    /// Takes in a commit; false when it was told before.
+    async fn tell(&self, telling: &Telling) -> Result<bool, StoreError>;
+
+    /// Takes in the report of a batch that was halted; false when it is there already.
+    async fn halted(
+        &self,
+        report: &Report,
+        events: &[Event],
+        totals: &[Increment],
+    ) -> Result<bool, StoreError>;
+
+    /// The halted batch that a reader at `from` meets again, judged by the same contract.
+    async fn latest_halt(
+        &self,
+        stage: &StageId,
+        from: &Position,
+        contract: &ContractRef,
+    ) -> Result<Option<Halt>, StoreError>;
+
+    async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError>;
+
+    async fn heartbeat(&self, run: RunId, at: DateTime<Utc>) -> Result<bool, StoreError>;
+
+    async fn end_run(
+        &self,
+        end: &RunEnd,
+        events: &[Event],
+        totals: &[Increment],
+    ) -> Result<bool, StoreError>;
+
+    /// Runs that should be running and have not been heard of since `silent_since`.
+    async fn abandoned(&self, silent_since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError>;
+}
+
+#[async_trait]
+impl Ledger for Store {
+    async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
+        Store::told(self, target).await
+    }
+
+    async fn tell(&self, telling: &Telling) -> Result<bool, StoreError> {
+        Store::tell(self, telling).await
+    }
+
+    async fn halted(
+        &self,
+        report: &Report,
+        events: &[Event],
+        totals: &[Increment],
+    ) -> Result<bool, StoreError> {
+        Store::halted(self, report, events, totals).await
+    }
+
+    async fn latest_halt(
+        &self,
+        stage: &StageId,
+        from: &Position,
+        contract: &ContractRef,
+    ) -> Result<Option<Halt>, StoreError> {
+        Store::latest_halt(self, stage, from, Some(contract)).await
+    }
+
+    async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError> {
+        Store::start_run(self, run, run.started_at, events, &[]).await
+    }
+
+    async fn heartbeat(&self, run: RunId, at: DateTime<Utc>) -> Result<bool, StoreError> {
+        Store::heartbeat(self, run, at).await
+    }
+
+    async fn end_run(
+        &self,
+        end: &RunEnd,
+        events: &[Event],
+        totals: &[Increment],
+    ) -> Result<bool, StoreError> {
+        Store::end_run(self, end, events, totals).await
+    }
+
+    async fn abandoned(&self, silent_since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError> {
+        Store::abandoned(self, silent_since).await
+    }
+}

@@ -1,0 +1,228 @@
+//! Moves a stage's reader back: what that would mean, and then doing it.
+
+use std::str::FromStr;
+
+use assay_core::{DraftId, Mark, Position, Slice};
+use assay_log::Log;
+use serde::Serialize;
+
+use crate::lake::{Lake, new_since, position_of};
+use crate::source::SourceError;
+use crate::stage::{Reads, Stage};
+use crate::target::TargetError;
+
+/// Where a reader shall stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Before everything that the source still has.
+    Beginning,
+    /// Where it stood when this snapshot of the target was the newest.
+    Snapshot(i64),
+    /// At these places; slices that are not named stay where they are.
+    Places(Vec<(Slice, u64)>),
+}
+
+/// What moving a reader back means, slice by slice.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rewinding {
+    pub stage: String,
+    pub slices: Vec<Back>,
+    /// What tells rows apart that are written already; empty: they will be there twice.
+    pub known_by: Vec<String>,
+    /// Whether whole days are made anew, so that nothing can be there twice.
+    pub replaces: bool,
+    #[serde(skip)]
+    from: Position,
+    #[serde(skip)]
+    to: Position,
+}
+
+/// One slice that moves back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Back {
+    pub slice: String,
+    pub from: u64,
+    pub to: u64,
+    /// Messages or rows that will be read again.
+    pub again: u64,
+    pub unit: &'static str,
+}
+
+/// Why a reader can't be moved there.
+#[derive(Debug, thiserror::Error)]
+pub enum RewindError {
+    #[error("{stage} has read nothing yet: there is no way back")]
+    Nothing { stage: String },
+    #[error("{target} has no snapshot {snapshot}: see `assay tables {target}`")]
+    NoSnapshot { target: String, snapshot: i64 },
+    #[error("{stage} reads no `{slice}`; it reads {known}")]
+    NoSlice { stage: String, slice: Slice, known: String },
+    #[error("{slice} stands at {from}, and {to} is ahead of it: going there would leave rows out")]
+    Ahead { slice: Slice, from: u64, to: u64 },
+    #[error("{slice} is kept from {start} on; what came before {start} is gone")]
+    Gone { slice: Slice, start: u64 },
+    #[error("{stage} stands there already")]
+    There { stage: String },
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+impl FromStr for Destination {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "beginning" || text == "start" {
+            return Ok(Destination::Beginning);
+        }
+        if let Ok(snapshot) = text.parse() {
+            return Ok(Destination::Snapshot(snapshot));
+        }
+        let place = |part: &str| {
+            let (slice, at) = part.split_once('=')?;
+            Some((Slice::from_name(slice.trim()), at.trim().parse().ok()?))
+        };
+        let places: Option<Vec<_>> = text.split(',').map(place).collect();
+        places.map(Destination::Places).ok_or_else(|| {
+            "write `beginning`, a snapshot of the table written, or places such as \
+             `raw_metrics_avro/0=120,raw_metrics_avro/1=98`"
+                .to_owned()
+        })
+    }
+}
+
+/// What moving the stage's reader there would mean. Nothing is moved.
+pub async fn plan_rewind(
+    lake: &Lake,
+    log: &dyn Log,
+    stage: &Stage,
+    to: &Destination,
+) -> Result<Rewinding, RewindError> {
+    let (target, name) = (&stage.writes.dataset, stage.id.to_string());
+    let table = lake.table(target).await?;
+    // Not as a target: a table that was rolled back is just what one may want to mend.
+    let from = match &table {
+        Some(table) => position_of(target, table, &stage.reader())?,
+        None => Position::default(),
+    };
+    if from.0.is_empty() {
+        return Err(RewindError::Nothing { stage: name });
+    }
+    let wanted = match to {
+        Destination::Beginning => Position::default(),
+        Destination::Snapshot(snapshot) => {
+            lake.position_at(target, &stage.reader(), *snapshot).await?.ok_or_else(|| {
+                RewindError::NoSnapshot { target: target.to_string(), snapshot: *snapshot }
+            })?
+        }
+        Destination::Places(places) => placed(&name, &from, places)?,
+    };
+    let mut plan = Rewinding {
+        stage: name,
+        slices: Vec::new(),
+        known_by: stage.deduplicate.clone(),
+        replaces: stage.aggregate.is_some(),
+        to: from.clone(),
+        from,
+    };
+    for (slice, mark) in plan.from.0.clone() {
+        let back = back(lake, log, stage, &slice, &mark, wanted.mark(&slice)).await?;
+        if let Some((back, mark)) = back {
+            plan.slices.push(back);
+            plan.to.0.insert(slice, mark);
+        }
+    }
+    match plan.slices.is_empty() {
+        true => Err(RewindError::There { stage: plan.stage }),
+        false => Ok(plan),
+    }
+}
+
+/// Does what was planned, unless the reader has moved since.
+pub async fn rewind(
+    lake: &Lake,
+    stage: &Stage,
+    plan: &Rewinding,
+    id: DraftId,
+    reason: &str,
+) -> Result<(), RewindError> {
+    let mut to = plan.to.clone();
+    for (slice, mark) in &mut to.0 {
+        if plan.from.mark(slice) != Some(mark) {
+            mark.draft = Some(id);
+        }
+    }
+    let way = (&plan.from, &to);
+    Ok(lake.rewind(&stage.writes.dataset, &stage.reader(), way, id, reason).await?)
+}
+
+fn placed(stage: &str, from: &Position, places: &[(Slice, u64)]) -> Result<Position, RewindError> {
+    let mut wanted = from.clone();
+    for (slice, at) in places {
+        let Some(mark) = wanted.0.get_mut(slice) else {
+            let known: Vec<&str> = from.0.keys().map(Slice::as_str).collect();
+            let (stage, slice) = (stage.to_owned(), slice.clone());
+            return Err(RewindError::NoSlice { stage, slice, known: known.join(", ") });
+        };
+        if mark.at != *at {
+            // What collectors had sent up to there is not known, so it is learned anew.
+            *mark = Mark { at: *at, ..Mark::default() };
+        }
+    }
+    Ok(wanted)
+}
+
+/// One slice's way back; none when it stays where it is.
+async fn back(
+    lake: &Lake,
+    log: &dyn Log,
+    stage: &Stage,
+    slice: &Slice,
+    now: &Mark,
+    wanted: Option<&Mark>,
+) -> Result<Option<(Back, Mark)>, RewindError> {
+    let (start, unit) = match &stage.reads {
+        Reads::Topic(topic) => (start_of(log, topic.dataset.name(), slice).await?, "messages"),
+        Reads::Table(_) => (0, "rows"),
+    };
+    let mark = match wanted {
+        Some(mark) => mark.clone(),
+        None => Mark { at: start, ..Mark::default() },
+    };
+    if mark.at == now.at {
+        return Ok(None);
+    }
+    if mark.at > now.at {
+        let (slice, from, to) = (slice.clone(), now.at, mark.at);
+        return Err(RewindError::Ahead { slice, from, to });
+    }
+    if mark.at < start {
+        return Err(RewindError::Gone { slice: slice.clone(), start });
+    }
+    let again = match &stage.reads {
+        Reads::Topic(_) => now.at - mark.at,
+        Reads::Table(spec) => rows_between(lake, &spec.dataset, mark.at, now.at).await?,
+    };
+    let slice = slice.to_string();
+    Ok(Some((Back { slice, from: now.at, to: mark.at, again, unit }, mark)))
+}
+
+/// The oldest offset that is kept of a partition.
+async fn start_of(log: &dyn Log, topic: &str, slice: &Slice) -> Result<u64, RewindError> {
+    let ends = log.ends(topic).await.map_err(SourceError::from)?;
+    let mine = ends.iter().find(|ends| Slice::partition(topic, ends.partition) == *slice);
+    Ok(mine.map_or(0, |ends| ends.start))
+}
+
+async fn rows_between(
+    lake: &Lake,
+    dataset: &assay_core::DatasetName,
+    from: u64,
+    to: u64,
+) -> Result<u64, RewindError> {
+    let table = lake.existing(dataset).await?;
+    let Some(snapshot) = table.metadata().current_snapshot() else { return Ok(0) };
+    let since = new_since(dataset, &table, snapshot, from).await?.rows;
+    Ok(since - new_since(dataset, &table, snapshot, to).await?.rows)
+}

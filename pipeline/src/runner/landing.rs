@@ -1,0 +1,89 @@
+//! The effects of a batch, in their order. Up to the commit nothing of it can be seen.
+
+use assay_core::{DraftId, Report, Verdict};
+use assay_dlq::Letters;
+use assay_metrics::of_halt;
+use assay_quality::KeySet;
+
+use super::patience::Faulty;
+use super::{RunError, Runner};
+use crate::stage::Stage;
+use crate::target::{Closing, Draft, Target, TargetError};
+
+/// A batch that was judged, and waits to take effect.
+pub(super) struct Judged {
+    pub(super) draft: Box<dyn Draft>,
+    pub(super) report: Report,
+    pub(super) letters: Letters,
+    pub(super) keys: KeySet,
+}
+
+impl Runner {
+    /// Commits the batch, or reports that it was halted.
+    pub(super) async fn land(
+        &self,
+        stage: &Stage,
+        target: &dyn Target,
+        judged: Judged,
+    ) -> Result<Report, RunError> {
+        let Judged { mut draft, report, mut letters, keys } = judged;
+        if report.verdict() == Some(Verdict::Halt) && report.accepted_at.is_none() {
+            draft.abandon().await;
+            let totals = of_halt(&report);
+            self.patience.keep(|| self.ledger.halted(&report, &[], &totals)).await?;
+            return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
+        }
+        if !letters.is_empty() {
+            self.put(&mut letters, report.draft).await?;
+        }
+        let closing = Closing { upto: &report.upto, report: &report, keys: &keys };
+        self.commit(stage, target, draft.as_mut(), closing).await?;
+        Ok(report)
+    }
+
+    /// Put again after an error, they are the same letters: readers take copies as one.
+    async fn put(&self, letters: &mut Letters, draft: DraftId) -> Result<(), RunError> {
+        let mut tried = 0;
+        loop {
+            match self.queue.put(letters, Some(draft)).await {
+                Err(error)
+                    if error.is_transient() && self.patience.pause(&mut tried, &error).await => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    /// Commits a draft. An error may be one of the answer alone, so the draft is looked for before
+    /// it is committed again or given up.
+    async fn commit(
+        &self,
+        stage: &Stage,
+        target: &dyn Target,
+        draft: &mut dyn Draft,
+        closing: Closing<'_>,
+    ) -> Result<(), RunError> {
+        let id = closing.report.draft;
+        let mut tried = 0;
+        loop {
+            let error = match draft.commit(closing).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.settled() => return Err(error.into()),
+                Err(error) => error,
+            };
+            match self.patience.keep(|| target.landed(id)).await {
+                Ok(Some(_)) => return Ok(()),
+                // That another has moved the position is certain, once it is not this draft.
+                Ok(None) if matches!(error, TargetError::Fenced { .. }) => {
+                    return Err(error.into());
+                }
+                Ok(None)
+                    if error.is_transient() && self.patience.pause(&mut tried, &error).await => {}
+                Ok(None) => return Err(error.into()),
+                Err(_) => {
+                    let stage = stage.id.clone();
+                    return Err(RunError::Unknown { stage, draft: id, source: Box::new(error) });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use assay_core::Fault;
+use assay_dlq::DlqError;
+use assay_store::StoreError;
+use futures::future::BoxFuture;
+
+use super::RunError;
+use crate::source::SourceError;
+use crate::target::TargetError;
+use crate::telling::TellError;
+
+/// How long a runner keeps trying what may work the next time.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub tries: u32,
+    /// Before the second try; each further pause is twice as long.
+    pub first_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { tries: 5, first_pause: Duration::from_millis(200) }
+    }
+}
+
+/// Errors that know whether trying again can help.
+pub(super) trait Faulty: std::fmt::Display + Sync {
+    fn is_transient(&self) -> bool;
+}
+
+impl Patience {
+    /// Does what does no harm when it is done again, until it is done, can't be, or patience ends.
+    pub(super) async fn keep<'a, T, E: Faulty>(
+        &self,
+        mut effect: impl FnMut() -> BoxFuture<'a, Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut tried = 0;
+        loop {
+            match effect().await {
+                Err(error) if error.is_transient() && self.pause(&mut tried, &error).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Waits before the next try; false when there is none left.
+    pub(super) async fn pause(&self, tried: &mut u32, error: &impl Faulty) -> bool {
+        *tried += 1;
+        if *tried >= self.tries {
+            return false;
+        }
+        tracing::warn!(%error, tried = *tried, "that may work the next time: trying again");
+        tokio::time::sleep(self.first_pause * 2u32.saturating_pow(*tried - 1)).await;
+        true
+    }
+}
+
+impl Faulty for TargetError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
+
+impl Faulty for SourceError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
+
+impl Faulty for StoreError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
+
+impl Faulty for DlqError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
+
+impl Faulty for TellError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
+
+impl Faulty for RunError {
+    fn is_transient(&self) -> bool {
+        self.fault() == Fault::Transient
+    }
+}
