@@ -15,4 +15,5 @@ mod ingest;
 mod letters;
 mod messages;
 mod partitions;
+mod pruning;
 mod recompute;
