@@ -6,8 +6,10 @@ use assay_core::{DatasetName, DraftId};
 use assay_pipeline::{Destination, Hop};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod generate;
 mod housekeeping;
 
+pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
@@ -30,6 +32,16 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Who does it, for the audit
+    #[arg(
+        long = "as",
+        global = true,
+        env = "USER",
+        default_value = "unknown",
+        value_name = "NAME"
+    )]
+    pub(crate) who: String,
+
     /// How answers are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
@@ -38,23 +50,8 @@ pub(crate) struct Args {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 
-    /// Who is named in the audit [default: the user of the system]
-    #[arg(long, global = true, env = "ASSAY_USER", value_name = "NAME")]
-    user: Option<String>,
-
-    /// The user of the system, which only the environment tells.
-    #[arg(long, global = true, env = "USER", hide = true)]
-    system_user: Option<String>,
-
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-impl Args {
-    /// Who is at work, as far as anybody says.
-    pub(crate) fn who(&self) -> Option<&str> {
-        self.user.as_deref().or(self.system_user.as_deref())
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -129,12 +126,6 @@ Without --yes it shows what would be read again, and moves nothing.")]
     Tables {
         /// The table to show
         name: Option<DatasetName>,
-    },
-
-    /// Look after one table: merge small files, let old snapshots go
-    Table {
-        #[command(subcommand)]
-        command: TableCommand,
     },
 
     /// Answer a SQL query over the tables
@@ -291,63 +282,6 @@ pub(crate) struct RunsArgs {
     pub(crate) limit: u32,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum TableCommand {
-    /// Merge small files of each partition into larger ones; no row changes
-    #[command(after_help = "\
-Examples:
-  assay table compact silver.github_events --dry-run
-  assay table compact silver.github_events --partition ingestion_date=2026-02-12
-
-It works beside stages that write: a partition that is replaced meanwhile is left
-as it is. What a stage has not read yet waits.")]
-    Compact(CompactArgs),
-
-    /// Let old snapshots go, with the files that only they name
-    #[command(after_help = "\
-Examples:
-  assay table expire silver.github_events --dry-run
-  assay table expire silver.github_events --older-than 12h --keep 50
-
-Always kept: the current snapshot, those that a tag or branch names, and for 7 days
-those that a store was not told of or that took rows away which a stage has read.
-Positions and rows are not touched.")]
-    Expire(ExpireArgs),
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct CompactArgs {
-    /// A table, as layer.name
-    pub(crate) table: DatasetName,
-    /// Only say what would be done
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Only partitions with this value; several must all hold
-    #[arg(long, value_name = "COLUMN=VALUE", value_parser = pair)]
-    pub(crate) partition: Vec<(String, String)>,
-    /// Size of the new files, 20000000 or 20MB [default: the table's target_file_size]
-    #[arg(long, value_name = "BYTES", value_parser = size)]
-    pub(crate) target_size: Option<u64>,
-    /// Leave partitions alone that have fewer small files
-    #[arg(long, default_value_t = 2, value_name = "N")]
-    pub(crate) min_files: usize,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct ExpireArgs {
-    /// A table, as layer.name
-    pub(crate) table: DatasetName,
-    /// Only say what would be done
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Only snapshots older than this, like 7d, 12h or 30m
-    #[arg(long, default_value = "7d", value_name = "AGE", value_parser = age)]
-    pub(crate) older_than: chrono::TimeDelta,
-    /// So many of the newest stay in any case
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) keep: usize,
-}
-
 #[derive(Debug, Group)]
 pub(crate) struct QueryArgs {
     /// The query; tables are written layer.name
@@ -427,119 +361,14 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum GenerateCommand {
-    /// GitHub events as the public archives have them
-    #[command(after_help = "\
-Examples:
-  assay generate github-events --count 10000 --seed 7 > events.jsonl
-  assay generate github-events | assay ingest github_events --file -")]
-    GithubEvents(GenerateArgs),
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct GenerateArgs {
-    /// How many lines
-    #[arg(long, default_value_t = 1000, value_name = "N")]
-    pub(crate) count: u64,
-    /// The same seed makes the same events
-    #[arg(long, default_value_t = 42, value_name = "S")]
-    pub(crate) seed: u64,
-    /// The share of lines with a defect
-    #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
-    pub(crate) defects: f64,
-    /// The events happen in the 36 hours before this time [default: the beginning of today, UTC]
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
-    /// Write to this file [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-}
-
-/// A share, written `1%` or `0.01`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = match text.strip_suffix('%') {
-        Some(number) => (number, 100.0),
-        None => (text, 1.0),
-    };
-    let value = number.trim().parse::<f64>().map_err(|_| "write it like 1% or 0.01".to_owned())?;
-    let share = value / scale;
-    if !(0.0..=1.0).contains(&share) {
-        return Err("a share is between 0% and 100%".to_owned());
-    }
-    Ok(share)
-}
-
-/// A column and a value, written `column=value`.
-fn pair(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').ok_or("write it like ingestion_date=2026-02-12")?;
-    Ok((parts.0.trim().to_owned(), parts.1.to_owned()))
-}
-
-/// Bytes, written 20000000, 20MB or 1GB.
-fn size(text: &str) -> Result<u64, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let scale = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" => 1_000,
-        "mb" => 1_000_000,
-        "gb" => 1_000_000_000,
-        _ => return Err("write it like 20000000, 20MB or 1GB".to_owned()),
-    };
-    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
-    bytes.filter(|bytes| *bytes >= 1_000).ok_or_else(|| "a file has at least 1 kB".to_owned())
-}
-
-/// An age, written 7d, 12h, 30m or 90s.
-fn age(text: &str) -> Result<chrono::TimeDelta, String> {
-    let wrong = || "write it like 7d, 12h, 30m or 90s".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        'd' => 86_400,
-        'h' => 3_600,
-        'm' => 60,
-        's' => 1,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(chrono::TimeDelta::seconds(i64::from(number) * seconds))
-}
-
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use clap::CommandFactory;
 
-    use super::{Args, age, pair, share, size};
-
-    #[test]
-    fn ages_sizes_and_pairs_are_written_as_people_write_them() {
-        assert_eq!(age("7d"), Ok(TimeDelta::days(7)));
-        assert_eq!(age("90s"), Ok(TimeDelta::seconds(90)));
-        for bad in ["", "d", "7", "7w", "-1d", "1.5h", "7ä"] {
-            assert!(age(bad).is_err(), "{bad}");
-        }
-        assert_eq!(size("20000000"), Ok(20_000_000));
-        assert_eq!(size("20MB"), Ok(20_000_000));
-        for bad in ["", "MB", "20 apples", "1", "99999999999GB"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
-        assert_eq!(pair("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(pair("a").is_err());
-    }
+    use super::Args;
 
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_share_is_a_percentage_or_a_fraction() {
-        assert_eq!(share("1%"), Ok(0.01));
-        assert_eq!(share("0.5"), Ok(0.5));
-        for bad in ["", "x%", "101%", "-1%", "2"] {
-            assert!(share(bad).is_err(), "{bad}");
-        }
     }
 }

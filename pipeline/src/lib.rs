@@ -25,9 +25,8 @@ pub use definition::{
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
 pub use lake::{
-    rows_of_day,
     CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
-    LakeTargets, Limits, Orphan,
+    LakeTargets, Limits, Orphan, rows_of_day,
 };
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};

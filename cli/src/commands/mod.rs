@@ -15,7 +15,6 @@ mod rewind;
 mod run;
 mod runs;
 mod status;
-mod table;
 mod tables;
 
 use anyhow::Result;
@@ -23,7 +22,6 @@ use anyhow::Result;
 use crate::app::App;
 use crate::args::{
     Args, Command, DlqCommand, Format, GenerateCommand, LineageCommand, QualityCommand,
-    TableCommand,
 };
 use crate::config::Config;
 use crate::exit::Usage;
@@ -34,9 +32,8 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
-    let who = args.who().map(str::to_owned);
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), who.as_deref(), default)
+        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
@@ -68,12 +65,6 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
             tables::tables(&existing(config(DATA)?).await?, name.as_ref(), json).await
-        }
-        Command::Table { command: TableCommand::Compact(what) } => {
-            table::compact(&existing(config(DATA)?).await?, &what, json).await
-        }
-        Command::Table { command: TableCommand::Expire(what) } => {
-            table::expire(&existing(config(DATA)?).await?, &what, json).await
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Quality { command: QualityCommand::Show { dataset } } => {

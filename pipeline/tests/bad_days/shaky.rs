@@ -195,8 +195,21 @@ impl Log for Shaky<Arc<dyn Log>> {
         self.port.topics().await
     }
 
-    async fn expire(&self, topic: &str) -> Result<u64, LogError> {
-        self.port.expire(topic).await
+    async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
+        self.port.head(topic, partition, keep).await
+    }
+
+    async fn delete_before(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Result<u64, LogError> {
+        self.port.delete_before(topic, partition, offset).await
+    }
+
+    async fn reclaim(&self) -> Result<u64, LogError> {
+        self.port.reclaim().await
     }
 
     async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {

@@ -1,0 +1,62 @@
+//! Arguments of what makes up input.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GenerateCommand {
+    /// GitHub events as the public archives have them
+    #[command(after_help = "\
+Examples:
+  assay generate github-events --count 10000 --seed 7 > events.jsonl
+  assay generate github-events | assay ingest github_events --file -")]
+    GithubEvents(GenerateArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct GenerateArgs {
+    /// How many lines
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub(crate) count: u64,
+    /// The same seed makes the same events
+    #[arg(long, default_value_t = 42, value_name = "S")]
+    pub(crate) seed: u64,
+    /// The share of lines with a defect
+    #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
+    pub(crate) defects: f64,
+    /// The events happen in the 36 hours before this time [default: the beginning of today, UTC]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
+    /// Write to this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// A share, written `1%` or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(number) => (number, 100.0),
+        None => (text, 1.0),
+    };
+    let value = number.trim().parse::<f64>().map_err(|_| "write it like 1% or 0.01".to_owned())?;
+    let share = value / scale;
+    if !(0.0..=1.0).contains(&share) {
+        return Err("a share is between 0% and 100%".to_owned());
+    }
+    Ok(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn a_share_is_a_percentage_or_a_fraction() {
+        assert_eq!(share("1%"), Ok(0.01));
+        assert_eq!(share("0.5"), Ok(0.5));
+        for bad in ["", "x%", "101%", "-1%", "2"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
+}
