@@ -1,6 +1,7 @@
 """Compares a lake with what the raw file says should be in it, with readers that are not ours.
 
     python3 tests/compare.py RAW.jsonl[.gz] CATALOG.db
+    python3 tests/compare.py --python      prints the Python that has the packages
 
 Needs nothing but Python: the packages in compare/requirements.txt are installed once, below the
 user's cache folder, into an environment named by the hash of that file. Exit code 0: all equal;
@@ -41,6 +42,9 @@ def environment():
 
 
 def main():
+    if sys.argv[1:] == ["--python"]:
+        print(environment())
+        return 0
     if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2

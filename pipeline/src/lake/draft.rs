@@ -85,7 +85,7 @@ impl Target for LakeTarget {
         let dataset = &self.spec.dataset;
         let table = self.lake.existing(dataset).await?;
         let at = at.or(table.metadata().current_snapshot().map(current));
-        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns)))
+        Ok(Box::new(LakeLookup::new(dataset, table, at, columns)))
     }
 }
 
@@ -132,7 +132,7 @@ impl Draft for LakeDraft {
         upto: &Position,
         report: &Report,
     ) -> Result<Commit, TargetError> {
-        let LakeDraft { lake, dataset, id, reader, from, keyed, base, write, writer } = *self;
+        let LakeDraft { lake, dataset, id, reader, from, keyed, base, write, mut writer } = *self;
         let added = writer.close().await.map_err(|source| {
             TargetError::iceberg(format!("finish the files of {dataset}"), source)
         })?;

@@ -3,13 +3,17 @@
 //! Tables are made and read with Apache's `iceberg`; the commit is ours, since the crate can only
 //! append and checks nothing before it does.
 
+mod bounds;
 mod change;
 mod commits;
 mod draft;
+mod file_writer;
 mod files;
+mod key_file;
 mod lookup;
 mod positions;
 mod predicate;
+mod reader;
 mod scan;
 mod schema;
 mod table;
@@ -30,6 +34,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 pub use self::draft::LakeTarget;
 pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::positions::{position_of, positions};
+pub(crate) use self::reader::FileRows;
 pub(crate) use self::scan::LakeScan;
 use crate::session::runtime;
 use crate::target::TargetError;
@@ -40,6 +45,9 @@ pub const CATALOG: &str = "assay";
 /// The layout of tables that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 const FORMAT_PROPERTY: &str = "assay.format-version";
+
+/// Iceberg's own property, followed by a column, for which every engine then writes Bloom filters.
+const BLOOM_FILTER: &str = "write.parquet.bloom-filter-enabled.column.";
 
 /// All tables of one data directory.
 pub struct Lake {

@@ -23,11 +23,10 @@ use futures::TryStreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::table::Table;
 
-use super::files::DataFiles;
 use super::predicate::predicate;
 use crate::target::Snapshot;
 
-/// A table of the lake in a query: as of a snapshot, or only some of its files.
+/// A table of the lake in a query, as of a snapshot.
 #[derive(Debug)]
 pub(crate) struct LakeScan {
     table: Table,
@@ -38,7 +37,6 @@ pub(crate) struct LakeScan {
 #[derive(Debug)]
 enum Read {
     AsOf(Snapshot),
-    Files(DataFiles),
     Nothing,
 }
 
@@ -48,11 +46,6 @@ impl LakeScan {
         let current = table.metadata().current_snapshot().map(|s| Snapshot(s.snapshot_id()));
         let read = snapshot.or(current).map_or(Read::Nothing, Read::AsOf);
         LakeScan::new(table, read)
-    }
-
-    /// The rows of these files.
-    pub(crate) fn files(table: Table, files: DataFiles) -> iceberg::Result<LakeScan> {
-        LakeScan::new(table, Read::Files(files))
     }
 
     fn new(table: Table, read: Read) -> iceberg::Result<LakeScan> {
@@ -76,12 +69,6 @@ impl LakeScan {
         let mut files = Vec::new();
         match &self.read {
             Read::Nothing => {}
-            Read::Files(given) => {
-                rows = given.rows;
-                for entry in &given.files {
-                    files.push(file(entry.file_path(), entry.file_size_in_bytes())?);
-                }
-            }
             Read::AsOf(snapshot) => {
                 let mut scan = self.table.scan().snapshot_id(snapshot.0);
                 if let Some(predicate) = predicate(filters) {

@@ -1,5 +1,7 @@
 //! Makes the table of a contract, or brings an older one up to it.
 
+use std::collections::HashMap;
+
 use assay_core::contract::ContractColumn;
 use assay_core::{DatasetName, Mistake, Mistakes};
 use iceberg::spec::{PrimitiveType, Type};
@@ -8,7 +10,7 @@ use iceberg::transaction::{AddColumn, ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, NamespaceIdent, TableCreation};
 
 use super::schema::{column_type, partitions, schema};
-use super::{FORMAT, FORMAT_PROPERTY, Lake};
+use super::{BLOOM_FILTER, FORMAT, FORMAT_PROPERTY, Lake};
 use crate::definition::TableSpec;
 use crate::target::TargetError;
 
@@ -41,7 +43,7 @@ impl Lake {
             .location(format!("file://{}", self.location(dataset).display()))
             .partition_spec(partitions(&columns, &spec.partition_by).map_err(wrong)?)
             .schema(columns)
-            .properties([(FORMAT_PROPERTY.to_owned(), FORMAT.to_string())])
+            .properties(properties(spec))
             .build();
         match self.catalog.create_table(&space, creation).await {
             Ok(table) => Ok(table),
@@ -81,6 +83,12 @@ impl Lake {
             _ => Err(TargetError::Moved { dataset: dataset.clone() }),
         }
     }
+}
+
+/// What a new table says of itself.
+fn properties(spec: &TableSpec) -> HashMap<String, String> {
+    let filters = spec.keys.iter().map(|key| (format!("{BLOOM_FILTER}{key}"), "true".to_owned()));
+    filters.chain([(FORMAT_PROPERTY.to_owned(), FORMAT.to_string())]).collect()
 }
 
 /// The columns that the contract has and the table lacks; or all the ways in which the contract
