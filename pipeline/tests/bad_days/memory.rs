@@ -93,19 +93,6 @@ impl Log for MemoryLog {
         Ok(0)
     }
 
-    // It keeps everything.
-    async fn head(&self, _: &str, _: u32, _: Keep) -> Result<Head, LogError> {
-        Ok(Head { until: 0, records: 0, bytes: 0, oldest: None })
-    }
-
-    async fn delete_before(&self, _: &str, _: u32, _: u64) -> Result<u64, LogError> {
-        Ok(0)
-    }
-
-    async fn reclaim(&self) -> Result<u64, LogError> {
-        Ok(0)
-    }
-
     fn namespace(&self) -> String {
         "memory".to_owned()
     }
