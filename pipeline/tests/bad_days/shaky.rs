@@ -212,23 +212,6 @@ impl Log for Shaky<Arc<dyn Log>> {
         self.port.reclaim().await
     }
 
-    async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
-        self.port.head(topic, partition, keep).await
-    }
-
-    async fn delete_before(
-        &self,
-        topic: &str,
-        partition: u32,
-        offset: u64,
-    ) -> Result<u64, LogError> {
-        self.port.delete_before(topic, partition, offset).await
-    }
-
-    async fn reclaim(&self) -> Result<u64, LogError> {
-        self.port.reclaim().await
-    }
-
     fn namespace(&self) -> String {
         self.port.namespace()
     }
