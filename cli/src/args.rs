@@ -8,9 +8,11 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod generate;
 mod housekeeping;
+mod table;
 
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
+pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
@@ -126,6 +128,12 @@ Without --yes it shows what would be read again, and moves nothing.")]
     Tables {
         /// The table to show
         name: Option<DatasetName>,
+    },
+
+    /// Look after one table: merge small files, let old snapshots go
+    Table {
+        #[command(subcommand)]
+        command: TableCommand,
     },
 
     /// Answer a SQL query over the tables

@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assay_core::{DatasetName, Governed, ReaderId};
-use assay_pipeline::{Compact, Expire, Lake, Limits, RunError, SourceError, Target, TargetError};
+use assay_pipeline::{Compact, Expire, Lake, Limits, RunError, SourceError, Target};
 use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::commits::{Writer, replace_from, sale};
 use crate::shop::{Shop, order};
 
-const SALES: &str = "SELECT order_no, sold_on FROM silver.sales ORDER BY order_no";
-const GOLD: &str = "SELECT city, day, orders FROM gold.city_days ORDER BY day, city";
+pub(crate) const SALES: &str = "SELECT order_no, sold_on FROM silver.sales ORDER BY order_no";
+pub(crate) const GOLD: &str = "SELECT city, day, orders FROM gold.city_days ORDER BY day, city";
 
-const SMALL: Limits =
+pub(crate) const SMALL: Limits =
     Limits { snapshots: 20, manifests: 5, versions: 4, grace: TimeDelta::hours(1) };
 
 /// A shop in the far future, so that the time at which files are made is long ago, and with a
 /// short memory.
-async fn shop(limits: Limits) -> Shop {
+pub(crate) async fn shop(limits: Limits) -> Shop {
     let mut shop = Shop::open().await;
     shop.clock.advance(TimeDelta::days(20_000));
     let clock = Arc::clone(&shop.clock) as Arc<dyn assay_core::Clock>;
@@ -31,7 +31,7 @@ async fn shop(limits: Limits) -> Shop {
     shop
 }
 
-fn silver() -> DatasetName {
+pub(crate) fn silver() -> DatasetName {
     "silver.sales".parse().unwrap()
 }
 
@@ -69,11 +69,11 @@ async fn manifests(shop: &Shop) -> usize {
     table.manifest_list_reader(&current).load().await.unwrap().entries().len()
 }
 
-fn compact() -> Compact {
+pub(crate) fn compact() -> Compact {
     Compact::default()
 }
 
-async fn compacted(shop: &Shop) -> u64 {
+pub(crate) async fn compacted(shop: &Shop) -> u64 {
     let done = shop.lake.compact(&silver(), &compact(), shop.ids.as_ref()).await.unwrap();
     done.partitions.iter().filter(|one| !one.given_up).map(|one| one.files).sum()
 }
@@ -146,6 +146,24 @@ async fn files_of_young_snapshots_wait_until_nobody_can_be_reading_them() {
 }
 
 #[tokio::test]
+async fn what_a_process_had_no_time_to_delete_is_swept() {
+    let shop = shop(Limits { grace: TimeDelta::days(1), ..SMALL }).await;
+    let writer = Writer::sales(&shop, "shop/sell").await;
+    for number in 0..40 {
+        let rows = [sale(&number.to_string(), "2026-03-01")];
+        writer.write(&rows, replace_from("2026-03-01")).await.unwrap();
+    }
+    // It ends here, with the files of at least twenty snapshots still to be deleted.
+    let left = orphans(&shop).await;
+    assert!(left.len() >= 4 * 20, "{left:?}");
+    let swept = shop.lake.sweep(TimeDelta::days(-1), false).await.unwrap();
+    assert_eq!(swept.len(), left.len());
+    assert_eq!(orphans(&shop).await, Vec::<PathBuf>::new());
+    assert_eq!(count(&shop, ".parquet"), snapshots(&shop).await);
+    assert_eq!(shop.query(SALES).await, ["39 2026-03-01"]);
+}
+
+#[tokio::test]
 async fn a_snapshot_that_a_store_was_not_told_of_is_kept_for_a_week() {
     let shop = shop(SMALL).await;
     let writer = Writer::sales(&shop, "shop/sell").await;
@@ -197,109 +215,6 @@ async fn a_mark_is_left_at_most_once_a_minute_and_makes_no_snapshot() {
     shop.run("sell", Governed::ALL).await.unwrap();
     let bronze = shop.lake.existing(&"bronze.orders".parse().unwrap()).await.unwrap();
     assert!(bronze.metadata().properties().contains_key("assay.read.shop/sell"));
-}
-
-#[tokio::test]
-async fn compaction_changes_files_and_no_row_and_nobody_reads_a_row_again() {
-    let shop = shop(SMALL).await;
-    for number in 0..12 {
-        let placed = format!("2026-03-{:02}T08:00:00Z", 1 + number % 2);
-        shop.take(&[order(&format!("{number:02}"), "Rome", number, &placed)]).await;
-        shop.run_all().await;
-        shop.clock.advance(TimeDelta::seconds(20));
-    }
-    let unordered = "SELECT order_no FROM silver.sales WHERE sold_on = DATE '2026-03-01'";
-    let (rows, gold) = (shop.query(SALES).await, shop.query(GOLD).await);
-    let commits = shop.target("sell").commits(None).await.unwrap();
-    let positions = shop.target("sell").position(&shop.stage("sell").reader()).await.unwrap();
-    let metadata = shop.lake.existing(&silver()).await.unwrap();
-
-    // The last mark that gold left lags, but where it is can be seen.
-    let planned = shop.lake.compact_plan(&silver(), &compact()).await.unwrap();
-    assert_eq!(planned.partitions.iter().map(|one| one.files).collect::<Vec<_>>(), [6, 6]);
-    assert_eq!(planned.partitions[0].partition, "sold_on=2026-03-01");
-    assert_eq!(planned.target_bytes, 1_048_576, "the pipeline's");
-    let untouched = shop.lake.existing(&silver()).await.unwrap();
-    assert_eq!(untouched.metadata_location(), metadata.metadata_location());
-
-    let only = Compact { partition: vec![("sold_on".into(), "2026-03-02".into())], ..compact() };
-    let done = shop.lake.compact(&silver(), &only, shop.ids.as_ref()).await.unwrap();
-    assert_eq!((done.partitions.len(), done.partitions[0].into_files), (1, 1));
-    assert_eq!(compacted(&shop).await, 6);
-    assert_eq!(compacted(&shop).await, 0, "nothing is left to do");
-    let info = shop.lake.info(&silver()).await.unwrap();
-    assert_eq!((info.rows, info.files), (12, 2));
-    assert_eq!(info.snapshots[0].operation, "replace");
-    assert_eq!(info.snapshots[0].summary["assay.maintenance"], "compaction");
-
-    assert_eq!(shop.query(SALES).await, rows);
-    assert_eq!(shop.query(unordered).await, ["00", "02", "04", "06", "08", "10"], "as they came");
-    assert_eq!(shop.target("sell").commits(None).await.unwrap(), commits);
-    let now = shop.target("sell").position(&shop.stage("sell").reader()).await.unwrap();
-    assert_eq!(now, positions);
-    assert_eq!(shop.run_all().await, [[0; 5]; 3], "nothing is new to anybody");
-    assert_eq!(shop.query(GOLD).await, gold);
-    shop.take(&[order("new", "Rome", 1, "2026-03-01T08:00:00Z")]).await;
-    assert_eq!(shop.run_all().await, [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [13, 13, 0, 0, 0]]);
-}
-
-#[tokio::test]
-async fn what_a_reader_has_not_read_waits() {
-    let shop = shop(SMALL).await;
-    let writer = Writer::sales(&shop, "shop/sell").await;
-    let mut last = 0;
-    for number in 0..4 {
-        last = writer.append(&[sale(&number.to_string(), "2026-03-01")]).await.unwrap().sequence;
-    }
-    let reader = ReaderId("shop/total".to_owned());
-    shop.lake.leave_mark(&silver(), &reader, last - 2).await.unwrap();
-    let planned = shop.lake.compact_plan(&silver(), &compact()).await.unwrap();
-    assert_eq!((planned.partitions[0].files, planned.waiting), (2, 2));
-    assert_eq!(compacted(&shop).await, 2);
-    shop.clock.advance(TimeDelta::days(8));
-    assert_eq!(compacted(&shop).await, 3, "of a reader that was gone for a week");
-    assert_eq!(shop.query(SALES).await.len(), 4);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn compaction_and_writers_do_not_harm_each_other() {
-    let shop = shop(SMALL).await;
-    let (one, other) =
-        (Writer::sales(&shop, "shop/one").await, Writer::sales(&shop, "shop/other").await);
-    let appends = async {
-        for number in 0..25 {
-            let row = [sale(&format!("a{number:02}"), "2026-03-01")];
-            while let Err(error) = one.append(&row).await {
-                assert!(matches!(error, TargetError::Moved { .. }), "{error:?}");
-            }
-        }
-    };
-    let replaces = async {
-        for number in 0..25 {
-            let row = [sale(&format!("r{number:02}"), "2026-03-02")];
-            while let Err(error) = other.write(&row, replace_from("2026-03-02")).await {
-                assert!(matches!(error, TargetError::Moved { .. }), "{error:?}");
-            }
-            other.append(&row).await.unwrap();
-        }
-    };
-    let compacts = async {
-        let mut merged = 0;
-        for _ in 0..25 {
-            match shop.lake.compact(&silver(), &compact(), shop.ids.as_ref()).await {
-                Ok(done) => merged += done.partitions.iter().filter(|one| !one.given_up).count(),
-                Err(error) => assert!(matches!(error, TargetError::Moved { .. }), "{error:?}"),
-            }
-            tokio::task::yield_now().await;
-        }
-        merged
-    };
-    let (_, _, merged) = tokio::join!(appends, replaces, compacts);
-    assert!(merged > 0);
-    let mut expected: Vec<String> =
-        (0..25).map(|number| format!("a{number:02} 2026-03-01")).collect();
-    expected.extend(["r24 2026-03-02".to_owned(), "r24 2026-03-02".to_owned()]);
-    assert_eq!(shop.query(SALES).await, expected);
 }
 
 #[tokio::test]
@@ -355,6 +270,24 @@ async fn a_reader_that_was_left_behind_stops_only_when_rows_may_have_gone_unseen
             (_, outcome) => panic!("{vanishes}: {outcome:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_report_that_is_gone_without_its_snapshot_is_an_error() {
+    let shop = shop(SMALL).await;
+    let writer = Writer::sales(&shop, "shop/sell").await;
+    let mut commits = vec![];
+    for number in 0..5 {
+        commits.push(writer.append(&[sale(&number.to_string(), "2026-03-01")]).await.unwrap());
+    }
+    let report = |number: usize| {
+        let draft = commits[number].report.draft;
+        shop.path("lake/reports/silver.sales").join(format!("{draft}.json"))
+    };
+    std::fs::remove_file(report(1)).unwrap();
+    // It is in the table, so it ought to be there.
+    assert!(writer.target.commits(None).await.is_err());
+    assert_eq!(writer.target.commits(Some(commits[1].sequence)).await.unwrap(), commits[2..]);
 }
 
 #[tokio::test]
@@ -417,17 +350,4 @@ async fn only_old_files_that_nothing_names_are_swept() {
     assert_eq!(shop.lake.sweep(three_days, false).await.unwrap().len(), 3);
     assert!(shop.lake.sweep(three_days, false).await.unwrap().is_empty());
     assert_eq!(shop.query(SALES).await.len(), 30);
-}
-
-#[tokio::test]
-async fn what_can_t_be_compacted_is_said() {
-    let shop = shop(SMALL).await;
-    let error = shop.lake.compact_plan(&silver(), &compact()).await.unwrap_err();
-    assert!(matches!(error, TargetError::Missing { .. }), "{error:?}");
-    let writer = Writer::sales(&shop, "shop/sell").await;
-    assert_eq!(compacted(&shop).await, 0, "an empty table");
-    writer.append(&[sale("a", "2026-03-01")]).await.unwrap();
-    let wrong = Compact { partition: vec![("city".into(), "Rome".into())], ..compact() };
-    let error = shop.lake.compact_plan(&silver(), &wrong).await.unwrap_err().to_string();
-    assert!(error.contains("its partitions have no `city`, but sold_on"), "{error}");
 }

@@ -15,6 +15,7 @@ mod rewind;
 mod run;
 mod runs;
 mod status;
+mod table;
 mod tables;
 
 use anyhow::Result;
@@ -22,6 +23,7 @@ use anyhow::Result;
 use crate::app::App;
 use crate::args::{
     Args, Command, DlqCommand, Format, GenerateCommand, LineageCommand, QualityCommand,
+    TableCommand,
 };
 use crate::config::Config;
 use crate::exit::Usage;
@@ -65,6 +67,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
             tables::tables(&existing(config(DATA)?).await?, name.as_ref(), json).await
+        }
+        Command::Table { command: TableCommand::Compact(what) } => {
+            table::compact(&existing(config(DATA)?).await?, &what, json).await
+        }
+        Command::Table { command: TableCommand::Expire(what) } => {
+            table::expire(&existing(config(DATA)?).await?, &what, json).await
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Quality { command: QualityCommand::Show { dataset } } => {

@@ -1,5 +1,6 @@
 //! The commits of a table that carry a report, in order.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use assay_core::{DatasetName, DraftId, Report};
@@ -45,10 +46,25 @@ impl Lake {
             if after.is_some_and(|after| sequence <= after) {
                 break;
             }
-            commits.extend(commit(dataset, snapshot)?);
+            match commit(dataset, snapshot) {
+                // It expired while we looked, and so has all that is older.
+                Err(error) if is_missing(&error) && self.has_lost(dataset, snapshot).await? => {
+                    break;
+                }
+                found => commits.extend(found?),
+            }
         }
         commits.reverse();
         Ok(commits)
+    }
+
+    async fn has_lost(
+        &self,
+        dataset: &DatasetName,
+        snapshot: &SnapshotRef,
+    ) -> Result<bool, TargetError> {
+        let table = self.existing(dataset).await?;
+        Ok(table.metadata().snapshot_by_id(snapshot.snapshot_id()).is_none())
     }
 
     /// The commit of `draft`, if it is in the table's history.
@@ -79,6 +95,10 @@ impl Lake {
     }
 }
 
+fn is_missing(error: &TargetError) -> bool {
+    matches!(error, TargetError::File { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
 /// What a snapshot says of our commit, if it is one.
 fn commit(dataset: &DatasetName, snapshot: &SnapshotRef) -> Result<Option<Commit>, TargetError> {
     let properties = &snapshot.summary().additional_properties;
@@ -102,6 +122,12 @@ pub(crate) fn as_of(table: &Table, sequence: Option<u64>) -> Option<SnapshotRef>
     let wanted =
         |snapshot: &&SnapshotRef| u64::try_from(snapshot.sequence_number()).ok() == sequence;
     history(table).find(wanted).or(table.metadata().current_snapshot()).cloned()
+}
+
+/// Whether nothing came before `snapshot`. That it names no parent does not say so: some engines
+/// take the name out when they let the parent expire.
+pub(super) fn is_first(snapshot: &SnapshotRef) -> bool {
+    snapshot.parent_snapshot_id().is_none() && snapshot.sequence_number() <= 1
 }
 
 /// From the current snapshot back to the oldest that is kept.

@@ -175,20 +175,25 @@ impl Lake {
             });
         })
         .await?;
-        let worth = |group: &Group| {
-            let files = group.inputs.len();
-            let fewer = group.expected(target).into_files < files as u64;
-            files >= what.min_files.max(2) && fewer && group.rows() > 0
-        };
-        let mut groups: Vec<Group> = groups.into_values().filter(worth).collect();
-        groups.sort_by(|a, b| a.name.cmp(&b.name));
-        for group in &mut groups {
-            group.inputs.sort_by(|a, b| (a.sequence, &a.path).cmp(&(b.sequence, &b.path)));
-        }
+        let groups = worth(groups.into_values().collect(), target, what.min_files);
         let partitions = groups.iter().map(|group| group.expected(target)).collect();
         let dataset = dataset.clone();
         Ok((Compacted { dataset, target_bytes: target, partitions, waiting }, groups))
     }
+}
+
+/// The groups that become fewer files, by name, each from its oldest file on.
+fn worth(mut groups: Vec<Group>, target_bytes: u64, min_files: usize) -> Vec<Group> {
+    groups.retain(|group| {
+        let files = group.inputs.len();
+        let fewer = group.expected(target_bytes).into_files < files as u64;
+        files >= min_files.max(2) && fewer && group.rows() > 0
+    });
+    groups.sort_by(|a, b| a.name.cmp(&b.name));
+    for group in &mut groups {
+        group.inputs.sort_by(|a, b| (a.sequence, &a.path).cmp(&(b.sequence, &b.path)));
+    }
+    groups
 }
 
 /// What partitions are called, and which of them are wanted.

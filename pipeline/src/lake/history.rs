@@ -7,6 +7,7 @@ use iceberg::spec::TableMetadata;
 use iceberg::spec::{DataFile, ManifestContentType, ManifestStatus, Operation, SnapshotRef};
 use iceberg::table::Table;
 
+use super::commits::is_first;
 use crate::target::TargetError;
 
 /// The greatest sequence number of a snapshot that Assay let expire.
@@ -36,8 +37,11 @@ fn steps<'a>(metadata: &'a TableMetadata, begin: Option<&'a SnapshotRef>) -> Vec
         steps.push(Step::Snapshot(snapshot));
         let sequence = snapshot.sequence_number();
         let older = |other: &&SnapshotRef| other.sequence_number() < sequence;
-        let Some(parent) = snapshot.parent_snapshot_id() else { break };
-        next = metadata.snapshot_by_id(parent).filter(older).or_else(|| {
+        if is_first(snapshot) {
+            break;
+        }
+        let parent = snapshot.parent_snapshot_id().and_then(|id| metadata.snapshot_by_id(id));
+        next = parent.filter(older).or_else(|| {
             let below = newest_first.iter().copied().find(older);
             if below.map_or(0, |below| below.sequence_number()) + 1 < sequence {
                 steps.push(Step::Gone { upto: sequence - 1 });

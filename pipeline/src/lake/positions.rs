@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use assay_core::{DatasetName, Mark, Position, ReaderId, Slice};
 use iceberg::table::Table;
 
-use super::commits::history;
+use super::commits::{history, is_first};
 use crate::target::TargetError;
 
 const PREFIX: &str = "assay.position.";
@@ -69,7 +69,7 @@ pub(super) fn check_history(
 
 /// Whether the beginning of the table's history is not kept any more.
 fn expired(table: &Table) -> bool {
-    history(table).last().is_some_and(|oldest| oldest.parent_snapshot_id().is_some())
+    history(table).last().is_some_and(|oldest| !is_first(oldest))
 }
 
 /// The positions of all readers that the table knows.

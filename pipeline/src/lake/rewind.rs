@@ -8,7 +8,7 @@ use iceberg::table::Table;
 
 use super::Lake;
 use super::change::Change;
-use super::commits::{ancestors, summary};
+use super::commits::{ancestors, is_first, summary};
 use super::positions::{moved, position_of, property};
 use crate::target::TargetError;
 
@@ -87,9 +87,9 @@ fn mark_at(
             return serde_json::from_str(text).map(Some).map_err(damaged);
         }
     }
-    match oldest.parent_snapshot_id() {
-        None => Ok(None),
-        Some(_) => Err(refused(format!(
+    match is_first(oldest) {
+        true => Ok(None),
+        false => Err(refused(format!(
             "the snapshot of {dataset} that moved it has expired; name the place itself"
         ))),
     }
