@@ -110,14 +110,14 @@ impl Groups {
             if left_out || nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
-            let key = keys.row(row).data().as_ref();
+            let key = keys.row(row).data();
             let best = &mut self.best[group(row)];
             let better = best.as_ref().is_none_or(|known| match self.greatest {
                 true => *key > *known.key,
                 false => *key < *known.key,
             });
             if better {
-                let value = values.row(row).data().as_ref();
+                let value = values.row(row).data();
                 self.bytes += key.len() + value.len();
                 self.bytes -= best.as_ref().map_or(0, |known| known.key.len() + known.value.len());
                 *best = Some(Found { key: key.into(), value: value.into() });
