@@ -4,6 +4,7 @@
     python3 tests/compare.py foreign CATALOG.db COMMAND [ARGUMENTS]
 
 The second does what other engines do to a lake, or shows what is in it (compare/foreign.py).
+    python3 tests/compare.py --python      prints the Python that has the packages
 
 Needs nothing but Python: the packages in compare/requirements.txt are installed once, below the
 user's cache folder, into an environment named by the hash of that file. Exit code 0: all equal;
@@ -44,6 +45,9 @@ def environment():
 
 
 def main():
+    if sys.argv[1:] == ["--python"]:
+        print(environment())
+        return 0
     foreign = sys.argv[1:2] == ["foreign"] and len(sys.argv) > 3
     if len(sys.argv) != 3 and not foreign:
         print(__doc__, file=sys.stderr)

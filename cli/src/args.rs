@@ -34,6 +34,16 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Who does it, for the audit
+    #[arg(
+        long = "as",
+        global = true,
+        env = "USER",
+        default_value = "unknown",
+        value_name = "NAME"
+    )]
+    pub(crate) who: String,
+
     /// How answers are written
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
@@ -42,23 +52,8 @@ pub(crate) struct Args {
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 
-    /// Who is named in the audit [default: the user of the system]
-    #[arg(long, global = true, env = "ASSAY_USER", value_name = "NAME")]
-    user: Option<String>,
-
-    /// The user of the system, which only the environment tells.
-    #[arg(long, global = true, env = "USER", hide = true)]
-    system_user: Option<String>,
-
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-impl Args {
-    /// Who is at work, as far as anybody says.
-    pub(crate) fn who(&self) -> Option<&str> {
-        self.user.as_deref().or(self.system_user.as_deref())
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,12 +11,12 @@ use crate::retention::Retention;
 pub(crate) struct Config {
     /// Log, lake and store are below it.
     pub(crate) data_dir: PathBuf,
+    /// Who does what is asked for, for the audit.
+    pub(crate) who: String,
     /// What queries may hold in memory before they spill.
     pub(crate) memory_bytes: usize,
     /// How long what has been done is kept.
     pub(crate) retention: Retention,
-    /// Who is named in the audit.
-    pub(crate) user: String,
 }
 
 /// Why there is no configuration.
@@ -46,12 +46,12 @@ const DEFAULT_FILE: &str = "assay.yaml";
 const DEFAULT_MEMORY_MB: usize = 1024;
 
 impl Config {
-    /// `data_dir` and `user` are what the command line or the environment says.
+    /// `data_dir` is what the command line or the environment says.
     pub(crate) fn load(
         file: Option<&Path>,
         data_dir: Option<&Path>,
-        user: Option<&str>,
         default_dir: &str,
+        who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let settings = match std::fs::read_to_string(path) {
@@ -74,9 +74,9 @@ impl Config {
         let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
         Ok(Config {
             data_dir,
+            who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
-            user: user.unwrap_or("unknown").to_owned(),
         })
     }
 }
@@ -93,7 +93,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), given.map(Path::new), None, "default").unwrap().data_dir
+            Config::load(Some(&file), given.map(Path::new), "default", "me").unwrap().data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -106,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
-        let error = Config::load(Some(&file), None, None, "default").unwrap_err().to_string();
+        let error = Config::load(Some(&file), None, "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
     }
 
@@ -116,7 +116,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, None, "default").map(|config| config.retention)
+            Config::load(Some(&file), None, "default", "me").map(|config| config.retention)
         };
         let default = load("memory_mb: 100\n").unwrap();
         let shorter = load("retention:\n  reports_days: 30\n").unwrap();

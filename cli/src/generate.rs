@@ -3,4 +3,4 @@
 mod github_events;
 mod random;
 
-pub(crate) use github_events::{CaughtBy, GithubEvents};
+pub(crate) use github_events::{CaughtBy, GithubEvents, Payloads, Shape};

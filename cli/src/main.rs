@@ -19,6 +19,9 @@ use clap::Parser;
 
 use crate::args::Args;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     output::start_logging(args.verbose);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -220,4 +221,53 @@ fn a_contract_that_does_not_fit_is_refused_before_anything_runs() {
     assert!(error.contains("is int in the contract and bigint in the table"), "{error}");
     let bronze = json(&data, &["query", "SELECT count(*) AS n FROM bronze.github_events"]);
     assert_eq!(bronze[0]["n"], 50, "a stage ran all the same");
+}
+
+#[test]
+fn pruning_shows_first_and_is_accounted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    fine(&data, &["demo", "--events", "300"]);
+    // What a process leaves that was killed two days ago.
+    let left = data.join("tmp/left");
+    std::fs::create_dir(&left).unwrap();
+    let spilled = left.join("spilled");
+    std::fs::write(&spilled, "12345").unwrap();
+    let two_days_ago =
+        std::fs::metadata(&spilled).unwrap().modified().unwrap() - Duration::from_hours(48);
+    for path in [&spilled, &left] {
+        std::fs::File::open(path).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    let swept = |answer: &Value, what: &str| {
+        let all = answer["swept"].as_array().unwrap();
+        all.iter().find(|one| one["what"] == what).unwrap_or_else(|| panic!("{answer}")).clone()
+    };
+
+    let dry = json(&data, &["prune", "--dry-run"]);
+    assert_eq!(swept(&dry, "temporary files")["bytes"], 5);
+    assert_eq!(swept(&dry, "reports")["count"], 0);
+    assert_eq!(swept(&dry, "messages of raw_metrics_avro")["kept_for"], "168 hours");
+    assert!(left.exists());
+    let shown = fine(&data, &["prune", "--dry-run"]);
+    assert!(shown.contains("TO DELETE") && shown.contains("Nothing was deleted."), "{shown}");
+    assert_eq!(fine(&data, &["audit"]).trim(), "no entries");
+
+    let done = json(&data, &["--as", "vera", "prune", "--reason", "the disk is full"]);
+    assert_eq!(swept(&done, "temporary files")["count"], 1);
+    assert!(!left.exists());
+    let audit = json(&data, &["audit", "--action", "prune"]);
+    assert_eq!(audit.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&audit[0]["who"], &audit[0]["reason"]),
+        (&"vera".into(), &"the disk is full".into())
+    );
+    assert_eq!(audit[0]["details"]["temporary files"]["bytes"], 5);
+    // Nothing was due: nothing is accounted for.
+    fine(&data, &["prune"]);
+    assert_eq!(json(&data, &["audit"]).as_array().unwrap().len(), 1);
+    let spills: Vec<_> = std::fs::read_dir(data.join("tmp")).unwrap().collect();
+    assert!(spills.is_empty(), "every process took its own along: {spills:?}");
+    let (code, error) = refused(&data, &["audit", "--action", "delete"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("accept-batch"), "{error}");
 }

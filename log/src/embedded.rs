@@ -66,10 +66,6 @@ impl Log for EmbeddedLog {
         topics::list(&self.file).await
     }
 
-    async fn expire(&self, topic: &str) -> Result<u64, LogError> {
-        expire::expire(&self.file, self.clock.now(), topic).await
-    }
-
     async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
         expire::head(&self.file, topic, partition, keep).await
     }

@@ -74,9 +74,6 @@ pub trait Log: Send + Sync {
     /// Lists all topics by name.
     async fn topics(&self) -> Result<Vec<TopicInfo>, LogError>;
 
-    /// Deletes what is older than the topic's retention, and counts it. The ends stay.
-    async fn expire(&self, topic: &str) -> Result<u64, LogError>;
-
     /// Measures the records at the start of a partition that are too old, or too much, to stay.
     async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError>;
 

@@ -16,7 +16,7 @@ const MAX_NAME: usize = 249;
 pub struct TopicSpec {
     pub name: String,
     pub partitions: u32,
-    /// How long records are kept; absent: for ever.
+    /// How long records are kept, by whoever deletes them; absent: for ever.
     pub retention: Option<Duration>,
 }
 

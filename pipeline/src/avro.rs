@@ -7,7 +7,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use apache_avro::types::Value;
-use apache_avro::{Codec, DeflateSettings, Schema, Writer};
+use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, SchemaRef};
@@ -22,6 +22,9 @@ pub struct RecordSchema {
     avro: Arc<Schema>,
     arrow: SchemaRef,
 }
+
+/// Records that are decoded together: what a message promises may be a lie.
+const MOST_AT_ONCE: usize = 64 << 10;
 
 /// Why the bytes of a message are no records of the schema. Says where, never what was there.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +64,13 @@ impl RecordSchema {
         let undecodable = |error: ArrowError| Undecodable(one_line(&error.to_string()));
         let promised = container::promised(message)
             .ok_or_else(|| Undecodable("it is cut off or damaged".to_owned()))?;
+        // All in one batch: what comes in several has to be copied together.
+        let all = usize::try_from(promised).unwrap_or(usize::MAX).clamp(1, MOST_AT_ONCE);
         let resolved = ReaderBuilder::new()
+            .with_batch_size(all)
             .with_reader_schema(AvroSchema::new(self.text.to_string()))
             .build(Cursor::new(message));
-        let reader = resolved.or_else(|error| self.as_written(message).ok_or(error));
+        let reader = resolved.or_else(|error| self.as_written(message, all).ok_or(error));
         let batches = reader.and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
         let rows = batches.and_then(|batches| concat_batches(&self.arrow, &batches));
         let rows = rows.map_err(undecodable)?;
@@ -79,8 +85,9 @@ impl RecordSchema {
 
     /// A reader by the message's own schema, when that gives the very same columns: writers differ
     /// in how they spell inherited namespaces.
-    fn as_written<'m>(&self, message: &'m [u8]) -> Option<Reader<Cursor<&'m [u8]>>> {
-        let reader = ReaderBuilder::new().build(Cursor::new(message)).ok()?;
+    fn as_written<'m>(&self, message: &'m [u8], all: usize) -> Option<Reader<Cursor<&'m [u8]>>> {
+        let builder = ReaderBuilder::new().with_batch_size(all);
+        let reader = builder.build(Cursor::new(message)).ok()?;
         let same = |(theirs, ours): (&Arc<Field>, &Arc<Field>)| {
             theirs.name() == ours.name() && theirs.data_type() == ours.data_type()
         };
@@ -111,10 +118,18 @@ impl fmt::Debug for RecordSchema {
     }
 }
 
-/// A container in memory, deflated: the one codec that every Avro reader has.
+/// What a block of a container holds before compression: little blocks compress badly, and each
+/// costs a reader a new decompressor.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// A container in memory, in the codec that is cheapest to read.
 pub(crate) fn container(schema: &Schema) -> Writer<'_, Vec<u8>> {
-    let fast = DeflateSettings::new(miniz_oxide::deflate::CompressionLevel::BestSpeed);
-    Writer::with_codec(schema, Vec::new(), Codec::Deflate(fast))
+    Writer::builder()
+        .schema(schema)
+        .writer(Vec::new())
+        .codec(Codec::Zstandard(ZstandardSettings::new(1)))
+        .block_size(BLOCK_BYTES)
+        .build()
 }
 
 fn one_line(text: &str) -> String {

@@ -1,5 +1,7 @@
 //! DataFusion sessions: with our settings, our time, and names written `layer.table`.
 
+mod best;
+
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -44,6 +46,7 @@ pub(crate) fn session(at: DateTime<Utc>, runtime: Option<Arc<RuntimeEnv>>) -> Se
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime.unwrap_or_default())
+        .with_aggregate_functions(best::functions().map(Arc::new).to_vec())
         .with_default_features()
         .build();
     state

@@ -17,4 +17,5 @@ mod letters;
 mod maintenance;
 mod messages;
 mod partitions;
+mod pruning;
 mod recompute;

@@ -1,3 +1,5 @@
+//! Arguments of what makes up input.
+
 use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand};
@@ -23,9 +25,18 @@ pub(crate) struct GenerateArgs {
     /// The share of lines with a defect
     #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
     pub(crate) defects: f64,
-    /// The events happen in the 36 hours before this time [default: the beginning of today, UTC]
+    /// The events happen before this time [default: the beginning of today, UTC]
     #[arg(long, value_name = "TIME")]
     pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
+    /// The events are spread over so many hours
+    #[arg(long, default_value_t = 36, value_name = "N")]
+    pub(crate) hours: u32,
+    /// How many actors there are [default: as many as fit the number of events]
+    #[arg(long, value_name = "N")]
+    pub(crate) actors: Option<u64>,
+    /// How large the payloads of events are
+    #[arg(long, default_value = "usual", value_name = "SIZE")]
+    pub(crate) payloads: crate::generate::Payloads,
     /// Write to this file [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

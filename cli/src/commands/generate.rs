@@ -7,13 +7,14 @@ use assay_core::{Clock, SystemClock};
 use chrono::NaiveTime;
 
 use crate::args::GenerateArgs;
-use crate::generate::GithubEvents;
+use crate::generate::{GithubEvents, Shape};
 
 /// Writes made-up events, a line each. What was planted is said on standard error.
 pub(crate) fn github_events(what: &GenerateArgs) -> Result<()> {
     let today = SystemClock.now().date_naive().and_time(NaiveTime::MIN).and_utc();
     let until = what.until.unwrap_or(today);
-    let mut events = GithubEvents::new(what.count, what.seed, what.defects, until);
+    let shape = Shape { hours: what.hours, actors: what.actors, payloads: what.payloads };
+    let mut events = GithubEvents::new(what.count, what.seed, what.defects, until).shaped(shape);
     match &what.out {
         Some(path) => write_file(path, &mut events)?,
         None => write(&mut BufWriter::new(std::io::stdout().lock()), &mut events)?,

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use assay_core::Counts;
-use assay_pipeline::{IngestSummary, Input, Pipeline};
+use assay_pipeline::{IngestSummary, Input, Pipeline, prune_messages};
 use serde_json::json;
 
 use crate::app::App;
@@ -57,10 +57,30 @@ pub(crate) async fn take_in(
     input: &Input,
     quiet: bool,
 ) -> Result<IngestSummary> {
+    make_room(app).await;
     let progress = Progress::new(quiet);
     progress.begin("ingest");
     let show = |counts: &Counts| progress.show("ingest", counts);
     let summary = app.ingest().run(pipeline, input, &show).await;
     progress.end();
     Ok(summary?)
+}
+
+/// Before more comes, messages go that are past their limits and that everyone has read.
+async fn make_room(app: &App) {
+    let limit = app.config.retention.topic_bytes();
+    match prune_messages(&app.lake, app.log.as_ref(), limit).await {
+        Ok(topics) => {
+            for due in topics.iter().filter(|due| due.unread > 0) {
+                tracing::warn!(
+                    topic = due.topic,
+                    messages = due.unread,
+                    readers = ?due.unread_by,
+                    "messages are past their limit and stay, since they are not read yet"
+                );
+            }
+        }
+        // There may be no room next time; what comes now still has some.
+        Err(error) => tracing::warn!(%error, "old messages can't be deleted"),
+    }
 }

@@ -34,9 +34,8 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
-    let who = args.who().map(str::to_owned);
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), who.as_deref(), default)
+        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),

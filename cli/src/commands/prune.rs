@@ -186,7 +186,7 @@ fn entry(app: &App, what: &PruneArgs, swept: &[Swept]) -> AuditEntry {
         .collect();
     AuditEntry {
         at: app.clock.now(),
-        who: app.config.user.clone(),
+        who: app.config.who.clone(),
         action: Action::Prune,
         subject: "data folder".to_owned(),
         reason: what.reason.clone(),

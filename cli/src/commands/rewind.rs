@@ -30,7 +30,7 @@ pub(crate) async fn rewind(
         move_back(&app.lake, stage, &plan, id, &what.reason).await?;
         let entry = AuditEntry {
             at: app.clock.now(),
-            who: app.config.user.clone(),
+            who: app.config.who.clone(),
             action: Action::Rewind,
             subject: plan.stage.clone(),
             reason: what.reason.clone(),

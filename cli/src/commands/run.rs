@@ -71,7 +71,7 @@ async fn accept(app: &App, pipeline: &Pipeline, batch: DraftId, reason: &str) ->
     };
     let entry = AuditEntry {
         at: app.clock.now(),
-        who: app.config.user.clone(),
+        who: app.config.who.clone(),
         action: Action::AcceptBatch,
         subject: batch.to_string(),
         reason: reason.to_owned(),
@@ -146,7 +146,7 @@ async fn recomputed(
         .collect();
     let entry = AuditEntry {
         at: app.clock.now(),
-        who: app.config.user.clone(),
+        who: app.config.who.clone(),
         action: Action::Recompute,
         subject: format!("{} {date}", pipeline.name),
         reason: what.reason.clone().unwrap_or_default(),

@@ -4,6 +4,7 @@ mod defect;
 mod payload;
 mod people;
 mod resources;
+mod sizes;
 
 use std::collections::BTreeMap;
 
@@ -15,11 +16,27 @@ use self::people::{Actor, Repo};
 use super::random::Random;
 
 pub(crate) use self::defect::{CaughtBy, Defect};
+pub(crate) use self::sizes::Payloads;
 
-/// The time that the events are spread over: two or three days of activity.
-const SPAN_HOURS: i64 = 36;
 /// How many good lines are remembered, to be repeated.
 const REMEMBERED: usize = 32;
+
+/// What the events are like, beside their number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// The time that the events are spread over.
+    pub(crate) hours: u32,
+    /// How many actors there are at most; without it, about as many as fit the number of events.
+    pub(crate) actors: Option<u64>,
+    pub(crate) payloads: Payloads,
+}
+
+impl Default for Shape {
+    /// Two or three days of activity.
+    fn default() -> Self {
+        Shape { hours: 36, actors: None, payloads: Payloads::default() }
+    }
+}
 
 /// Lines (without their line ends) that are the same for the same arguments.
 #[derive(Debug, Clone)]
@@ -27,6 +44,7 @@ pub(crate) struct GithubEvents {
     count: u64,
     defects: f64,
     from: DateTime<Utc>,
+    shape: Shape,
     random: Random,
     /// Ranks of actors and repositories are drawn from this many octaves.
     octaves: u64,
@@ -62,7 +80,13 @@ impl GithubEvents {
         let octaves = u64::from((count / 20).max(8).ilog2());
         let defects = if defects.is_finite() { defects.clamp(0.0, 1.0) } else { 0.0 };
         let (remembered, truth) = (Vec::new(), Truth::default());
-        GithubEvents { count, defects, from, random, octaves, id, remembered, truth }
+        let shape = Shape::default();
+        GithubEvents { count, defects, from, shape, random, octaves, id, remembered, truth }
+    }
+
+    /// The same of another shape.
+    pub(crate) fn shaped(self, shape: Shape) -> Self {
+        GithubEvents { shape, ..self }
     }
 
     /// Tells what has been made up to now.
@@ -79,16 +103,21 @@ impl GithubEvents {
     }
 
     fn event(&mut self, kind: &Kind) -> Value {
-        let behind = u128::from(self.truth.lines) * SPAN_HOURS as u128 * 3600;
+        let hours = self.shape.hours;
+        let behind = u128::from(self.truth.lines) * u128::from(hours) * 3600;
         let seconds = (behind / u128::from(self.count.max(1))) as i64;
-        let at = self.from - TimeDelta::hours(SPAN_HOURS) + TimeDelta::seconds(seconds);
+        let at = self.from - TimeDelta::hours(hours.into()) + TimeDelta::seconds(seconds);
         self.id += self.random.between(1, 4);
 
         let late = self.truth.lines > self.count / 2;
-        let actor = Actor::ranked(self.random.rank(self.octaves), late);
+        let rank = self.random.rank(self.octaves);
+        let rank = self.shape.actors.map_or(rank, |actors| rank % actors.max(1));
+        let actor = Actor::ranked(rank, late);
         let repo = Repo::ranked(self.random.rank(self.octaves));
         let random = &mut self.random;
-        let payload = (kind.payload)(&mut Scene { random, actor: &actor, repo: &repo, at });
+        let mut scene = Scene { random, actor: &actor, repo: &repo, at };
+        let payload = (kind.payload)(&mut scene);
+        let payload = self.shape.payloads.shape(payload, &mut scene);
 
         let mut event = Map::new();
         event.insert("id".into(), self.id.to_string().into());

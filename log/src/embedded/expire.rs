@@ -1,7 +1,6 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::DateTime;
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
-use tracing::info;
 
 use super::file::LogFile;
 use super::lane::{self, Lane};
@@ -10,38 +9,6 @@ use crate::{Head, Keep, LogError};
 /// What one transaction deletes at most, so that writers never wait long.
 const RECORDS: i64 = 10_000;
 const BYTES: i64 = 256 << 20;
-
-/// Deletes what is past the topic's own retention.
-pub(super) async fn expire(
-    file: &LogFile,
-    now: DateTime<Utc>,
-    topic: &str,
-) -> Result<u64, LogError> {
-    let doing = format!("delete what is past the retention of topic `{topic}`");
-    let failed = |error| file.failed(&doing, error);
-    let mut view = file.view(&doing).await?;
-    let partitions = lane::of_topic(&mut view, file, topic).await?;
-    let retention: Option<i64> =
-        sqlx::query_scalar("SELECT retention_ms FROM topic WHERE name = $1")
-            .bind(topic)
-            .fetch_one(&mut *view)
-            .await
-            .map_err(failed)?;
-    drop(view);
-    let Some(retention) = retention else { return Ok(0) };
-    // Longer than time can be told is for ever.
-    let since =
-        TimeDelta::try_milliseconds(retention).and_then(|keep| now.checked_sub_signed(keep));
-    let keep = Keep { since, ..Keep::default() };
-
-    let mut deleted = 0;
-    for partition in partitions.iter().map(|lane| lane.ends.partition) {
-        let head = head(file, topic, partition, keep).await?;
-        deleted += delete_before(file, topic, partition, head.until).await?;
-    }
-    info!(topic, deleted, "expired records");
-    Ok(deleted)
-}
 
 /// Looks from the start of the partition for the first record that has to stay.
 pub(super) async fn head(

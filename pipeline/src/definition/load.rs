@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use assay_core::{Contract, DatasetName, Document, Layer, Mistake, Mistakes};
 
-use super::file::{DatasetFile, IngestFile, PipelineFile};
+use super::file::{DatasetFile, IngestFile, PipelineFile, StageFile};
 use super::{Folder, FolderError, IngestSpec, Pipeline, TableSpec, TopicSpec};
 use crate::avro::RecordSchema;
 use crate::stage::arrow_schema;
@@ -51,7 +51,7 @@ impl Pipeline {
         };
         loader.name("/name", &file.name);
         for (name, dataset) in &file.datasets {
-            loader.dataset(name, dataset);
+            loader.dataset(name, dataset, keys(&file.stages, name));
         }
         let ingest = file.ingest.as_ref().and_then(|ingest| loader.ingest(ingest));
         let stages = loader.stages(&file.name, &file.stages);
@@ -89,7 +89,7 @@ impl Loader<'_> {
         }
     }
 
-    fn dataset(&mut self, name: &str, file: &DatasetFile) {
+    fn dataset(&mut self, name: &str, file: &DatasetFile, keys: Vec<String>) {
         let at = format!("/datasets/{name}");
         let dataset: DatasetName = match name.parse() {
             Ok(dataset) => dataset,
@@ -103,7 +103,7 @@ impl Loader<'_> {
         if dataset.layer() == Layer::Log {
             self.topic(&at, &dataset, file);
         } else {
-            self.table(&at, &dataset, file);
+            self.table(&at, &dataset, file, keys);
         }
         if self.mistakes.len() > before {
             self.broken.push(dataset);
@@ -157,7 +157,7 @@ impl Loader<'_> {
         self.topics.insert(dataset.clone(), Arc::new(topic));
     }
 
-    fn table(&mut self, at: &str, dataset: &DatasetName, file: &DatasetFile) {
+    fn table(&mut self, at: &str, dataset: &DatasetName, file: &DatasetFile, keys: Vec<String>) {
         let foreign = [
             ("format", file.format.is_some()),
             ("schema", file.schema.is_some()),
@@ -198,6 +198,7 @@ impl Loader<'_> {
             partition_by,
             target_file_size,
             origin,
+            keys,
         };
         self.tables.insert(dataset.clone(), Arc::new(table));
     }
@@ -256,4 +257,14 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// The first of the columns by which stages that write `dataset` deduplicate: it leads to the
+/// files that may have a key.
+fn keys(stages: &[StageFile], dataset: &str) -> Vec<String> {
+    let writing = stages.iter().filter(|stage| stage.write == dataset);
+    let mut keys: Vec<String> =
+        writing.filter_map(|stage| stage.deduplicate.first().cloned()).collect();
+    keys.dedup();
+    keys
 }

@@ -54,6 +54,8 @@ pub struct TableSpec {
     /// In bytes.
     pub target_file_size: u64,
     pub origin: Vec<String>,
+    /// Columns whose values are looked up, since stages deduplicate by them.
+    pub keys: Vec<String>,
 }
 
 /// How lines of a file become messages of a topic.

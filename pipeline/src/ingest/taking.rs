@@ -69,8 +69,6 @@ impl<'a> Taking<'a> {
             retention: hours.map(std::time::Duration::from_secs),
         };
         self.ingest.log.create(&created).await?;
-        // Room is made before more comes: what is past its retention goes.
-        self.ingest.log.expire(&created.name).await?;
         let taken = self.lines(progress).await;
         // What came before a damage is in, also when the rest can't be read.
         match &taken {

@@ -77,6 +77,24 @@ pub(crate) async fn files_of_day(
     Ok(DataFiles { files: found.into_iter().map(|(_, file)| file).collect(), rows })
 }
 
+/// The files without rows of the day, and those in which it is mixed with others.
+pub(super) async fn parted(
+    dataset: &DatasetName,
+    table: &Table,
+    snapshot: &SnapshotRef,
+    day: &Day,
+) -> Result<(DataFiles, DataFiles), TargetError> {
+    let (mut others, mut mixed) = (DataFiles::default(), DataFiles::default());
+    for (_, file) in live(dataset, table, snapshot).await? {
+        match day.in_file(table, &file) {
+            Share::None => others.push(&file),
+            Share::Some => mixed.push(&file),
+            Share::All => {}
+        }
+    }
+    Ok((others, mixed))
+}
+
 /// All live files with their data sequence numbers, in the order of those.
 async fn live(
     dataset: &DatasetName,

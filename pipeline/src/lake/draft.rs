@@ -19,6 +19,7 @@ use super::day::Survivors;
 use super::files::{new_since, partition_value};
 use super::lookup::LakeLookup;
 use super::meanwhile::{Meanwhile, holds_any};
+use super::outside::OutsideDay;
 use super::positions::{check_history, moved, position_of};
 use super::writer::TableWriter;
 use crate::definition::TableSpec;
@@ -116,7 +117,12 @@ impl Target for LakeTarget {
         let dataset = &self.spec.dataset;
         let table = self.lake.existing(dataset).await?;
         let at = at.or(table.metadata().current_snapshot().map(current));
-        Ok(Box::new(LakeLookup::new(&self.lake, dataset, table, at, columns, without)))
+        Ok(match without {
+            None => Box::new(LakeLookup::new(dataset, table, at, columns)),
+            Some(day) => {
+                Box::new(OutsideDay::new(&self.lake, dataset, table, at, columns, day).await?)
+            }
+        })
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct DataFiles {
 }
 
 impl DataFiles {
-    fn push(&mut self, file: &DataFile) {
+    pub(super) fn push(&mut self, file: &DataFile) {
         self.rows += file.record_count();
         self.files.push(file.clone());
     }

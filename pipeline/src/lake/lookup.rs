@@ -1,138 +1,178 @@
 //! Answers whether keys are in a table, as of one snapshot.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::{Array, BooleanArray, RecordBatch};
 use assay_core::DatasetName;
 use assay_quality::{KeyError, KeyHasher};
 use async_trait::async_trait;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, col, lit};
-use futures::TryStreamExt;
+use iceberg::spec::{DataFile, Datum};
 use iceberg::table::Table;
+use tokio::sync::Mutex;
 
-use super::{Lake, LakeScan};
-use crate::session::{rows, session};
-use crate::target::{Day, Lookup, Snapshot, TargetError};
+use super::files::new_since;
+use super::key_file::{KeyFile, Wanted};
+use super::predicate::datum;
+use crate::target::{Lookup, Snapshot, TargetError};
 
-/// The key columns of one snapshot of a table. Files whose bounds can't hold a key of the chunk
-/// are not opened; of the others only the key columns are read.
+/// What may be remembered of files that were looked into; beyond it they are looked into anew.
+const REMEMBERED_BYTES: usize = 48 << 20;
+
+/// The key columns of one snapshot of a table. What it costs follows the keys asked for: files
+/// and row groups that can't hold one, by their bounds or by their Bloom filters, are not read,
+/// and of the others the keys are read once.
 pub(super) struct LakeLookup {
     dataset: DatasetName,
     table: Table,
     snapshot: Option<Snapshot>,
     columns: Vec<String>,
-    without: Option<Day>,
-    runtime: Arc<datafusion::execution::runtime_env::RuntimeEnv>,
-    at: chrono::DateTime<chrono::Utc>,
+    /// None until the first question.
+    files: Mutex<Option<Vec<KeyFile>>>,
 }
 
 impl LakeLookup {
     pub(super) fn new(
-        lake: &Lake,
         dataset: &DatasetName,
         table: Table,
         snapshot: Option<Snapshot>,
         columns: &[String],
-        without: Option<&Day>,
     ) -> LakeLookup {
         LakeLookup {
             dataset: dataset.clone(),
             table,
             snapshot,
             columns: columns.to_vec(),
-            without: without.cloned(),
-            runtime: Arc::clone(&lake.runtime),
-            at: lake.clock.now(),
+            files: Mutex::new(None),
         }
     }
 
-    fn wrong(&self, source: DataFusionError) -> TargetError {
-        TargetError::Query { doing: format!("look keys up in {}", self.dataset), source }
+    /// The keys of these files alone.
+    pub(super) fn of_files(
+        dataset: &DatasetName,
+        table: Table,
+        columns: &[String],
+        files: &[DataFile],
+    ) -> LakeLookup {
+        let mut lookup = LakeLookup::new(dataset, table, None, columns);
+        lookup.files = Mutex::new(Some(lookup.key_files(files)));
+        lookup
     }
 
-    /// The rows that could hold one of the keys, key columns only.
-    async fn candidates(
+    fn key_files(&self, files: &[DataFile]) -> Vec<KeyFile> {
+        let schema = self.table.metadata().current_schema();
+        let id = schema.field_id_by_name(&self.columns[0]);
+        files.iter().map(|file| KeyFile::new(file, id)).collect()
+    }
+
+    async fn list(&self) -> Result<Vec<KeyFile>, TargetError> {
+        let snapshot = self.snapshot.and_then(|at| self.table.metadata().snapshot_by_id(at.0));
+        let Some(snapshot) = snapshot else { return Ok(Vec::new()) };
+        let files = new_since(&self.dataset, &self.table, snapshot, 0).await?;
+        Ok(self.key_files(&files.files))
+    }
+
+    async fn find(
         &self,
+        files: &mut [KeyFile],
         keys: &RecordBatch,
-    ) -> Result<datafusion::physical_plan::SendableRecordBatchStream, DataFusionError> {
-        let external = |error: iceberg::Error| DataFusionError::External(Box::new(error));
-        let scan = LakeScan::of(self.table.clone(), self.snapshot).map_err(external)?;
-        let state = session(self.at, Some(Arc::clone(&self.runtime)));
-        let source = datafusion::datasource::provider_as_source(Arc::new(scan));
-        let mut plan = LogicalPlanBuilder::scan("keys", source, None)?;
-        if let Some(range) = range(&self.columns[0], keys.column(0))? {
-            plan = plan.filter(range)?;
+        found: &mut [bool],
+    ) -> Result<(), TargetError> {
+        let doing = || format!("look keys up in {}", self.dataset);
+        let wrong = |source| TargetError::iceberg(doing(), source);
+        let key = |error: KeyError| TargetError::Query {
+            doing: doing(),
+            source: DataFusionError::External(Box::new(error)),
+        };
+        let hasher = KeyHasher::new(&keys.schema(), &self.columns).map_err(key)?;
+        let mut wanted = None;
+        let extent = extent(keys);
+        for place in 0..files.len() {
+            if !files[place].overlaps(extent.as_ref()) {
+                continue;
+            }
+            let wanted = match &mut wanted {
+                Some(wanted) => wanted,
+                none => none.insert(sorted(keys, &hasher.hash(keys).map_err(key)?)),
+            };
+            let range = within(wanted, &files[place]);
+            if range.is_empty() {
+                continue;
+            }
+            make_room(files, place);
+            let file = &mut files[place];
+            file.find(self.table.file_io(), &wanted[range], &hasher, &keys.schema(), found)
+                .await
+                .map_err(wrong)?;
+            wanted.retain(|wanted| !found[wanted.row]);
         }
-        if let Some(day) = &self.without {
-            plan = plan.filter(day.others())?;
-        }
-        let columns: Vec<Expr> = self
-            .columns
-            .iter()
-            .map(|c| Expr::Column(datafusion::common::Column::from_name(c)))
-            .collect();
-        let plan = plan.project(columns)?.build()?;
-        rows(&state, &plan).await
+        Ok(())
     }
-}
-
-/// `column` between the least and the greatest of `keys`; none when all keys are null.
-fn range(column: &str, keys: &ArrayRef) -> Result<Option<Expr>, DataFusionError> {
-    let rows: Vec<ScalarValue> = (0..keys.len())
-        .filter(|row| keys.is_valid(*row))
-        .map(|row| ScalarValue::try_from_array(keys, row))
-        .collect::<Result<_, _>>()?;
-    let order =
-        |a: &&ScalarValue, b: &&ScalarValue| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal);
-    let bounds = rows.iter().min_by(order).zip(rows.iter().max_by(order));
-    Ok(bounds.map(|(least, greatest)| {
-        let column = || col(datafusion::common::Column::from_name(column));
-        column().gt_eq(lit(least.clone())).and(column().lt_eq(lit(greatest.clone())))
-    }))
 }
 
 #[async_trait]
 impl Lookup for LakeLookup {
     async fn known(&self, keys: &RecordBatch) -> Result<BooleanArray, TargetError> {
-        let mut found = BooleanBufferBuilder::new(keys.num_rows());
-        found.append_n(keys.num_rows(), false);
-        let answer = |mut found: BooleanBufferBuilder| BooleanArray::new(found.finish(), None);
-        if self.snapshot.is_none() || keys.num_rows() == 0 {
-            return Ok(answer(found));
+        let mut found = vec![false; keys.num_rows()];
+        let mut files = self.files.lock().await;
+        if files.is_none() {
+            *files = Some(self.list().await?);
         }
-        let key = |error: KeyError| self.wrong(DataFusionError::External(Box::new(error)));
-        let hasher = KeyHasher::new(&keys.schema(), &self.columns).map_err(key)?;
-        let mut rows: HashMap<u128, Vec<usize>> = HashMap::new();
-        for (row, hash) in hasher.hash(keys).map_err(key)?.into_iter().enumerate() {
-            if let Some(hash) = hash {
-                rows.entry(hash).or_default().push(row);
-            }
+        if let (Some(files), true) = (files.as_mut(), keys.num_rows() > 0) {
+            self.find(files, keys, &mut found).await?;
         }
-        let mut stream = self.candidates(keys).await.map_err(|source| self.wrong(source))?;
-        while let Some(batch) = stream.try_next().await.map_err(|source| self.wrong(source))? {
-            let same = alike(&batch, keys).map_err(|source| self.wrong(source))?;
-            for hash in hasher.hash(&same).map_err(key)?.into_iter().flatten() {
-                for row in rows.remove(&hash).unwrap_or_default() {
-                    found.set_bit(row, true);
-                }
-            }
-            if rows.is_empty() {
-                break;
-            }
-        }
-        Ok(answer(found))
+        Ok(BooleanArray::from(found))
     }
 }
 
-/// `batch` with the types of `keys`, so that equal keys hash alike.
-fn alike(batch: &RecordBatch, keys: &RecordBatch) -> Result<RecordBatch, DataFusionError> {
-    let column =
-        |(column, field): (&ArrayRef, &arrow::datatypes::FieldRef)| cast(column, field.data_type());
-    let columns: Result<Vec<ArrayRef>, _> =
-        batch.columns().iter().zip(keys.schema().fields()).map(column).collect();
-    Ok(RecordBatch::try_new(keys.schema(), columns?)?)
+/// Forgets what was read of other files when it is too much.
+fn make_room(files: &mut [KeyFile], but: usize) {
+    if files.iter().map(KeyFile::remembered_bytes).sum::<usize>() > REMEMBERED_BYTES {
+        let others = files.iter_mut().enumerate().filter(|(place, _)| *place != but);
+        others.for_each(|(_, file)| file.forget());
+    }
+}
+
+/// The least and the greatest value of the first key column; none when they have no order here.
+fn extent(keys: &RecordBatch) -> Option<(Datum, Datum)> {
+    use arrow::compute::{max, max_string, min, min_string};
+    use arrow::datatypes::{DataType, Int64Type};
+    let column = keys.column(0);
+    match column.data_type() {
+        DataType::Utf8 => {
+            let texts = arrow::array::AsArray::as_string::<i32>(column);
+            Some((Datum::string(min_string(texts)?), Datum::string(max_string(texts)?)))
+        }
+        DataType::Int64 => {
+            let numbers = arrow::array::AsArray::as_primitive::<Int64Type>(column);
+            Some((Datum::long(min(numbers)?), Datum::long(max(numbers)?)))
+        }
+        _ => None,
+    }
+}
+
+/// The keys that have no part missing, by the value of the first column.
+fn sorted(keys: &RecordBatch, hashes: &[Option<u128>]) -> Vec<Wanted> {
+    let first = keys.column(0);
+    let wanted = |(row, hash): (usize, &Option<u128>)| {
+        let value = ScalarValue::try_from_array(first, row).ok().as_ref().and_then(datum);
+        Some(Wanted { value, hash: (*hash)?, row })
+    };
+    let mut wanted: Vec<Wanted> = hashes.iter().enumerate().filter_map(wanted).collect();
+    wanted.sort_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal));
+    wanted
+}
+
+/// The keys between the bounds of a file.
+fn within(wanted: &[Wanted], file: &KeyFile) -> Range<usize> {
+    let (Some((lower, upper)), true) =
+        (file.bounds(), wanted.iter().all(|wanted| wanted.value.is_some()))
+    else {
+        return 0..wanted.len();
+    };
+    let below = |wanted: &Wanted| wanted.value.as_ref().is_some_and(|value| value < lower);
+    let upto = |wanted: &Wanted| wanted.value.as_ref().is_some_and(|value| value <= upper);
+    let start = wanted.partition_point(below);
+    start..wanted.partition_point(upto).max(start)
 }

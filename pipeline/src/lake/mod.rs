@@ -4,6 +4,7 @@
 //! append and checks nothing before it does.
 
 mod amend;
+mod bounds;
 mod change;
 mod commits;
 mod compact;
@@ -11,17 +12,21 @@ mod day;
 mod draft;
 mod expire;
 mod expiry;
+mod file_writer;
 mod files;
 mod history;
+mod key_file;
 mod leftovers;
 mod loading;
 mod lookup;
 mod manifests;
 mod marks;
 mod meanwhile;
+mod outside;
 mod positions;
 mod predicate;
 mod reachable;
+mod reader;
 mod rewind;
 mod rewrite;
 mod scan;
@@ -56,6 +61,7 @@ pub(crate) use self::history::{Removed, removed_since};
 pub use self::leftovers::Freed;
 use self::leftovers::Leftover;
 pub(crate) use self::positions::{position_of, positions};
+pub(crate) use self::reader::FileRows;
 pub(crate) use self::scan::LakeScan;
 pub use self::sweep::Orphan;
 use crate::session::runtime;
@@ -67,6 +73,9 @@ pub const CATALOG: &str = "assay";
 /// The layout of tables that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 const FORMAT_PROPERTY: &str = "assay.format-version";
+
+/// Iceberg's own property, followed by a column, for which every engine then writes Bloom filters.
+const BLOOM_FILTER: &str = "write.parquet.bloom-filter-enabled.column.";
 
 /// All tables of one data directory.
 pub struct Lake {

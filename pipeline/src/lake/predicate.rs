@@ -69,7 +69,7 @@ fn compare(column: &str, op: Operator, value: &ScalarValue) -> Option<Predicate>
     })
 }
 
-fn datum(value: &ScalarValue) -> Option<Datum> {
+pub(super) fn datum(value: &ScalarValue) -> Option<Datum> {
     Some(match value {
         ScalarValue::Boolean(Some(value)) => Datum::bool(*value),
         ScalarValue::Int32(Some(value)) => Datum::int(*value),

@@ -12,7 +12,7 @@ use iceberg::{Catalog, NamespaceIdent, TableCreation};
 use super::amend::Amendment;
 use super::compact::FILE_BYTES;
 use super::schema::{column_type, partitions, schema};
-use super::{FORMAT, FORMAT_PROPERTY, Lake};
+use super::{BLOOM_FILTER, FORMAT, FORMAT_PROPERTY, Lake};
 use crate::definition::TableSpec;
 use crate::target::TargetError;
 
@@ -45,10 +45,7 @@ impl Lake {
             .location(format!("file://{}", self.location(dataset).display()))
             .partition_spec(partitions(&columns, &spec.partition_by).map_err(wrong)?)
             .schema(columns)
-            .properties([
-                (FORMAT_PROPERTY.to_owned(), FORMAT.to_string()),
-                (FILE_BYTES.to_owned(), spec.target_file_size.to_string()),
-            ])
+            .properties(properties(spec))
             .build();
         match self.catalog.create_table(&space, creation).await {
             Ok(table) => Ok(table),
@@ -101,6 +98,16 @@ impl Lake {
         let sized = self.amend(&spec.dataset, &table, &amendment).await?;
         Ok(sized.unwrap_or(table))
     }
+}
+
+/// What a new table says of itself.
+fn properties(spec: &TableSpec) -> HashMap<String, String> {
+    let filters = spec.keys.iter().map(|key| (format!("{BLOOM_FILTER}{key}"), "true".to_owned()));
+    let own = [
+        (FORMAT_PROPERTY.to_owned(), FORMAT.to_string()),
+        (FILE_BYTES.to_owned(), spec.target_file_size.to_string()),
+    ];
+    filters.chain(own).collect()
 }
 
 /// The columns that the contract has and the table lacks; or all the ways in which the contract

@@ -2,25 +2,30 @@
 
 use std::sync::Arc;
 
-use arrow::compute::cast;
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatch;
 use assay_core::{Mark, Position, Slice};
 use async_trait::async_trait;
-use datafusion::error::DataFusionError;
-use datafusion::logical_expr::LogicalPlanBuilder;
-use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::TryStreamExt;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
-use crate::lake::{Lake, LakeScan, as_of, in_order, new_since};
+use crate::lake::{FileRows, Lake, as_of, new_since};
+use crate::target::TargetError;
 
 /// The files of one snapshot that are new to a reader.
 pub(crate) struct TableSource {
     spec: Arc<TableSpec>,
-    stream: Option<SendableRecordBatchStream>,
+    reading: Option<Reading>,
     position: Position,
     read: u64,
+}
+
+/// Files that are decoded while the rows before are worked on.
+struct Reading {
+    rows: Receiver<RecordBatch>,
+    /// How it ended: without it, an end of the rows could be taken for the end of the files.
+    task: JoinHandle<iceberg::Result<()>>,
 }
 
 impl TableSource {
@@ -32,7 +37,7 @@ impl TableSource {
     ) -> Result<TableSource, SourceError> {
         let dataset = &spec.dataset;
         let mut source =
-            TableSource { spec: Arc::clone(spec), stream: None, position: from.clone(), read: 0 };
+            TableSource { spec: Arc::clone(spec), reading: None, position: from.clone(), read: 0 };
         let table = lake.existing(dataset).await?;
         let slice = Slice::table(&dataset.to_string());
         let Some(snapshot) = as_of(&table, extent.end_of(&slice)) else {
@@ -45,44 +50,53 @@ impl TableSource {
         }
         let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
         source.position.0.insert(slice, Mark { at, ..Mark::default() });
-        let opened = open(lake, spec, LakeScan::files(table, files)).await;
-        source.stream = Some(opened.map_err(|error| source.wrong(error))?);
+        let rows = FileRows::new(table.file_io().clone(), &files.files, Arc::clone(&spec.schema));
+        source.reading = Some(Reading::start(rows));
         Ok(source)
     }
 
-    fn wrong(&self, source: DataFusionError) -> SourceError {
-        SourceError::Query { what: self.spec.dataset.to_string(), source }
+    fn wrong(&self, source: iceberg::Error) -> SourceError {
+        let doing = format!("read {}", self.spec.dataset);
+        SourceError::Table(TargetError::iceberg(doing, source))
     }
 }
 
-/// Streams the columns of the contract.
-async fn open(
-    lake: &Lake,
-    spec: &TableSpec,
-    scan: iceberg::Result<LakeScan>,
-) -> Result<SendableRecordBatchStream, DataFusionError> {
-    let scan = scan.map_err(|error| DataFusionError::External(Box::new(error)))?;
-    let source = datafusion::datasource::provider_as_source(Arc::new(scan));
-    let columns = spec.schema.fields().iter().map(|field| {
-        datafusion::logical_expr::Expr::Column(datafusion::common::Column::from_name(field.name()))
-    });
-    let plan = LogicalPlanBuilder::scan("source", source, None)?
-        .project(columns.collect::<Vec<_>>())?
-        .build()?;
-    in_order(lake, &plan).await
+impl Reading {
+    fn start(mut files: FileRows) -> Reading {
+        let (send, rows) = channel(1);
+        let task = tokio::spawn(async move {
+            while let Some(rows) = files.next().await? {
+                if send.send(rows).await.is_err() {
+                    // Nobody wants the rest.
+                    break;
+                }
+            }
+            Ok(())
+        });
+        Reading { rows, task }
+    }
+
+    async fn next(&mut self) -> iceberg::Result<Option<RecordBatch>> {
+        if let Some(rows) = self.rows.recv().await {
+            return Ok(Some(rows));
+        }
+        let ended = (&mut self.task).await.map_err(|error| {
+            iceberg::Error::new(iceberg::ErrorKind::Unexpected, "the reader of the files died")
+                .with_source(error)
+        })?;
+        ended.map(|()| None)
+    }
 }
 
 #[async_trait]
 impl Source for TableSource {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let Some(stream) = &mut self.stream else { return Ok(None) };
-        let next = stream
-            .try_next()
-            .await
-            .map_err(|source| SourceError::Query { what: self.spec.dataset.to_string(), source })?;
-        let Some(rows) = next else { return Ok(None) };
+        let Some(reading) = &mut self.reading else { return Ok(None) };
+        let Some(rows) = reading.next().await.map_err(|error| self.wrong(error))? else {
+            self.reading = None;
+            return Ok(None);
+        };
         self.read += rows.num_rows() as u64;
-        let rows = typed(&rows, &self.spec.schema).map_err(|error| self.wrong(error))?;
         let origin = self.spec.origin.clone();
         let provenance = Arc::new(TableRows { rows: rows.clone(), origin });
         Ok(Some(Chunk { rows, provenance, refused: Vec::new(), repeated: 0 }))
@@ -95,18 +109,4 @@ impl Source for TableSource {
     fn read(&self) -> u64 {
         self.read
     }
-}
-
-/// The rows with exactly the types of the contract.
-fn typed(
-    rows: &arrow::array::RecordBatch,
-    schema: &SchemaRef,
-) -> Result<arrow::array::RecordBatch, DataFusionError> {
-    let columns: Result<Vec<_>, _> = rows
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| cast(column, field.data_type()))
-        .collect();
-    Ok(arrow::array::RecordBatch::try_new(Arc::clone(schema), columns?)?)
 }

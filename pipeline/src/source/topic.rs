@@ -1,6 +1,6 @@
 //! Reads a topic whose messages are Avro containers, partition by partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -26,9 +26,13 @@ pub(crate) const COLLECTOR: &str = "assay.collector";
 pub(crate) const FIRST_SEQUENCE: &str = "assay.first_sequence";
 pub(crate) const COUNT: &str = "assay.count";
 
-/// A chunk is full when it has this many rows, or bytes.
+/// A chunk is full when it has this many rows, or its rows weigh this much. A message that fills
+/// it alone is not copied.
 const CHUNK_ROWS: usize = 8192;
-const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_BYTES: usize = 3 << 20;
+
+/// Messages that wait to be decoded have about this many bytes.
+const FETCH_BYTES: usize = 2 << 20;
 
 const UTC: &str = "+00:00";
 
@@ -49,6 +53,8 @@ pub(crate) struct TopicSource {
     topic: Arc<TopicSpec>,
     schema: SchemaRef,
     ends: Vec<Ends>,
+    /// Read from the log and not taken yet.
+    fetched: VecDeque<Record>,
     position: Position,
     read: u64,
 }
@@ -63,7 +69,9 @@ impl TopicSource {
     ) -> Result<TopicSource, SourceError> {
         let ends = log.ends(topic.dataset.name()).await?;
         let schema = topic_schema(topic.schema.arrow());
-        let mut source = TopicSource { log, topic, schema, ends, position: from.clone(), read: 0 };
+        let fetched = VecDeque::new();
+        let mut source =
+            TopicSource { log, topic, schema, ends, fetched, position: from.clone(), read: 0 };
         source.check_position()?;
         if let Some(end) = extent.end() {
             source.end_at(end);
@@ -105,6 +113,24 @@ impl TopicSource {
         self.position.mark(&self.slice(ends.partition)).map_or(ends.start, |mark| mark.at)
     }
 
+    /// Reads the next messages of the first partition that has some.
+    async fn fetch(&mut self) -> Result<(), SourceError> {
+        let name = self.topic.dataset.name();
+        for ends in &self.ends {
+            let from = self.next_offset(ends);
+            if from < ends.end {
+                let fetch = Fetch { max_records: 256, max_bytes: FETCH_BYTES };
+                let messages = self.log.read(name, ends.partition, from, fetch).await?;
+                let new = messages.into_iter().take_while(|message| message.offset < ends.end);
+                self.fetched.extend(new);
+                if !self.fetched.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Takes one message into the chunk.
     fn take(&mut self, message: &Record, chunk: &mut Gathered) {
         let slice = self.slice(message.partition);
@@ -128,7 +154,7 @@ impl TopicSource {
             Ok((rows, fresh)) => {
                 self.read += rows.num_rows() as u64;
                 chunk.repeated += fresh.start as u64;
-                chunk.bytes += bytes.len();
+                chunk.bytes += rows.get_array_memory_size();
                 chunk.messages.push(Message { bytes, place: place(), skipped: fresh.start });
                 chunk.batches.push(located(&self.schema, message, &self.topic, &rows, fresh));
             }
@@ -146,25 +172,12 @@ impl TopicSource {
 impl Source for TopicSource {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
         let mut chunk = Gathered::default();
-        for ends in self.ends.clone() {
-            loop {
-                let from = self.next_offset(&ends);
-                if from >= ends.end || chunk.full() {
-                    break;
-                }
-                let fetch = Fetch { max_records: 64, max_bytes: CHUNK_BYTES / 2 };
-                let name = self.topic.dataset.name().to_owned();
-                let messages = self.log.read(&name, ends.partition, from, fetch).await?;
-                if messages.is_empty() {
-                    break;
-                }
-                for message in messages.iter().take_while(|message| message.offset < ends.end) {
-                    self.take(message, &mut chunk);
-                    if chunk.full() {
-                        break;
-                    }
-                }
+        while !chunk.full() {
+            if self.fetched.is_empty() {
+                self.fetch().await?;
             }
+            let Some(message) = self.fetched.pop_front() else { break };
+            self.take(&message, &mut chunk);
         }
         if chunk.messages.is_empty() && chunk.refused.is_empty() {
             return Ok(None);

@@ -1,7 +1,9 @@
 //! Takes typed values out of a JSON column, all paths in one parse, and out of text columns.
 
 mod json;
+mod scan;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -97,7 +99,12 @@ impl Extract {
         Ok((extracted, complaints.into_iter().collect()))
     }
 
-    fn fill(&self, paths: &Paths, leaves: &[Leaf], builders: &mut [Builder]) -> Result<(), String> {
+    fn fill(
+        &self,
+        paths: &Paths,
+        leaves: &[Leaf<'_>],
+        builders: &mut [Builder],
+    ) -> Result<(), String> {
         for (path, leaf) in paths.iter().zip(leaves) {
             for place in &path.columns {
                 builders[*place].push(leaf).map_err(|what| format!("`{}` is {what}", path.name))?;
@@ -130,9 +137,9 @@ impl Extract {
 }
 
 /// What a text says, read as a value of `kind`.
-fn read(text: &str, kind: ExtractType) -> Option<Leaf> {
+fn read(text: &str, kind: ExtractType) -> Option<Leaf<'_>> {
     match kind {
-        ExtractType::String | ExtractType::Timestamp => Some(Leaf::Text(text.to_owned())),
+        ExtractType::String | ExtractType::Timestamp => Some(Leaf::Text(Cow::Borrowed(text))),
         ExtractType::Long => text.trim().parse().ok().map(Leaf::Whole),
         ExtractType::Double => text.trim().parse().ok().map(Leaf::Number),
         ExtractType::Boolean => text.trim().parse().ok().map(Leaf::Boolean),
@@ -194,7 +201,7 @@ impl Builder {
     }
 
     /// Appends a value, or says what is there instead of what should be.
-    fn push(&mut self, leaf: &Leaf) -> Result<(), String> {
+    fn push(&mut self, leaf: &Leaf<'_>) -> Result<(), String> {
         match (self, leaf) {
             (builder, Leaf::Null) => builder.push_null(),
             (Builder::Text(builder), Leaf::Text(text)) => builder.append_value(text),

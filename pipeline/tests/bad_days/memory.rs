@@ -80,11 +80,7 @@ impl Log for MemoryLog {
         Ok(topics.iter().map(info).collect())
     }
 
-    async fn expire(&self, _: &str) -> Result<u64, LogError> {
-        Ok(0)
-    }
-
-    // It keeps everything.
+    /// Everything stays.
     async fn head(&self, _: &str, _: u32, _: Keep) -> Result<Head, LogError> {
         Ok(Head { until: 0, records: 0, bytes: 0, oldest: None })
     }

@@ -195,10 +195,6 @@ impl Log for Shaky<Arc<dyn Log>> {
         self.port.topics().await
     }
 
-    async fn expire(&self, topic: &str) -> Result<u64, LogError> {
-        self.port.expire(topic).await
-    }
-
     async fn head(&self, topic: &str, partition: u32, keep: Keep) -> Result<Head, LogError> {
         self.port.head(topic, partition, keep).await
     }

@@ -4,10 +4,9 @@ WITH days AS (
   SELECT
     actor_id,
     event_date AS activity_date,
-    first_value(actor_login ORDER BY created_at DESC, event_id DESC) AS actor_login,
+    -- The latest; of events at one time that with the greatest id.
+    max_by(actor_login, named_struct('at', created_at, 'id', event_id)) AS actor_login,
     count(*) AS total_events,
-    count(DISTINCT event_id) AS unique_events,
-    count(DISTINCT repo_name) AS repos_contributed_to,
     count(*) FILTER (WHERE event_type = 'PushEvent') AS push_events,
     count(*) FILTER (WHERE event_type = 'PullRequestEvent') AS pull_request_events,
     count(*) FILTER (WHERE event_type = 'IssuesEvent') AS issue_events,
@@ -31,39 +30,56 @@ WITH days AS (
   GROUP BY actor_id, event_date
 ),
 
+-- Each event once, however often it is there.
+ids AS (
+  SELECT actor_id, activity_date, count(event_id) AS unique_events
+  FROM (SELECT DISTINCT actor_id, event_date AS activity_date, event_id FROM silver.github_events)
+  GROUP BY actor_id, activity_date
+),
+
 -- The hour with most events; the smallest of several.
 hours AS (
   SELECT
     actor_id,
-    event_date AS activity_date,
-    event_hour,
-    row_number() OVER (
-      PARTITION BY actor_id, event_date ORDER BY count(*) DESC, event_hour
-    ) AS place
-  FROM silver.github_events
-  GROUP BY actor_id, event_date, event_hour
+    activity_date,
+    min_by(event_hour, named_struct('few', -events, 'hour', event_hour)) AS event_hour
+  FROM (
+    SELECT actor_id, event_date AS activity_date, event_hour, count(*) AS events
+    FROM silver.github_events
+    GROUP BY actor_id, event_date, event_hour
+  )
+  GROUP BY actor_id, activity_date
 ),
 
--- The repository with most events; the first by name of several.
+-- The repositories of a day, and the one with most events; the first by name of several.
 repos AS (
   SELECT
     actor_id,
-    event_date AS activity_date,
-    repo_name,
-    count(*) AS events,
-    row_number() OVER (
-      PARTITION BY actor_id, event_date ORDER BY count(*) DESC, repo_name
-    ) AS place
-  FROM silver.github_events
-  GROUP BY actor_id, event_date, repo_name
+    activity_date,
+    count(repo_name) AS repos_contributed_to,
+    min_by(repo_name, named_struct('few', -events, 'name', repo_name)) AS repo_name,
+    max(events) AS events
+  FROM (
+    SELECT actor_id, event_date AS activity_date, repo_name, count(*) AS events
+    FROM silver.github_events
+    GROUP BY actor_id, event_date, repo_name
+  )
+  GROUP BY actor_id, activity_date
 ),
 
 -- The days that are made anew, behind all earlier days of the same actors.
 history AS (
-  SELECT actor_id, activity_date, total_events, total_commits, true AS fresh FROM days
+  SELECT
+    actor_id,
+    event_date AS activity_date,
+    count(*) AS total_events,
+    sum(coalesce(push_size, 0)) AS total_commits,
+    true AS fresh
+  FROM silver.github_events
+  GROUP BY actor_id, event_date
   UNION ALL
   SELECT actor_id, activity_date, total_events, total_commits, false AS fresh FROM previous
-  WHERE actor_id IN (SELECT actor_id FROM days)
+  WHERE actor_id IN (SELECT actor_id FROM silver.github_events)
 ),
 
 running AS (
@@ -86,8 +102,8 @@ SELECT
   days.actor_login,
   days.activity_date,
   days.total_events,
-  days.unique_events,
-  days.repos_contributed_to,
+  ids.unique_events,
+  repos.repos_contributed_to,
   days.push_events,
   days.pull_request_events,
   days.issue_events,
@@ -130,9 +146,8 @@ SELECT
   END AS user_specialization,
   now() AS created_at
 FROM days
-JOIN hours
-  ON hours.actor_id = days.actor_id AND hours.activity_date = days.activity_date AND hours.place = 1
-JOIN repos
-  ON repos.actor_id = days.actor_id AND repos.activity_date = days.activity_date AND repos.place = 1
+JOIN ids ON ids.actor_id = days.actor_id AND ids.activity_date = days.activity_date
+JOIN hours ON hours.actor_id = days.actor_id AND hours.activity_date = days.activity_date
+JOIN repos ON repos.actor_id = days.actor_id AND repos.activity_date = days.activity_date
 JOIN running
   ON running.actor_id = days.actor_id AND running.activity_date = days.activity_date AND running.fresh

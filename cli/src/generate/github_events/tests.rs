@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use super::{CaughtBy, Defect, GithubEvents, KINDS};
+use super::{CaughtBy, Defect, GithubEvents, KINDS, Payloads, Shape};
 
 fn noon() -> DateTime<Utc> {
     "2026-02-12T12:00:00Z".parse().unwrap()
@@ -127,4 +127,34 @@ fn events_are_as_mixed_as_real_ones() {
     let ids: Vec<u64> =
         events.iter().map(|event| event["id"].as_str().unwrap().parse().unwrap()).collect();
     assert!(ids.is_sorted());
+}
+
+#[test]
+fn payloads_are_as_large_as_is_asked_for() {
+    for (payloads, mean, median, greatest) in [
+        (Payloads::Small, 600..800, 550..700, 1_000..2_000),
+        (Payloads::Usual, 2_300..2_900, 850..1_050, 11_000..14_000),
+        (Payloads::Real, 3_300..4_100, 850..1_050, 25_000..40_000),
+    ] {
+        let shape = Shape { payloads, ..Shape::default() };
+        let events = GithubEvents::new(20_000, 5, 0.0, noon()).shaped(shape);
+        let mut sizes: Vec<usize> = events.map(|line| line.len()).collect();
+        sizes.sort_unstable();
+        let found = (sizes.iter().sum::<usize>() / sizes.len(), sizes[10_000], sizes[19_999]);
+        let right =
+            mean.contains(&found.0) && median.contains(&found.1) && greatest.contains(&found.2);
+        assert!(right, "{payloads:?}: mean, median, greatest {found:?}");
+    }
+}
+
+#[test]
+fn events_are_of_as_many_actors_and_days_as_is_asked_for() {
+    let shape = Shape { hours: 72, actors: Some(300), ..Shape::default() };
+    let events: Vec<Value> =
+        GithubEvents::new(8_000, 5, 0.0, noon()).shaped(shape).map(|line| event(&line)).collect();
+    let actors: BTreeSet<u64> =
+        events.iter().map(|event| event["actor"]["id"].as_u64().unwrap()).collect();
+    assert!((250..=300).contains(&actors.len()), "{} actors", actors.len());
+    let span = created_at(&events[7_999]).unwrap() - created_at(&events[0]).unwrap();
+    assert!((71..=72).contains(&span.num_hours()), "{span}");
 }

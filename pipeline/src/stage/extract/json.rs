@@ -1,22 +1,25 @@
 //! Finds the values at several paths of a JSON text in one parse, skipping all the rest unread.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::scan::Scanner;
+
 /// A value at the end of a path.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Leaf {
+pub(super) enum Leaf<'t> {
     Null,
     Boolean(bool),
     Whole(i64),
     Number(f64),
-    Text(String),
+    Text(Cow<'t, str>),
     List,
     Map,
 }
 
-impl Leaf {
+impl Leaf<'_> {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Leaf::Null => "null",
@@ -44,11 +47,12 @@ pub(super) struct Paths {
     root: Node,
 }
 
+/// A place in the tree: the end of a path, or the way to others.
 #[derive(Debug, Clone, Default)]
-struct Node {
+pub(super) struct Node {
     /// The path that ends here.
-    end: Option<usize>,
-    children: Vec<(String, Node)>,
+    pub(super) end: Option<usize>,
+    pub(super) children: Vec<(String, Node)>,
 }
 
 impl Paths {
@@ -89,12 +93,21 @@ impl Paths {
     }
 
     /// A null for every path.
-    pub(super) fn nothing(&self) -> Vec<Leaf> {
+    pub(super) fn nothing<'t>(&self) -> Vec<Leaf<'t>> {
         vec![Leaf::Null; self.paths.len()]
     }
 
     /// The value at each path; what is not there is null. The text must be one JSON value.
-    pub(super) fn find(&self, text: &str) -> Result<Vec<Leaf>, String> {
+    pub(super) fn find<'t>(&self, text: &'t str) -> Result<Vec<Leaf<'t>>, String> {
+        let mut leaves = self.nothing();
+        match Scanner::new(text).find(&self.root, &mut leaves) {
+            Some(()) => Ok(leaves),
+            None => self.parse(text),
+        }
+    }
+
+    /// The same by a whole parser, which also says what is wrong.
+    pub(super) fn parse<'t>(&self, text: &str) -> Result<Vec<Leaf<'t>>, String> {
         let mut leaves = self.nothing();
         let mut wrong = None;
         let mut json = serde_json::Deserializer::from_str(text);
@@ -107,15 +120,15 @@ impl Paths {
 }
 
 /// Walks one value along one node of the tree.
-struct Walk<'a> {
+struct Walk<'a, 't> {
     node: &'a Node,
-    leaves: &'a mut [Leaf],
+    leaves: &'a mut [Leaf<'t>],
     wrong: &'a mut Option<String>,
     at: &'a str,
 }
 
-impl Walk<'_> {
-    fn take<E>(self, leaf: Leaf) -> Result<(), E> {
+impl<'t> Walk<'_, 't> {
+    fn take<E>(self, leaf: Leaf<'t>) -> Result<(), E> {
         match self.node.end {
             Some(end) => self.leaves[end] = leaf,
             // Nothing is a map that has nothing in it; anything else has no way on.
@@ -129,7 +142,7 @@ impl Walk<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -137,7 +150,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for Walk<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,11 +179,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.take(Leaf::Text(value.to_owned()))
+        self.take(Leaf::Text(Cow::Owned(value.to_owned())))
     }
 
     fn visit_string<E>(self, value: String) -> Result<(), E> {
-        self.take(Leaf::Text(value))
+        self.take(Leaf::Text(Cow::Owned(value)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
@@ -183,7 +196,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return self.take(Leaf::Map);
         }
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let child = self.node.children.iter().find(|(name, _)| *name == key);
             match child {
                 Some((name, node)) => map.next_value_seed(Walk {
