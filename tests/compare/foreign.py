@@ -11,6 +11,7 @@ in any order. The commands:
     append     appends the rows for which COLUMN is VALUE once more
     delete     deletes the rows for which COLUMN is VALUE: whole files, or rewritten ones
     expire     lets all snapshots go but the current one
+    forget     takes out the marks that stages and stores left
 """
 
 import hashlib
@@ -68,6 +69,10 @@ def change(catalog: str, command: str, name: str, column: str = "", value: str =
         current = table.current_snapshot().snapshot_id
         old = [one.snapshot_id for one in table.snapshots() if one.snapshot_id != current]
         table.maintenance.expire_snapshots().by_ids(old).commit()
+    elif command == "forget":
+        marks = [key for key in table.properties if key.startswith(("assay.read.", "assay.told."))]
+        with table.transaction() as transaction:
+            transaction.remove_properties(*marks)
     else:
         print(__doc__, file=sys.stderr)
         return 2
