@@ -34,7 +34,8 @@ use crate::target::{Day, DraftOf, Target, Targets};
 use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
-const KEYS_PER_BATCH: usize = 4_000_000;
+/// In two sets that is just below the size at which each would double.
+const KEYS_PER_BATCH: usize = 3_600_000;
 
 /// Time between two signs of life of a run.
 const BEAT: TimeDelta = TimeDelta::seconds(5);

@@ -268,13 +268,27 @@ mod tests {
                 (3, NULL, 1, 2), (3, 'e', 2, 2)) AS t (g, v, k, n)
              GROUP BY g ORDER BY g",
         );
-        insta::assert_snapshot!(found.await, @r"");
+        insta::assert_snapshot!(found.await, @r"
+        +---+-------+------+-------+-------+
+        | g | least | most | often | small |
+        +---+-------+------+-------+-------+
+        | 1 | b     | c    | b     | a     |
+        | 2 |       |      | d     |       |
+        | 3 |       | e    | e     | e     |
+        +---+-------+------+-------+-------+
+        ");
     }
 
     #[tokio::test]
     async fn without_groups_everything_is_one() {
         let sql = "SELECT max_by(v, k) AS most, min_by(v, k) FILTER (WHERE k > 9) AS none
             FROM (VALUES ('a', 2), ('b', 5), ('c', 3)) AS t (v, k)";
-        insta::assert_snapshot!(answer(sql).await, @r"");
+        insta::assert_snapshot!(answer(sql).await, @r"
+        +------+------+
+        | most | none |
+        +------+------+
+        | b    |      |
+        +------+------+
+        ");
     }
 }
