@@ -14,9 +14,12 @@ pub(crate) struct Retention {
     /// What the messages of one topic may weigh; their age is said by the topic.
     #[schemars(range(min = 1))]
     pub(crate) topic_mb: Option<u32>,
-    /// Letters that count. Each stands for a row that is in no table.
+    /// Letters that are open. Each stands for a row that is in no table.
     #[schemars(range(min = 1))]
     pub(crate) letters_days: u32,
+    /// Letters whose rows were taken after all.
+    #[schemars(range(min = 1))]
+    pub(crate) closed_letters_days: u32,
     #[schemars(range(min = 2))]
     pub(crate) void_letters_days: u32,
     #[schemars(range(min = 2))]
@@ -30,6 +33,9 @@ pub(crate) struct Retention {
     /// What killed processes left behind.
     #[schemars(range(min = 1))]
     pub(crate) temporary_days: u32,
+    /// Files of the lake that no snapshot names. A draft may be at work on younger ones.
+    #[schemars(range(min = 3))]
+    pub(crate) orphans_days: u32,
 }
 
 impl Default for Retention {
@@ -37,12 +43,14 @@ impl Default for Retention {
         Retention {
             topic_mb: None,
             letters_days: 365,
+            closed_letters_days: 90,
             void_letters_days: 7,
             reports_days: 180,
             runs_days: 180,
             lineage_days: 180,
             audit_days: 3650,
             temporary_days: 1,
+            orphans_days: 3,
         }
     }
 }
@@ -73,9 +81,14 @@ impl Retention {
         let settled = last_commits.into_iter().map(|(dataset, at)| (dataset, at - UNSETTLED));
         KeptLetters {
             since: before(now, self.letters_days),
+            closed_since: before(now, self.closed_letters_days),
             void_since: before(now, self.void_letters_days),
             settled: settled.collect(),
         }
+    }
+
+    pub(crate) fn of_orphans(&self) -> TimeDelta {
+        TimeDelta::days(i64::from(self.orphans_days.min(36_500)))
     }
 
     pub(crate) fn of_temporary(&self, now: DateTime<Utc>) -> DateTime<Utc> {

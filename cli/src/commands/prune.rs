@@ -1,7 +1,7 @@
 use anyhow::{Context, Result};
 use assay_pipeline::{DueMessages, due_messages, prune_messages};
 use assay_store::{Action, AuditEntry, Kind};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -9,9 +9,6 @@ use crate::app::{App, TEMPORARY};
 use crate::args::PruneArgs;
 use crate::output::{Grid, bytes, json, line, number, time};
 use crate::scratch::left_in;
-
-/// A batch that is older than a day does not commit, so its files are nobody's by then.
-const ORPHAN_DAYS: i64 = 3;
 
 /// What of one kind goes, and what of it stays although it is as old.
 #[derive(Debug, Serialize)]
@@ -63,10 +60,11 @@ async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
 /// Files of tables that no snapshot names: of batches that were never committed, and of commits
 /// that died before they cleaned up.
 async fn orphans(app: &App, dry: bool) -> Result<Swept> {
-    let found = app.lake.sweep(TimeDelta::days(ORPHAN_DAYS), dry).await?;
+    let retention = &app.config.retention;
+    let found = app.lake.sweep(retention.of_orphans(), dry).await?;
     Ok(Swept {
         what: "files of tables that nothing names".to_owned(),
-        kept_for: format!("{ORPHAN_DAYS} days"),
+        kept_for: days(retention.orphans_days),
         count: found.len() as u64,
         bytes: found.iter().map(|orphan| orphan.bytes).sum(),
         oldest: found.iter().map(|orphan| orphan.written_at).min(),
@@ -118,11 +116,12 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let swept = |due: assay_dlq::DueLetters| Swept {
         what: format!("letters of {}", due.topic),
         kept_for: format!(
-            "{}, void {}",
+            "{}, closed {}, void {}",
             days(retention.letters_days),
-            days(retention.void_letters_days)
+            retention.closed_letters_days,
+            retention.void_letters_days
         ),
-        count: due.letters + due.void,
+        count: due.letters + due.closed + due.void,
         bytes: due.bytes,
         oldest: due.oldest,
         kept: due.kept,

@@ -9,13 +9,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::LogQueue;
-use crate::{DlqError, LetterView, TOPICS, view};
+use super::close::Closings;
+use crate::{DlqError, LetterId, LetterView, TOPICS, view};
 
 /// Which letters have to stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptLetters {
-    /// Letters that count: those that were put from then on.
+    /// Letters that are open: those that were put from then on.
     pub since: DateTime<Utc>,
+    /// Letters that were closed: those that were put from then on.
+    pub closed_since: DateTime<Utc>,
     /// Void letters: those that were put from then on.
     pub void_since: DateTime<Utc>,
     /// Up to when the commits of a dataset are settled: a void letter on its way there that was
@@ -27,8 +30,10 @@ pub struct KeptLetters {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DueLetters {
     pub topic: String,
-    /// Letters that count.
+    /// Letters that count and are open.
     pub letters: u64,
+    /// Letters whose rows were taken after all.
+    pub closed: u64,
     /// Letters of drafts that were never committed.
     pub void: u64,
     pub bytes: u64,
@@ -51,14 +56,17 @@ struct Old {
 #[derive(Clone, Copy)]
 enum What {
     Letter(Option<DraftId>),
+    Closed(Option<DraftId>, LetterId),
     Void,
     /// Says that a draft was committed.
     Marker(DraftId),
+    /// Says that a draft closed a letter.
+    Closing(DraftId, LetterId),
 }
 
 impl What {
     fn is_letter(self) -> bool {
-        !matches!(self, What::Marker(_))
+        !matches!(self, What::Marker(_) | What::Closing(..))
     }
 }
 
@@ -74,8 +82,10 @@ struct Lane {
 /// What the records that stay rest on.
 #[derive(Default)]
 struct Rest {
-    /// Drafts that have letters.
+    /// Drafts that have letters or have closed some.
     letters: HashSet<DraftId>,
+    /// Letters that would be open again without what closes them.
+    closed: HashSet<LetterId>,
     /// Drafts that have a marker.
     markers: HashSet<DraftId>,
 }
@@ -84,12 +94,13 @@ impl LogQueue {
     /// What pruning would delete now, topic by topic.
     pub async fn due(&self, keep: &KeptLetters) -> Result<Vec<DueLetters>, DlqError> {
         let committed = self.committed().await?;
+        let closings = self.closings(&committed).await?;
         let mut lanes: BTreeMap<(&str, u32), Lane> = BTreeMap::new();
         let mut rest = Rest::default();
         for topic in TOPICS {
             self.scan(topic, |record| {
                 let lane = lanes.entry((topic, record.partition)).or_default();
-                lane.take(record, kind(topic, record, &committed), keep, &mut rest);
+                lane.take(record, kind(topic, record, &committed, &closings), keep, &mut rest);
             })
             .await?;
         }
@@ -117,13 +128,14 @@ impl Lane {
     fn take(&mut self, record: &Record, seen: Seen, keep: &KeptLetters, rest: &mut Rest) {
         let goes = match seen.what {
             What::Letter(_) => record.timestamp < keep.since,
+            What::Closed(..) => record.timestamp < keep.closed_since,
             What::Void => {
                 let settled = seen.dataset.and_then(|dataset| keep.settled.get(&dataset));
                 record.timestamp < keep.void_since
                     && settled.is_some_and(|settled| record.timestamp < *settled)
             }
-            // It goes after the letters that need it. Those of a young one may not be seen yet.
-            What::Marker(_) => record.timestamp < keep.void_since,
+            // They go after the letters that need them. Those of a young one may not be seen yet.
+            What::Marker(_) | What::Closing(..) => record.timestamp < keep.void_since,
         };
         if self.blocked || !goes {
             self.kept += u64::from(goes && seen.what.is_letter());
@@ -153,6 +165,14 @@ impl Rest {
     fn take(&mut self, what: What) {
         match what {
             What::Letter(draft) => self.letters.extend(draft),
+            What::Closed(draft, id) => {
+                self.letters.extend(draft);
+                self.closed.insert(id);
+            }
+            // It is void itself without its draft's marker.
+            What::Closing(draft, _) => {
+                self.letters.insert(draft);
+            }
             What::Marker(draft) => {
                 self.markers.insert(draft);
             }
@@ -160,15 +180,18 @@ impl Rest {
         }
     }
 
-    /// Whether a letter that stays would be void without this record.
+    /// Whether a letter that stays would be void, or open again, without this record.
     fn needs(&self, what: What) -> bool {
-        matches!(what, What::Marker(draft)
-            if self.letters.contains(&draft) && !self.markers.contains(&draft))
+        match what {
+            What::Marker(draft) => self.letters.contains(&draft) && !self.markers.contains(&draft),
+            What::Closing(_, id) => self.closed.contains(&id),
+            _ => false,
+        }
     }
 }
 
-/// A marker stays as long as a letter of its draft does, in whatever topic. What lies behind it
-/// stays too, which may need further markers.
+/// A marker stays as long as a letter of its draft does, in whatever topic, and what closes a
+/// letter as long as the letter. What lies behind them stays too, which may need further ones.
 fn hold_markers(lanes: &mut BTreeMap<(&str, u32), Lane>, rest: &mut Rest) {
     loop {
         let mut held = false;
@@ -189,17 +212,17 @@ struct Seen {
     dataset: Option<DatasetName>,
 }
 
-fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>) -> Seen {
+fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>, closings: &Closings) -> Seen {
     if let Some(draft) = view::committed(record) {
         return Seen { what: What::Marker(draft), dataset: None };
     }
-    // It lies behind the letter that it closes, so it never goes first.
-    if let Some((_, draft, _)) = view::closing(record) {
-        return Seen { what: What::Marker(draft), dataset: None };
+    if let Some((id, draft, _)) = view::closing(record) {
+        return Seen { what: What::Closing(draft, id), dataset: None };
     }
     let letter = LetterView::of(topic, record, 0);
     let what = match letter.draft {
         Some(draft) if !committed.contains(&draft) => What::Void,
+        draft if closings.cover(&letter) => What::Closed(draft, letter.id),
         draft => What::Letter(draft),
     };
     Seen { what, dataset: letter.dataset }
@@ -215,6 +238,7 @@ fn sum(topic: &'static str, lanes: &BTreeMap<(&str, u32), Lane>) -> DueLetters {
     let mut due = DueLetters {
         topic: topic.to_owned(),
         letters: 0,
+        closed: 0,
         void: 0,
         bytes: 0,
         oldest: None,
@@ -226,8 +250,9 @@ fn sum(topic: &'static str, lanes: &BTreeMap<(&str, u32), Lane>) -> DueLetters {
         for old in &lane.old {
             match old.what {
                 What::Letter(_) => due.letters += 1,
+                What::Closed(..) => due.closed += 1,
                 What::Void => due.void += 1,
-                What::Marker(_) => {}
+                What::Marker(_) | What::Closing(..) => {}
             }
             due.bytes += old.bytes;
             due.oldest = Some(due.oldest.map_or(old.at, |oldest| oldest.min(old.at)));

@@ -1,3 +1,4 @@
+use assay_core::Fault;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
@@ -18,7 +19,8 @@ struct Size {
 
 impl Store {
     /// Gives room that deleted rows left back to the disk, where that pays: when a quarter of the
-    /// file is free and the rest is copied in seconds. Says how many bytes that was.
+    /// file is free and the rest is copied in seconds. Says how many bytes that was; none where
+    /// others are at work without a pause.
     pub async fn reclaim(&self) -> Result<u64, StoreError> {
         let reclaimed = async {
             let mut connection = self.pool().acquire().await?.detach();
@@ -35,7 +37,11 @@ impl Store {
             connection.close().await?;
             Ok(before.all.saturating_sub(after.all))
         };
-        reclaimed.await.map_err(self.failed("give room back to the disk"))
+        let reclaimed = reclaimed.await.map_err(self.failed("give room back to the disk"));
+        match reclaimed {
+            Err(error) if error.fault() == Fault::Transient => Ok(0),
+            reclaimed => reclaimed,
+        }
     }
 }
 

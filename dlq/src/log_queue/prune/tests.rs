@@ -64,7 +64,15 @@ impl Desk {
         self.queue.mark_committed(of, topics).await.unwrap();
     }
 
-    /// The letters that count, by the name of their row.
+    /// Closes all that is open, for a draft.
+    async fn close(&self, by: DraftId) {
+        let mut none = Letters::new(self.directory.path());
+        let stage = example("any", "").stage;
+        let by = (by, self.clock.now());
+        self.queue.close(&stage, &|_| true, &mut none, by).await.unwrap();
+    }
+
+    /// The letters that are open, by the name of their row.
     async fn names(&self) -> Vec<String> {
         let all = Filter { limit: usize::MAX, ..Filter::default() };
         let listed = self.queue.list(&all).await.unwrap();
@@ -79,7 +87,13 @@ impl Desk {
 fn keep(since: i64, void_since: i64, settled: i64) -> KeptLetters {
     let dataset = example("any", "").dataset;
     let settled = BTreeMap::from([(dataset, day(settled))]);
-    KeptLetters { since: day(since), void_since: day(void_since), settled }
+    let (since, void_since) = (day(since), day(void_since));
+    KeptLetters { since, closed_since: since, void_since, settled }
+}
+
+fn everything() -> Filter {
+    let limit = usize::MAX;
+    Filter { include_void: true, include_closed: true, limit, ..Filter::default() }
 }
 
 fn of<'a>(all: &'a [DueLetters], topic: &str) -> &'a DueLetters {
@@ -119,8 +133,7 @@ async fn a_void_letter_goes_when_its_draft_can_t_be_committed_any_more() {
     assert_eq!(of(&desk.queue.prune(&unknown).await.unwrap(), PROCESSING).void, 0);
 
     assert_eq!(of(&desk.queue.prune(&keep(-9, 5, 9)).await.unwrap(), PROCESSING).void, 1);
-    let with_void = Filter { include_void: true, ..Filter::default() };
-    assert_eq!(desk.queue.list(&with_void).await.unwrap(), []);
+    assert_eq!(desk.queue.list(&everything()).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -145,12 +158,35 @@ async fn a_marker_stays_until_the_last_letter_of_its_draft_goes() {
     assert_eq!(topics.iter().map(|topic| topic.records).sum::<u64>(), 0, "{topics:?}");
 }
 
+#[tokio::test]
+async fn a_closed_letter_goes_before_an_open_one_and_stays_closed_as_long_as_it_is_there() {
+    let desk = Desk::open().await;
+    desk.put(&["closed"], Reason::RuleBroken, None).await;
+    desk.close(draft(1)).await;
+    desk.commit(draft(1), &[PROCESSING]).await;
+    desk.go_to(5);
+    desk.put(&["open"], Reason::RuleBroken, None).await;
+    let keep = |closed_since| KeptLetters { closed_since: day(closed_since), ..keep(-9, 3, 0) };
+
+    // The closing and the marker are old, but what they are needed for stays.
+    desk.queue.prune(&keep(-9)).await.unwrap();
+    assert_eq!(desk.names().await, ["open"]);
+    assert_eq!(desk.queue.list(&everything()).await.unwrap().len(), 2);
+
+    let pruned = desk.queue.prune(&keep(3)).await.unwrap();
+    assert_eq!((of(&pruned, PROCESSING).closed, of(&pruned, PROCESSING).letters), (1, 0));
+    assert_eq!(desk.names().await, ["open"]);
+    assert_eq!(desk.queue.list(&everything()).await.unwrap().len(), 1);
+}
+
 /// What happens on a day: letters of a draft, of ingest, or a marker.
 #[derive(Debug, Clone)]
 enum Happening {
     Letters(u128, Reason, u8),
     Ingest(u8),
     Commit(u128, bool),
+    /// A draft closes all that is open.
+    Close(u128),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -159,14 +195,15 @@ fn happening() -> impl Strategy<Value = Happening> {
         (1..6_u128, reason, 1..4_u8).prop_map(|(of, reason, n)| Happening::Letters(of, reason, n)),
         (1..4_u8).prop_map(Happening::Ingest),
         (1..6_u128, any::<bool>()).prop_map(|(of, both)| Happening::Commit(of, both)),
+        (1..6_u128).prop_map(Happening::Close),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever is pruned when: a letter that counts and is young enough is listed before and
-    /// after, and what is not deleted keeps counting.
+    /// Whatever is pruned when: a letter that is open and young enough is listed before and after,
+    /// what is not deleted stays as it was, and what was closed does not open again.
     #[test]
     fn no_letter_that_has_to_stay_goes_or_becomes_void(
         days in prop::collection::vec(happening(), 1..25),
@@ -190,6 +227,10 @@ proptest! {
                         desk.commit(draft(*of), topics).await;
                         continue;
                     }
+                    Happening::Close(of) => {
+                        desk.close(draft(*of)).await;
+                        continue;
+                    }
                 };
                 let texts: Vec<&str> = names.iter().map(String::as_str).collect();
                 desk.put(&texts, reason, of).await;
@@ -204,12 +245,12 @@ proptest! {
             for name in young.iter().filter(|name| before.contains(name)) {
                 prop_assert!(after.contains(name), "{} went", name);
             }
+            prop_assert!(after.iter().all(|name| before.contains(name)), "{:?} opened", after);
             let deleted: u64 = pruned.iter().map(|due| due.letters).sum();
             prop_assert_eq!(before.len() as u64, after.len() as u64 + deleted);
-            let with_void = Filter { include_void: true, limit: usize::MAX, ..Filter::default() };
-            let left = desk.queue.list(&with_void).await.unwrap().len();
-            let void: u64 = pruned.iter().map(|due| due.void).sum();
-            prop_assert_eq!(all as u64, left as u64 + deleted + void);
+            let others: u64 = pruned.iter().map(|due| due.void + due.closed).sum();
+            let left = desk.queue.list(&everything()).await.unwrap().len();
+            prop_assert_eq!(all as u64, left as u64 + deleted + others);
             Ok(())
         })?;
     }

@@ -206,6 +206,28 @@ async fn more_than_one_transaction_takes_goes_all_the_same_and_the_file_shrinks(
     assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_go_on_while_it_is_pruned() {
+    let (_folder, store) = store().await;
+    let other = Store::open(store.path()).await.unwrap();
+    let worker = tokio::spawn(async move {
+        let run = run(1, "parse");
+        other.start_run(&run, at(0), &[], &[]).await.unwrap();
+        for sequence in 1..=150 {
+            assert!(other.tell(&telling(&run, sequence)).await.unwrap());
+        }
+    });
+    let mut pruned = 0;
+    while !worker.is_finished() || pruned < 149 {
+        pruned += of(&store.prune(&since(1000)).await.unwrap(), Kind::Reports).0;
+        store.reclaim().await.unwrap();
+    }
+    worker.await.unwrap();
+    assert_eq!(processed(&store).await, 9.0 * 150.0);
+    let record = store.run(run(1, "parse").id).await.unwrap().unwrap();
+    assert_eq!((record.batches, record.counts.read), (150, 1500));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
