@@ -1,9 +1,9 @@
 //! Chance that comes out the same for the same seed, and the moments that are drawn by it.
 
-use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, fs};
 
 use crate::office::{Office, Worker};
 
@@ -11,12 +11,11 @@ use crate::office::{Office, Worker};
 pub(crate) struct Chance(u64);
 
 /// When a process is disturbed.
-#[derive(Debug)]
 pub(crate) enum Moment {
     /// So long after its start.
     After(Duration),
     /// A little after the files were seen to change for that many times: most of a process's
-    /// time nothing can be broken, so half of the moments are drawn from where something can.
+    /// time nothing can be broken, so most moments are drawn from where something can.
     Change { files: Vec<PathBuf>, number: u64, then: Duration },
 }
 
@@ -58,7 +57,7 @@ impl Chance {
 
     /// A moment in the course of a process that works on `office`.
     pub(crate) fn moment(&mut self, office: &Office, course: Course) -> Moment {
-        if self.one_in(2) {
+        if self.one_in(4) {
             return Moment::After(self.time(course.took));
         }
         let number = 1 + self.below(course.changes);
@@ -77,7 +76,18 @@ impl Chance {
 }
 
 /// From a change to the disturbance, at most.
-const MOMENT: Duration = Duration::from_millis(4);
+const MOMENT: Duration = Duration::from_millis(3);
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Moment::After(time) => write!(f, "after {time:.1?}"),
+            Moment::Change { files, number, then } => {
+                write!(f, "{then:.1?} after change {number} of {} files", files.len())
+            }
+        }
+    }
+}
 
 impl Moment {
     /// Waits until it has come; false when the process has ended before.

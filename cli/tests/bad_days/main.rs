@@ -17,9 +17,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use self::books::{Books, a_minute_later, void_letters};
-use self::chance::{Chance, Course, course_of};
+use self::chance::{Chance, Course, Moment, course_of};
 use self::office::{End, Office};
-use self::state::State;
+use self::state::{State, letters};
 
 #[test]
 fn killed_fifty_times_at_random_moments_it_ends_like_an_undisturbed_day() {
@@ -34,8 +34,12 @@ fn killed_fifty_times_at_random_moments_it_ends_like_an_undisturbed_day() {
                 break;
             }
             assert_eq!(end, End::Killed, "nobody else is there to be fenced off by");
+            letters(&days.bad);
             kills += 1;
         }
+        let told = days.offices().map(|office| Books::of(office).reports.len());
+        let [quiet, bad] = told.collect::<Vec<_>>()[..] else { unreachable!("two days") };
+        assert_eq!(bad, quiet, "what was committed is told by the next run, not by some later one");
     }
     days.must_have_ended_alike();
 }
@@ -125,20 +129,25 @@ fn two_workers_and_an_ingest_all_killed_now_and_then_lose_and_double_nothing() {
 #[test]
 fn a_worker_that_slept_while_another_did_its_work_adds_nothing_when_it_wakes() {
     let (mut days, mut chance) = (Days::new(), Chance::seeded(0x50_1111));
-    let (mut fenced, mut void) = (0, 0);
+    let (mut fenced, mut void) = (Vec::new(), 0);
+    let of_bronze = |words: &String| words.contains("bronze.github_events");
     for round in 0.. {
-        if (fenced >= 4 && void >= 1) || round == 30 {
+        let shown = fenced.len() >= 4 && fenced.iter().any(of_bronze) && void > 0;
+        if shown || round == 40 {
             break;
         }
         let course = days.begin();
-        let moment = match round % 2 {
-            0 => chance.moment(&days.bad, course),
-            _ => chance.moment_of_letters(&days.bad),
+        let moment = match round % 3 {
+            // The first stage is the one that only its position protects.
+            0 => Moment::After(course.took / 8 + chance.time(course.took / 4)),
+            1 => chance.moment_of_letters(&days.bad),
+            _ => chance.moment(&days.bad, course),
         };
         let mut sleeper = days.bad.start_run();
         let asleep = moment.comes(&mut sleeper);
         if asleep {
             sleeper.suspend();
+            letters(&days.bad);
         }
         let mut other = days.bad.start_run();
         // One that sleeps on the lock of a database has to be woken before anybody gets on.
@@ -151,14 +160,17 @@ fn a_worker_that_slept_while_another_did_its_work_adds_nothing_when_it_wakes() {
         }
         let woken = sleeper.end();
         println!("round {round}, suspended {moment:?}: {woken:?}; meanwhile {other:?}");
-        fenced += u32::from(!woken.complete());
         if !(other.complete() | woken.complete()) {
             days.bad.start_run().fine();
         }
+        if let End::Code(4, words) = woken {
+            fenced.push(words);
+        }
         void = void_letters(&days.bad);
     }
-    assert!(fenced >= 4, "only {fenced} sleepers woke too late: the test shows nothing");
-    assert!(void >= 1, "no sleeper had put letters: the test shows nothing");
+    assert!(fenced.len() >= 4, "only these woke too late, which shows nothing: {fenced:?}");
+    assert!(fenced.iter().any(of_bronze), "none of these was about to add to bronze: {fenced:?}");
+    assert!(void > 0, "no sleeper had put letters, which shows nothing");
     days.must_have_ended_alike();
 }
 

@@ -139,11 +139,18 @@ fn rows(office: &Office, table: &str) -> Vec<String> {
     lines
 }
 
-fn letters(office: &Office) -> Vec<String> {
-    let listed = office.assay(&["dlq", "list", "--limit", "0", "-o", "json"]);
+/// All letters that are shown, each of which must be ingest's or of a draft that was committed.
+pub(crate) fn letters(office: &Office) -> Vec<String> {
+    let listed = parsed(&office.assay(&["dlq", "list", "--limit", "0", "-o", "json"]));
+    // Looked at behind the letters: what is shown was committed before.
+    let tables = office.assay(&["tables", "-o", "json"]);
     let mut lines = Vec::new();
-    for mut letter in parsed(&listed) {
+    for mut letter in listed {
         assert_eq!(letter["void"], false, "a void letter is shown: {letter}");
+        if let Some(draft) = letter["draft"].as_str() {
+            let committed = format!("\"assay.draft\": \"{draft}\"");
+            assert!(tables.contains(&committed), "its draft was never committed: {letter}");
+        }
         without(&mut letter, &OF_A_LETTER);
         lines.push(letter.to_string());
     }
