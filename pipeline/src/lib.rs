@@ -3,6 +3,7 @@
 
 mod avro;
 mod definition;
+mod depth;
 mod expiry;
 mod ingest;
 mod lake;
