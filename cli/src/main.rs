@@ -15,6 +15,7 @@ mod shipped;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 
 use crate::args::Args;
@@ -22,20 +23,31 @@ use crate::args::Args;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Plans of large queries are deep, and unoptimised code is generous with its frames. Memory is
+/// taken only as far as a stack is used.
+const STACK: usize = 128 << 20;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     output::start_logging(args.verbose);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Plans of large queries are deep, and unoptimised code is generous with its frames.
-        .thread_stack_size(8 << 20)
-        .build();
-    let done = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(args)),
+    // The first thread has the stack that the system gives it.
+    let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));
+    let done = match work.map(std::thread::JoinHandle::join) {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
         Err(error) => Err(anyhow::Error::new(error).context("cannot start")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::report(&error),
     }
+}
+
+fn work(args: Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(commands::run(args))
 }

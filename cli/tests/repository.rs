@@ -106,6 +106,32 @@ fn a_file_is_one_idea() {
 }
 
 #[test]
+fn what_is_fuzzed_is_what_is_built() {
+    let ours = locked(&root().join("Cargo.lock"));
+    let foreign = |(name, version): &(String, String)| {
+        let known = ours.iter().any(|(known, _)| known == name);
+        known && !ours.contains(&(name.clone(), version.clone()))
+    };
+    let wrong: Vec<_> =
+        locked(&root().join("fuzz/Cargo.lock")).into_iter().filter(foreign).collect();
+    let wrong: Vec<_> = wrong.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    assert_none("versions in fuzz/Cargo.lock that are not in Cargo.lock", &wrong);
+}
+
+/// Names and versions in a lock file.
+fn locked(file: &Path) -> BTreeSet<(String, String)> {
+    let text = read(file);
+    let value = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
+    let package = |part: &str| {
+        let mut lines = part.lines().skip(1).map(value);
+        Some((lines.next()?, lines.next()?))
+    };
+    let packages: BTreeSet<_> = text.split("[[package]]").skip(1).filter_map(package).collect();
+    assert!(packages.len() > 100, "{} has packages, or this sees nothing", file.display());
+    packages
+}
+
+#[test]
 fn a_module_is_named_for_what_it_does() {
     let mut wrong = vec![];
     for path in rust_files() {

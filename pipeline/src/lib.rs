@@ -3,7 +3,10 @@
 
 mod avro;
 mod definition;
+mod depth;
 mod expiry;
+#[doc(hidden)]
+pub mod foreign;
 mod ingest;
 mod lake;
 mod ledger;

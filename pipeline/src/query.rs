@@ -11,7 +11,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 
 use crate::lake::{Lake, LakeScan};
-use crate::session::{register, rows, session};
+use crate::session::{plan, register, rows, session};
 use crate::target::{Snapshot, TargetError};
 
 /// Why a query gives no answer.
@@ -55,7 +55,7 @@ impl Query {
         if let (false, Some(at)) = (pinned, at) {
             return Err(QueryError::NoSnapshot(at));
         }
-        let plan = state.create_logical_plan(sql).await.map_err(|error| unknown(error, &known))?;
+        let plan = plan(&state, sql).await.map_err(|error| unknown(error, &known))?;
         let writes = matches!(
             plan,
             LogicalPlan::Dml(_)

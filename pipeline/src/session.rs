@@ -19,6 +19,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 
+use crate::depth;
+
 const CATALOG: &str = "assay";
 
 /// Rows in one batch of a scan, and so in a chunk.
@@ -77,6 +79,12 @@ pub(crate) fn register(
     };
     tables.register_table(name.to_owned(), table)?;
     Ok(())
+}
+
+/// Plans SQL, unless it is deeper than a stack takes.
+pub(crate) async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
+    depth::check(sql)?;
+    state.create_logical_plan(sql).await
 }
 
 /// The rows of a plan, as they come.

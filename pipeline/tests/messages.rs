@@ -64,6 +64,16 @@ fn records(from: u32, to: u32) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_sequence_that_can_not_be_counted_is_a_letter_and_no_panic() {
+    let shop = Shop::open().await;
+    let last = message(&shop, &records(0, 1), Some(("web", u64::MAX - 1)));
+    let beyond = message(&shop, &records(1, 3), Some(("web", u64::MAX - 1)));
+    shop.append(vec![beyond, last]).await;
+    let summary = shop.run("take", Governed::ALL).await.unwrap();
+    assert_eq!(numbers(&summary.counts), [2, 1, 1, 0, 0]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_container_is_one_letter_and_the_others_go_on() {
     let shop = Shop::open().await;
     let good = message(&shop, &records(0, 2), None);

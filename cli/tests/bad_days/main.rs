@@ -37,6 +37,9 @@ fn killed_fifty_times_at_random_moments_it_ends_like_an_undisturbed_day() {
             letters(&days.bad);
             kills += 1;
         }
+        let told = days.offices().map(|office| Books::of(office).reports.len());
+        let [quiet, bad] = told.collect::<Vec<_>>()[..] else { unreachable!("two days") };
+        assert_eq!(bad, quiet, "what was committed is told by the next run, not by some later one");
     }
     days.must_have_ended_alike();
 }

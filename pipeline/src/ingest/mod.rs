@@ -23,6 +23,7 @@ use assay_store::{RunEnd, Store, StoreError};
 
 pub use self::input::Input;
 use self::taking::Taking;
+pub(crate) use self::taking::take_apart;
 use crate::definition::{IngestSpec, Pipeline};
 use crate::stop::Stop;
 use crate::telling::SILENCE;

@@ -1,10 +1,11 @@
 //! One input on its way in: lines become records or letters, records become messages.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 
 use assay_core::{Counts, Run};
 use assay_dlq::{DeadLetter, LetterId, Letters, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Reason};
-use assay_log::TopicSpec;
+use assay_log::{NewRecord, TopicSpec};
 use assay_quality::Breaker;
 use bytes::Bytes;
 
@@ -17,6 +18,27 @@ use crate::definition::IngestSpec;
 
 /// Lines between two looks at whether to stop, and how much is set aside.
 const LINES_PER_STEP: u64 = 1000;
+
+/// The messages that the lines of a file become, how many lines it has, and how many of them
+/// are no events.
+pub(crate) fn take_apart(
+    spec: &IngestSpec,
+    file: Vec<u8>,
+) -> Result<(Vec<NewRecord>, u64, u64), IngestError> {
+    let name = "a file".to_owned();
+    let mut lines = Lines::new(Box::new(Cursor::new(file)), name.clone());
+    let (encoder, mut packer) = (RecordEncoder::new(spec, &name), Packer::new(spec, &name));
+    let (mut read, mut refused) = (0, 0);
+    while let Some(line) = lines.next()? {
+        read += 1;
+        match encoder.encode(&line) {
+            Ok(record) => packer.push(record).map_err(IngestError::Damaged)?,
+            Err(_) => refused += 1,
+        }
+    }
+    packer.finish();
+    Ok((packer.ready(), read, refused))
+}
 
 /// One input on its way in.
 pub(super) struct Taking<'a> {

@@ -60,7 +60,7 @@ pub(crate) use self::files::{earliest, new_since};
 pub(crate) use self::history::{Removed, removed_since};
 pub use self::leftovers::Freed;
 use self::leftovers::Leftover;
-pub(crate) use self::positions::{position_of, positions};
+pub(crate) use self::positions::{marks_of, position_of, positions};
 pub(crate) use self::reader::FileRows;
 pub(crate) use self::scan::LakeScan;
 pub use self::sweep::Orphan;

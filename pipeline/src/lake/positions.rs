@@ -22,14 +22,22 @@ pub(crate) fn position_of(
     table: &Table,
     reader: &ReaderId,
 ) -> Result<Position, TargetError> {
+    marks_of(table.metadata().properties(), reader).map_err(|(key, error)| TargetError::Refused {
+        doing: format!("read how far {reader} has come"),
+        why: format!("the property `{key}` of {dataset} is damaged: {error}"),
+    })
+}
+
+/// The position of `reader` that properties say, or the property that can't be read.
+pub(crate) fn marks_of(
+    properties: &HashMap<String, String>,
+    reader: &ReaderId,
+) -> Result<Position, (String, serde_json::Error)> {
     let prefix = format!("{PREFIX}{reader}.");
     let mut position = Position::default();
-    for (key, text) in table.metadata().properties() {
+    for (key, text) in properties {
         let Some(slice) = key.strip_prefix(&prefix) else { continue };
-        let mark: Mark = serde_json::from_str(text).map_err(|error| TargetError::Refused {
-            doing: format!("read how far {reader} has come"),
-            why: format!("the property `{key}` of {dataset} is damaged: {error}"),
-        })?;
+        let mark: Mark = serde_json::from_str(text).map_err(|error| (key.clone(), error))?;
         position.0.insert(Slice::from_name(slice), mark);
     }
     Ok(position)

@@ -15,7 +15,7 @@ use iceberg::table::Table;
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
 use crate::lake::{Lake, LakeScan, Removed, as_of, earliest, new_since, removed_since};
-use crate::session::{register, rows, session};
+use crate::session::{plan, register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
 
@@ -196,7 +196,7 @@ impl Query<'_> {
         let untouched = column(&self.aggregate.replace).lt(lit(self.first.clone()));
         let previous = restricted(target, None, &self.stage.writes, untouched)?;
         register(&state, "none", "previous", previous)?;
-        let plan = state.create_logical_plan(&self.stage.model).await?;
+        let plan = plan(&state, &self.stage.model).await?;
         Ok(rows(&state, &plan).await?)
     }
 }

@@ -208,10 +208,13 @@ fn fresh(message: &Record, rows: usize, mark: &mut Mark) -> Result<Range<usize>,
     if count != rows as u64 {
         return Err(format!("it says {count} records and holds {rows}"));
     }
-    let taken = mark.collectors.get(&collector).map_or(0, |last| last + 1);
+    let Some(end) = first.checked_add(count) else {
+        return Err(format!("its {FIRST_SEQUENCE} is beyond what can be counted"));
+    };
+    let taken = mark.collectors.get(&collector).map_or(0, |last| last.saturating_add(1));
     let skip = usize::try_from(taken.saturating_sub(first)).unwrap_or(usize::MAX).min(rows);
     if rows > 0 {
-        let last = (first + count - 1).max(taken.saturating_sub(1));
+        let last = (end - 1).max(taken.saturating_sub(1));
         mark.collectors.insert(collector, last);
     }
     Ok(skip..rows)

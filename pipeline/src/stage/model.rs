@@ -17,7 +17,7 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 
-use crate::session::{planning, register};
+use crate::session::{plan, planning, register};
 
 /// Why SQL is no model, where in the SQL, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +230,7 @@ pub(crate) fn query_columns(
 
 /// Plans without running: nothing here waits, so it needs no runtime.
 fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, Vec<ModelError>> {
-    let plan = futures::executor::block_on(state.create_logical_plan(sql));
+    let plan = futures::executor::block_on(plan(state, sql));
     let plan = plan.map_err(|error| ModelError::all(&error))?;
     match &plan {
         LogicalPlan::Dml(_)
