@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
 use assay_dlq::LogQueue;
 use assay_log::{EmbeddedLog, Log};
-use assay_pipeline::{Ingest, Lake, LakeTargets, Patience, Runner, Stop, Watch};
+use assay_pipeline::{Ingest, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Runner, Stop, Watch};
 use assay_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -80,6 +80,7 @@ impl App {
             watch,
             stop: self.stop.clone(),
             patience: Patience::default(),
+            keys_per_batch: KEYS_PER_BATCH,
         }
     }
 

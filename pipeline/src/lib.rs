@@ -35,7 +35,7 @@ pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
-pub use runner::{Patience, RunError, RunSummary, Runner, Watch};
+pub use runner::{KEYS_PER_BATCH, Patience, RunError, RunSummary, Runner, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;

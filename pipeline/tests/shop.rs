@@ -11,8 +11,8 @@ use assay_core::{Clock, Counts, Governed, Ids};
 use assay_dlq::{Filter, LetterView, LogQueue};
 use assay_log::{EmbeddedLog, Log};
 use assay_pipeline::{
-    Folder, Ingest, IngestError, IngestSummary, Input, Lake, LakeTarget, LakeTargets, Patience,
-    Pipeline, Query, RunError, RunSummary, Runner, Stage, Stop, Watch,
+    Folder, Ingest, IngestError, IngestSummary, Input, KEYS_PER_BATCH, Lake, LakeTarget,
+    LakeTargets, Patience, Pipeline, Query, RunError, RunSummary, Runner, Stage, Stop, Watch,
 };
 use assay_store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -140,6 +140,7 @@ impl Shop {
             spool: self.folder.path().to_owned(),
             watch: Arc::new(Silent),
             stop: self.stop.clone(),
+            keys_per_batch: KEYS_PER_BATCH,
             patience: Patience { tries: 3, first_pause: Duration::ZERO },
         }
     }

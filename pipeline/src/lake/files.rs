@@ -32,8 +32,23 @@ pub(crate) async fn new_since(
     snapshot: &SnapshotRef,
     mark: u64,
 ) -> Result<DataFiles, TargetError> {
-    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
     let mut found = DataFiles::default();
+    for (_, file) in sequences_since(dataset, table, snapshot, mark).await? {
+        found.push(&file);
+    }
+    found.files.sort_by(|a, b| a.file_path().cmp(b.file_path()));
+    Ok(found)
+}
+
+/// The same files with their sequence numbers, in the order of those.
+pub(crate) async fn sequences_since(
+    dataset: &DatasetName,
+    table: &Table,
+    snapshot: &SnapshotRef,
+    mark: u64,
+) -> Result<Vec<(u64, DataFile)>, TargetError> {
+    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
+    let mut found = Vec::new();
     for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
         if manifest.content == ManifestContentType::Deletes {
             return Err(row_deletes(format!("read what is new in {dataset}")));
@@ -46,11 +61,12 @@ pub(crate) async fn new_since(
         for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
             let sequence = entry.sequence_number().and_then(|s| u64::try_from(s).ok());
             if sequence.is_none_or(|sequence| sequence > mark) {
-                found.push(entry.data_file());
+                let newest = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
+                found.push((sequence.unwrap_or(newest), entry.data_file().clone()));
             }
         }
     }
-    found.files.sort_by(|a, b| a.file_path().cmp(b.file_path()));
+    found.sort_by(|a, b| (a.0, a.1.file_path()).cmp(&(b.0, b.1.file_path())));
     Ok(found)
 }
 

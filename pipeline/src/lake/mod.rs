@@ -56,7 +56,7 @@ pub(crate) use self::day::{files_of_day, in_order};
 pub use self::draft::{LakeTarget, LakeTargets};
 pub use self::expire::{Expire, Expired};
 pub use self::expiry::Limits;
-pub(crate) use self::files::{earliest, new_since};
+pub(crate) use self::files::{earliest, new_since, sequences_since};
 pub(crate) use self::history::{Removed, removed_since};
 pub use self::leftovers::Freed;
 use self::leftovers::Leftover;

@@ -35,7 +35,7 @@ use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
 /// In two sets that is just below the size at which each would double.
-const KEYS_PER_BATCH: usize = 3_600_000;
+pub const KEYS_PER_BATCH: usize = 3_600_000;
 
 /// Time between two signs of life of a run.
 const BEAT: TimeDelta = TimeDelta::seconds(5);
@@ -94,6 +94,8 @@ pub struct Runner {
     pub watch: Arc<dyn Watch>,
     pub stop: Stop,
     pub patience: Patience,
+    /// A batch that holds so many keys is committed, and a new one begins.
+    pub keys_per_batch: usize,
 }
 
 impl Runner {
@@ -284,7 +286,7 @@ impl Runner {
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
             self.beat(run.id, &mut beat_at).await;
-            if batch.keys_held() >= KEYS_PER_BATCH && !opened.whole() {
+            if batch.keys_held() >= self.keys_per_batch && !opened.whole() {
                 break;
             }
             match opened.next_chunk().await? {
@@ -296,7 +298,10 @@ impl Runner {
             true => opened.source.read(),
             false => opened.source.read() - read_before,
         };
-        let upto = stamped(from, opened.source.upto(), id, opened.day.is_some());
+        let upto = opened.source.upto();
+        // A batch that ends within a sequence number leaves the place where it was, and yet fences.
+        let all = opened.day.is_some() || upto.reaches_as_far(from);
+        let upto = stamped(from, upto, id, all);
         let (mut report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);

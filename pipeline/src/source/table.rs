@@ -10,14 +10,18 @@ use tokio::task::JoinHandle;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
-use crate::lake::{FileRows, Lake, as_of, new_since};
+use crate::lake::{FileRows, Lake, as_of, sequences_since};
 use crate::target::TargetError;
 
 /// The files of one snapshot that are new to a reader.
 pub(crate) struct TableSource {
     spec: Arc<TableSpec>,
     reading: Option<Reading>,
-    position: Position,
+    slice: Slice,
+    from: Position,
+    /// How far the position is once so many rows were given. It stays behind the sequence number
+    /// whose rows were given only in part: those are read again after a crash, as duplicates.
+    reached: Vec<(u64, u64)>,
     read: u64,
 }
 
@@ -36,21 +40,33 @@ impl TableSource {
         extent: &Extent,
     ) -> Result<TableSource, SourceError> {
         let dataset = &spec.dataset;
-        let mut source =
-            TableSource { spec: Arc::clone(spec), reading: None, position: from.clone(), read: 0 };
-        let table = lake.existing(dataset).await?;
         let slice = Slice::table(&dataset.to_string());
+        let mut source = TableSource {
+            spec: Arc::clone(spec),
+            reading: None,
+            slice: slice.clone(),
+            from: from.clone(),
+            reached: Vec::new(),
+            read: 0,
+        };
+        let table = lake.existing(dataset).await?;
         let Some(snapshot) = as_of(&table, extent.end_of(&slice)) else {
             return Ok(source);
         };
         let mark = from.mark(&slice).map_or(0, |mark| mark.at);
-        let files = new_since(dataset, &table, &snapshot, mark).await?;
-        if files.files.is_empty() {
+        let found = sequences_since(dataset, &table, &snapshot, mark).await?;
+        if found.is_empty() {
             return Ok(source);
         }
+        let mut rows = 0;
+        for (sequence, file) in &found {
+            rows += file.record_count();
+            source.reached.push((rows, *sequence));
+        }
         let at = u64::try_from(snapshot.sequence_number()).unwrap_or_default();
-        source.position.0.insert(slice, Mark { at, ..Mark::default() });
-        let rows = FileRows::new(table.file_io().clone(), &files.files, Arc::clone(&spec.schema));
+        source.reached.push((rows, at));
+        let files: Vec<_> = found.into_iter().map(|(_, file)| file).collect();
+        let rows = FileRows::new(table.file_io().clone(), &files, Arc::clone(&spec.schema));
         source.reading = Some(Reading::start(rows));
         Ok(source)
     }
@@ -103,7 +119,18 @@ impl Source for TableSource {
     }
 
     fn upto(&self) -> Position {
-        self.position.clone()
+        let mut upto = self.from.clone();
+        if self.reached.is_empty() {
+            return upto;
+        }
+        // A sequence number is reached when the last of its files is.
+        let given = self.reached.partition_point(|(rows, _)| *rows <= self.read);
+        let begun = self.reached.get(given).map(|(_, sequence)| *sequence);
+        let whole = self.reached[..given].iter().map(|(_, sequence)| *sequence);
+        let before = self.from.mark(&self.slice).map_or(0, |mark| mark.at);
+        let at = whole.rev().find(|sequence| Some(*sequence) != begun).unwrap_or(before);
+        upto.0.insert(self.slice.clone(), Mark { at, ..Mark::default() });
+        upto
     }
 
     fn read(&self) -> u64 {
