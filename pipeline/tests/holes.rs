@@ -329,7 +329,7 @@ async fn a_long_read_that_is_cut_into_batches_and_dies_between_them_loses_no_row
         for number in 0..3 {
             let row = |row: u64| {
                 let amount = if row < 4 { 1 } else { -1 };
-                let kind = if row % 2 == 0 { "web" } else { "shop" };
+                let kind = if row.is_multiple_of(2) { "web" } else { "shop" };
                 let order = order(&format!("{number}{row}"), "Rome", amount, at);
                 with(order, serde_json::json!({"kind": kind}))
             };

@@ -26,6 +26,9 @@ pub(crate) async fn run(
     if let (Some(batch), Some(reason)) = (what.accept_batch, &what.reason) {
         accept(&app, pipeline, batch, reason).await?;
     }
+    if let Some(date) = what.date {
+        recomputing(&app, pipeline, what, date).await?;
+    }
     app.stop_on_ctrl_c();
     let governed = Governed {
         quality: what.governed || what.enable_quality_checks,
@@ -37,9 +40,6 @@ pub(crate) async fn run(
     let before = days(&app, pipeline, what).await?;
     let asked = Asked { hop: what.stages, governed, date: what.date };
     let outcome = stages(&app, pipeline, asked, as_json, &mut summaries).await;
-    if let Some(date) = what.date {
-        recomputed(&app, pipeline, what, date, &summaries).await?;
-    }
     if as_json {
         json(&summaries.iter().map(value).collect::<Vec<_>>())?;
     } else {
@@ -131,26 +131,20 @@ fn changed(
     Ok(())
 }
 
-/// Keeps who had a day computed anew, and why.
-async fn recomputed(
+/// Keeps who wants a day computed anew, and why. What comes of it is in the reports.
+async fn recomputing(
     app: &App,
     pipeline: &Pipeline,
     what: &RunArgs,
     date: NaiveDate,
-    summaries: &[RunSummary],
 ) -> Result<()> {
-    let batches = summaries.iter().flat_map(|summary| &summary.batches);
-    let changed: Vec<Value> = batches
-        .filter(|report| report.recomputed.is_some())
-        .map(|report| json!({"dataset": report.output, "counts": report.counts}))
-        .collect();
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
         action: Action::Recompute,
         subject: format!("{} {date}", pipeline.name),
         reason: what.reason.clone().unwrap_or_default(),
-        details: json!({"stages": what.stages.to_string(), "batches": changed}),
+        details: json!({"stages": what.stages.to_string()}),
     };
     Ok(app.store.record(&entry).await?)
 }
