@@ -141,8 +141,8 @@ fn a_worker_that_slept_while_another_did_its_work_adds_nothing_when_it_wakes() {
         let mut sleeper = days.bad.start_run();
         let asleep = moment.comes(&mut sleeper);
         if asleep {
+            // Nobody looks now: it may sleep on the lock of a database.
             sleeper.suspend();
-            letters(&days.bad);
         }
         let mut other = days.bad.start_run();
         // One that sleeps on the lock of a database has to be woken before anybody gets on.
