@@ -14,6 +14,7 @@ mod going_back;
 mod holes;
 mod ingest;
 mod letters;
+mod long_reads;
 mod maintenance;
 mod messages;
 mod partitions;
