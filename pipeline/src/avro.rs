@@ -31,9 +31,40 @@ const MOST_AT_ONCE: usize = 64 << 10;
 #[error("not an Avro container of this topic's records: {0}")]
 pub struct Undecodable(String);
 
+/// Refuses names that are none in Avro: its parser panics at some of them.
+fn check_names(schema: &serde_json::Value) -> Result<(), String> {
+    let part = |part: &str| {
+        part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && part.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+    };
+    match schema {
+        serde_json::Value::Array(schemas) => schemas.iter().try_for_each(check_names),
+        serde_json::Value::Object(members) => {
+            for (key, value) in members {
+                let name = value.as_str().filter(|_| key == "name" || key == "namespace");
+                if let Some(name) = name
+                    && !(key == "namespace" && name.is_empty())
+                    && !name.split('.').all(part)
+                {
+                    return Err(format!(
+                        "`{name}` is no name in Avro: use letters, digits and `_`, and no digit \
+                         at the beginning"
+                    ));
+                }
+                check_names(value)?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 impl RecordSchema {
     /// Reads an Avro schema (`.avsc`); its records become the rows of a topic.
     pub fn parse(text: &str) -> Result<RecordSchema, String> {
+        let json: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        check_names(&json)?;
         let avro = Schema::parse_str(text).map_err(|error| error.to_string())?;
         if !matches!(avro, Schema::Record(_)) {
             return Err("the schema of a topic must be a record".to_owned());

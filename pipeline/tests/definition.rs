@@ -142,3 +142,12 @@ fn a_folder_without_a_pipeline_says_which_file_is_missing() {
     let error = Pipeline::load(&Folder::Disk(folder.path().to_owned())).unwrap_err();
     assert!(error.to_string().contains("pipeline.yaml"), "{error}");
 }
+
+#[test]
+fn a_name_that_is_none_in_avro_is_a_mistake_and_no_panic() {
+    for bad in ["O(rder", "", "1order", "a..b", "ord er"] {
+        let schema = format!(r#"{{"type":"record","name":"{bad}","fields":[]}}"#);
+        let error = assay_pipeline::RecordSchema::parse(&schema).unwrap_err();
+        assert!(error.contains("no name in Avro"), "{bad}: {error}");
+    }
+}

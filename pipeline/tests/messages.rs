@@ -74,6 +74,21 @@ async fn a_sequence_that_can_not_be_counted_is_a_letter_and_no_panic() {
 }
 
 #[tokio::test]
+async fn a_message_that_only_one_reader_of_avro_takes_apart_is_in_the_letter_as_it_is() {
+    let shop = Shop::open().await;
+    let mut odd = message(&shop, &[record("bad", json!({"kind": ""}))], None);
+    let bytes = odd.value.unwrap().to_vec();
+    let place = bytes.windows(8).position(|part| part == b"\"placed\"").unwrap();
+    let mut renamed = bytes.clone();
+    renamed[place + 2] = b'(';
+    odd.value = Some(Bytes::from(renamed));
+    shop.append(vec![odd, message(&shop, &records(0, 2), None)]).await;
+    let summary = shop.run("take", Governed::ALL).await.unwrap();
+    assert_eq!(numbers(&summary.counts), [3, 2, 1, 0, 0]);
+    assert_eq!(shop.letters().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_message_that_is_no_container_is_one_letter_and_the_others_go_on() {
     let shop = Shop::open().await;
     let good = message(&shop, &records(0, 2), None);

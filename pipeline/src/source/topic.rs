@@ -18,7 +18,6 @@ use bytes::Bytes;
 
 use super::rows::origin_of;
 use super::{Chunk, Extent, Provenance, Refused, Source, SourceError};
-use crate::avro::Undecodable;
 use crate::definition::TopicSpec;
 
 /// Headers of a message that carries records in the order in which a collector took them.
@@ -328,15 +327,19 @@ impl Provenance for TopicRows {
     fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError> {
         let (message, start, index) =
             self.message(row).ok_or_else(|| self.refused("its message is gone"))?;
-        let schema = &self.topic.schema;
-        let unreadable = |error: Undecodable| self.refused(error.to_string());
         let mut opened = self.opened.lock().map_err(|_| self.refused("another letter failed"))?;
-        if opened.as_ref().is_none_or(|(known, _)| *known != start) {
-            *opened = Some((start, schema.records(&message.bytes).map_err(unreadable)?));
-        }
-        let record = opened.as_ref().and_then(|(_, records)| records.get(index));
-        let record = record.ok_or_else(|| self.refused("its record is gone"))?;
-        let single = schema.message(record).map_err(unreadable)?;
-        Ok((Bytes::from(single), PayloadKind::Avro))
+        let schema = &self.topic.schema;
+        let mut single = || {
+            if opened.as_ref().is_none_or(|(known, _)| *known != start) {
+                *opened = Some((start, schema.records(&message.bytes).ok()?));
+            }
+            schema.message(opened.as_ref()?.1.get(index)?).ok()
+        };
+        // Readers of Avro differ in what they take. A message that only one of them takes apart is
+        // in the letter as it is.
+        Ok(match single() {
+            Some(record) => (Bytes::from(record), PayloadKind::Avro),
+            None => (message.bytes.clone(), PayloadKind::Bytes),
+        })
     }
 }
