@@ -10,6 +10,7 @@ use assay_store::{Action, AuditEntry};
 use serde_json::{Value, json};
 
 use crate::holes::AtPut;
+use crate::recompute::LANDED;
 use crate::shop::{Edit, Shop, numbers, order};
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
@@ -90,6 +91,23 @@ async fn what_was_let_pass_is_that_batch_and_no_other() {
     shop.run("sell", Governed::ALL).await.unwrap();
     shop.come([("e", 1), ("f", -1), ("g", -1), ("h", -1)]).await;
     shop.halted().await;
+}
+
+#[tokio::test]
+async fn a_day_computed_anew_is_not_let_pass_with_the_batch_before() {
+    let breaker = (
+        "pipeline.yaml",
+        "    day: landed_on",
+        concat!("    day: landed_on\n", "    breaker: {percent: 50, at_least_rows: 4}"),
+    );
+    let shop = Shop::edited(&[&LANDED[..], &[breaker]].concat()).await;
+    shop.come([("a", 1), ("b", -1), ("c", -1), ("d", -1)]).await;
+    shop.accept(shop.halted().await).await;
+    let (stage, day) = (shop.stage("sell"), "2026-03-10".parse().unwrap());
+    let outcome = shop.runner().recompute(&shop.pipeline, &stage, Governed::ALL, day).await;
+    let Err(RunError::Halted { report, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(report.recomputed, Some(day));
+    assert_eq!(shop.query(SALES).await, ["a"]);
 }
 
 #[tokio::test]

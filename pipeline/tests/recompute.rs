@@ -12,7 +12,7 @@ use crate::shop::{Edit, Shop, numbers, order, with};
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 
 /// Sales know on which day they landed; their table is partitioned by another day.
-const LANDED: [Edit<'_>; 3] = [
+pub(crate) const LANDED: [Edit<'_>; 3] = [
     (
         "pipeline.yaml",
         "    deduplicate: [order_no]",

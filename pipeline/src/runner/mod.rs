@@ -74,7 +74,10 @@ impl Way {
     /// When a person let exactly this batch pass.
     fn accepted(&self, report: &Report) -> Option<DateTime<Utc>> {
         let halt = self.halt.as_ref()?;
-        report.upto.reaches_as_far(&halt.report.upto).then_some(halt.accepted_at)?
+        // A day computed anew ends at the same place, and is another batch.
+        let same = report.recomputed == halt.report.recomputed
+            && report.upto.reaches_as_far(&halt.report.upto);
+        same.then_some(halt.accepted_at)?
     }
 }
 
