@@ -10,11 +10,11 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, lit};
 use futures::TryStreamExt;
-use iceberg::spec::{DataFile, Datum, ManifestContentType, SnapshotRef};
+use iceberg::spec::{DataFile, Datum, SnapshotRef};
 use iceberg::table::Table;
 use uuid::Uuid;
 
-use super::files::{DataFiles, partition_value};
+use super::files::{DataFiles, partition_value, sequences_since};
 use super::writer::TableWriter;
 use super::{Lake, LakeScan};
 use crate::definition::TableSpec;
@@ -68,11 +68,8 @@ pub(crate) async fn files_of_day(
     day: &Day,
     upto: u64,
 ) -> Result<DataFiles, TargetError> {
-    let mut found = live(dataset, table, snapshot).await?;
-    found.retain(|(sequence, file)| {
-        u64::try_from(*sequence).is_ok_and(|sequence| sequence <= upto)
-            && day.in_file(table, file) != Share::None
-    });
+    let mut found = sequences_since(dataset, table, snapshot, 0).await?;
+    found.retain(|(sequence, file)| *sequence <= upto && day.in_file(table, file) != Share::None);
     let rows = found.iter().map(|(_, file)| file.record_count()).sum();
     Ok(DataFiles { files: found.into_iter().map(|(_, file)| file).collect(), rows })
 }
@@ -85,7 +82,7 @@ pub(super) async fn parted(
     day: &Day,
 ) -> Result<(DataFiles, DataFiles), TargetError> {
     let (mut others, mut mixed) = (DataFiles::default(), DataFiles::default());
-    for (_, file) in live(dataset, table, snapshot).await? {
+    for (_, file) in sequences_since(dataset, table, snapshot, 0).await? {
         match day.in_file(table, &file) {
             Share::None => others.push(&file),
             Share::Some => mixed.push(&file),
@@ -93,33 +90,6 @@ pub(super) async fn parted(
         }
     }
     Ok((others, mixed))
-}
-
-/// All live files with their data sequence numbers, in the order of those.
-async fn live(
-    dataset: &DatasetName,
-    table: &Table,
-    snapshot: &SnapshotRef,
-) -> Result<Vec<(i64, DataFile)>, TargetError> {
-    let wrong = |source| TargetError::iceberg(format!("list the files of {dataset}"), source);
-    let mut found = Vec::new();
-    for manifest in table.manifest_list_reader(snapshot).load().await.map_err(wrong)?.entries() {
-        if manifest.content == ManifestContentType::Deletes {
-            return Err(TargetError::Refused {
-                doing: format!("compute a day of {dataset} anew"),
-                why: "another engine wrote row deletes into it; compact the table with that \
-                      engine first"
-                    .to_owned(),
-            });
-        }
-        let entries = manifest.load_manifest(table.file_io()).await.map_err(wrong)?;
-        for entry in entries.entries().iter().filter(|entry| entry.is_alive()) {
-            let sequence = entry.sequence_number().unwrap_or_default();
-            found.push((sequence, entry.data_file().clone()));
-        }
-    }
-    found.sort_by(|a, b| (a.0, a.1.file_path()).cmp(&(b.0, b.1.file_path())));
-    Ok(found)
 }
 
 /// How many rows of a day are in the table that a stage writes (for an aggregate stage: from that
@@ -184,7 +154,8 @@ impl Survivors {
     ) -> Result<WithoutDay, TargetError> {
         let mut without = WithoutDay::default();
         let Some(snapshot) = table.metadata().current_snapshot() else { return Ok(without) };
-        for (sequence, file) in live(&spec.dataset, table, snapshot).await? {
+        for (sequence, file) in sequences_since(&spec.dataset, table, snapshot, 0).await? {
+            let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
             let path = file.file_path().to_owned();
             match day.in_file(table, &file) {
                 Share::None => continue,

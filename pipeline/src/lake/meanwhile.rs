@@ -1,7 +1,7 @@
 //! What others did to a table while a draft was built on it.
 
-use arrow::compute::cast;
-use arrow::datatypes::Schema;
+use std::sync::Arc;
+
 use assay_core::DatasetName;
 use assay_quality::{KeyHasher, KeySet};
 use datafusion::common::Column;
@@ -13,6 +13,7 @@ use iceberg::table::Table;
 
 use super::commits::history;
 use super::files::{DataFiles, new_since};
+use super::reader::typed;
 use super::{Lake, LakeScan};
 use crate::definition::TableSpec;
 use crate::session::{rows, session};
@@ -80,11 +81,11 @@ pub(super) async fn holds_any(
     let places: Result<Vec<usize>, _> =
         columns.iter().map(|name| spec.schema.index_of(name)).collect();
     let schema = places.and_then(|places| spec.schema.project(&places));
-    let schema: Schema = schema.map_err(|error| wrong(error.into()))?;
+    let schema = Arc::new(schema.map_err(|error| wrong(error.into()))?);
     let hasher = KeyHasher::new(&schema, columns).map_err(|error| external(Box::new(error)))?;
     let scan = LakeScan::files(table.clone(), files).map_err(|error| external(Box::new(error)))?;
-    let source = datafusion::datasource::provider_as_source(std::sync::Arc::new(scan));
-    let state = session(lake.clock.now(), Some(std::sync::Arc::clone(&lake.runtime)));
+    let source = datafusion::datasource::provider_as_source(Arc::new(scan));
+    let state = session(lake.clock.now(), Some(Arc::clone(&lake.runtime)));
     let wanted: Vec<Expr> =
         columns.iter().map(|name| Expr::Column(Column::from_name(name))).collect();
     let plan = LogicalPlanBuilder::scan("keys", source, None)
@@ -94,16 +95,7 @@ pub(super) async fn holds_any(
     let mut stream = rows(&state, &plan).await.map_err(wrong)?;
     while let Some(batch) = stream.try_next().await.map_err(wrong)? {
         // Equal keys hash alike only when they have the same type.
-        let same: Result<Vec<_>, _> = batch
-            .columns()
-            .iter()
-            .zip(schema.fields())
-            .map(|(column, field)| cast(column, field.data_type()))
-            .collect();
-        let same = same.and_then(|columns| {
-            arrow::array::RecordBatch::try_new(std::sync::Arc::new(schema.clone()), columns)
-        });
-        let same = same.map_err(|error| wrong(error.into()))?;
+        let same = typed(&batch, &schema).map_err(|error| external(Box::new(error)))?;
         let hashes = hasher.hash(&same).map_err(|error| external(Box::new(error)))?;
         if hashes.into_iter().flatten().any(|hash| keys.contains(hash)) {
             return Ok(true);
