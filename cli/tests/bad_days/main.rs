@@ -51,14 +51,15 @@ fn an_ingest_that_was_killed_and_done_again_takes_every_line_once() {
         // Several steps of a thousand lines, and several messages.
         let file = days.events(number, 4000);
         let course = course_of(days.quiet.start_ingest(&file), &days.quiet);
+        // One that was killed when all was done counts too, so a file may be taken in twice.
+        let taken = Books::of(&days.bad).complete("ingest");
         for _ in 0..8 {
             let moment = chance.moment(&days.bad, course);
             if days.bad.start_ingest(&file).killed_at(&moment).complete() {
                 break;
             }
         }
-        let books = Books::of(&days.bad);
-        if books.complete("ingest") == number as usize {
+        if Books::of(&days.bad).complete("ingest") == taken {
             days.bad.start_ingest(&file).fine();
         }
         if number == 1 {
