@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use apache_avro::types::Value;
 use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_avro::errors::AvroError;
@@ -110,8 +111,23 @@ impl RecordSchema {
                 }
             })
             .map_err(Undecodable)?;
-        let rows = decoder.flush().map_err(|error| undecodable(error.into()))?;
-        Ok(rows.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.arrow))))
+        match decoder.flush().map_err(|error| undecodable(error.into()))? {
+            Some(rows) => self.fitted(&rows).map_err(undecodable),
+            None => Ok(RecordBatch::new_empty(Arc::clone(&self.arrow))),
+        }
+    }
+
+    /// The same rows under our schema: a writer's may say other things of its fields, such as
+    /// their defaults.
+    fn fitted(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let fit = |(column, field): (&ArrayRef, &Arc<Field>)| {
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            cast(column, field.data_type())
+        };
+        let columns = rows.columns().iter().zip(self.arrow.fields()).map(fit);
+        RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_, _>>()?)
     }
 
     /// Decodes what was written by that schema into our columns, all in one batch: what comes in
