@@ -43,7 +43,7 @@ struct ConfigFile {
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
-const DEFAULT_MEMORY_MB: usize = 1024;
+const DEFAULT_MEMORY_MB: usize = 128;
 
 impl Config {
     /// `data_dir` is what the command line or the environment says.
