@@ -268,3 +268,18 @@ fn one_that_can_t_listen_or_has_nothing_to_follow_says_what_to_do() {
     assert_eq!(none.status.code(), Some(2));
     assert!(Path::new(&office.data).exists());
 }
+
+#[test]
+fn a_worker_that_may_not_take_its_time_ends_at_once_and_harms_nothing() {
+    let office = Office::open();
+    office.append(&[GOOD, GOOD]);
+    std::fs::write(office.data.parent().unwrap().join("assay.yaml"), "drain_seconds: 0\n").unwrap();
+    let worker = office.follow(&[]);
+    worker.becomes(|stage| stage["partitions"] == 1);
+    worker.signal("TERM");
+    let (code, told) = worker.end();
+    assert_eq!(code, Some(130), "{told}");
+    assert!(told.contains("Nothing is lost"), "{told}");
+    office.fine(&["run", "all", "--pipeline", CLICKS, "--governed"]);
+    assert!(count(&office).contains("\"n\":2"), "{}", count(&office));
+}

@@ -20,7 +20,7 @@ const STAND_BACK: Duration = Duration::from_secs(5);
 /// What a stage follows.
 pub(super) enum Feed {
     /// Our share of a topic; none before it was joined.
-    Topic { topic: Option<FollowedTopic>, pace: Pace },
+    Topic { topic: Option<Box<FollowedTopic>>, pace: Pace },
     Table {
         pace: Pace,
         placed: bool,
@@ -41,7 +41,7 @@ impl Feed {
     /// Whether it has to be joined and placed before there is news.
     pub(super) fn unsettled(&self) -> bool {
         match self {
-            Feed::Topic { topic, .. } => topic.as_ref().is_none_or(FollowedTopic::unsettled),
+            Feed::Topic { topic, .. } => topic.as_ref().is_none_or(|topic| topic.unsettled()),
             Feed::Table { placed, .. } => !placed,
         }
     }
@@ -56,7 +56,8 @@ impl Feed {
         let Feed::Topic { topic, pace } = self else { return Ok(None) };
         if topic.is_none() {
             let stop = runner.stop.clone();
-            *topic = Some(FollowedTopic::join(&runner.log, spec, reader, *pace, stop).await?);
+            let joined = FollowedTopic::join(&runner.log, spec, reader, *pace, stop).await?;
+            *topic = Some(Box::new(joined));
         }
         match topic {
             Some(topic) => Ok(Some(topic.settle().await?)),

@@ -111,3 +111,53 @@ impl Faulty for RunError {
         self.fault() == Fault::Transient
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endless_patience_ends_soon_after_it_is_asked_to_and_no_sooner() {
+        let (stop, tried) = (Stop::default(), AtomicU32::new(0));
+        let patience = Patience { first_pause: Duration::ZERO, ..Patience::endless(stop.clone()) };
+        let effect = || {
+            if tried.fetch_add(1, Ordering::Relaxed) == 100 {
+                stop.drain();
+            }
+            let (path, cause) = (Path::new("store").to_owned(), sqlx::Error::PoolTimedOut);
+            let fault = Fault::Transient;
+            let away = StoreError::Database { path, doing: "look", fault, cause };
+            async { Err::<(), _>(away) }.boxed()
+        };
+        patience.keep(effect).await.unwrap_err();
+        assert_eq!(tried.load(Ordering::Relaxed), 101);
+    }
+
+    #[tokio::test]
+    async fn a_long_pause_ends_when_the_stage_is_asked_to() {
+        let stop = Stop::default();
+        let patience = Patience {
+            first_pause: Duration::from_secs(3600),
+            longest_pause: Duration::from_secs(3600),
+            ..Patience::endless(stop.clone())
+        };
+        let error = SourceError::Log(assay_log::LogError::Failed {
+            doing: "read".to_owned(),
+            log: "log".to_owned(),
+            advice: "",
+            fault: Fault::Transient,
+            source: "away".into(),
+        });
+        let mut tried = 0;
+        let (again, ()) = tokio::join!(patience.pause(&mut tried, &error), async {
+            tokio::task::yield_now().await;
+            stop.drain();
+        });
+        assert!(again && tried == 1);
+    }
+}
