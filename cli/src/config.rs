@@ -47,7 +47,7 @@ struct ConfigFile {
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
-const DEFAULT_MEMORY_MB: usize = 1024;
+const DEFAULT_MEMORY_MB: usize = 128;
 const DEFAULT_DRAIN_SECONDS: u32 = 30;
 
 impl Config {

@@ -37,8 +37,8 @@ use crate::target::{Day, DraftOf, Target, Targets};
 use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
-/// In two sets that is just below the size at which each would double.
-pub const KEYS_PER_BATCH: usize = 3_600_000;
+/// That is just below the number at which the set would double its room.
+pub const KEYS_PER_BATCH: usize = 1_800_000;
 
 /// Time between two signs of life of a run.
 const BEAT: TimeDelta = TimeDelta::seconds(5);
