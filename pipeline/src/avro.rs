@@ -1,6 +1,8 @@
 //! Records in Avro: the schema of a topic, and messages that are object-container files.
 
+mod codec;
 mod container;
+mod layout;
 
 use std::fmt;
 use std::io::Cursor;
@@ -8,12 +10,16 @@ use std::sync::Arc;
 
 use apache_avro::types::Value;
 use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
-use arrow_avro::reader::{Reader, ReaderBuilder};
-use arrow_avro::schema::AvroSchema;
+use arrow_avro::errors::AvroError;
+use arrow_avro::reader::{Decoder, ReaderBuilder};
+use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
+
+use self::container::Container;
+use self::layout::Layout;
 
 /// The schema of the records of a topic, in Avro and in arrow.
 #[derive(Clone)]
@@ -23,8 +29,8 @@ pub struct RecordSchema {
     arrow: SchemaRef,
 }
 
-/// Records that are decoded together: what a message promises may be a lie.
-const MOST_AT_ONCE: usize = 64 << 10;
+/// What the decoder wants before each record: that it is of the one schema there is, number 0.
+const BEGINNING: [u8; 5] = [0; 5];
 
 /// Why the bytes of a message are no records of the schema. Says where, never what was there.
 #[derive(Debug, thiserror::Error)]
@@ -92,40 +98,71 @@ impl RecordSchema {
 
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
-        let undecodable = |error: ArrowError| Undecodable(one_line(&error.to_string()));
-        let promised = container::promised(message)
-            .ok_or_else(|| Undecodable("it is cut off or damaged".to_owned()))?;
-        // All in one batch: what comes in several has to be copied together.
-        let all = usize::try_from(promised).unwrap_or(usize::MAX).clamp(1, MOST_AT_ONCE);
-        let resolved = ReaderBuilder::new()
-            .with_batch_size(all)
-            .with_reader_schema(AvroSchema::new(self.text.to_string()))
-            .build(Cursor::new(message));
-        let reader = resolved.or_else(|error| self.as_written(message, all).ok_or(error));
-        let batches = reader.and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>);
-        let rows = batches.and_then(|batches| concat_batches(&self.arrow, &batches));
-        let rows = rows.map_err(undecodable)?;
-        match rows.num_rows() as u64 == promised {
-            true => Ok(rows),
-            false => {
-                let held = rows.num_rows();
-                Err(Undecodable(format!("it promises {promised} records and holds {held}")))
-            }
+        let container = Container::open(message).map_err(Undecodable)?;
+        let layout = Layout::of(container.schema).map_err(Undecodable)?;
+        let mut decoder = self.decoder(container.schema, container.records())?;
+        container
+            .each(&layout, |record| {
+                let told = |error: AvroError| one_line(&error.to_string());
+                decoder.decode(&BEGINNING).map_err(told)?;
+                match decoder.decode(record).map_err(told)? == record.len() {
+                    true => Ok(()),
+                    false => Err("a record has other bytes than its schema says".to_owned()),
+                }
+            })
+            .map_err(Undecodable)?;
+        match decoder.flush().map_err(|error| undecodable(error.into()))? {
+            Some(rows) => self.fitted(&rows).map_err(undecodable),
+            None => Ok(RecordBatch::new_empty(Arc::clone(&self.arrow))),
         }
     }
 
-    /// A reader by the message's own schema, when that gives the very same columns: writers differ
-    /// in how they spell inherited namespaces.
-    fn as_written<'m>(&self, message: &'m [u8], all: usize) -> Option<Reader<Cursor<&'m [u8]>>> {
-        let builder = ReaderBuilder::new().with_batch_size(all);
-        let reader = builder.build(Cursor::new(message)).ok()?;
+    /// The same rows under our schema: a writer's may say other things of its fields, such as
+    /// their defaults.
+    fn fitted(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let fit = |(column, field): (&ArrayRef, &Arc<Field>)| {
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            cast(column, field.data_type())
+        };
+        let columns = rows.columns().iter().zip(self.arrow.fields()).map(fit);
+        RecordBatch::try_new(Arc::clone(&self.arrow), columns.collect::<Result<_, _>>()?)
+    }
+
+    /// Decodes what was written by that schema into our columns, all in one batch: what comes in
+    /// several has to be copied together.
+    fn decoder(&self, written: &[u8], records: usize) -> Result<Decoder, Undecodable> {
+        let written = std::str::from_utf8(written)
+            .map_err(|_| Undecodable("its schema is not UTF-8".to_owned()))?;
+        let mut schemas = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
+        schemas
+            .set(Fingerprint::Id(0), AvroSchema::new(written.to_owned()))
+            .map_err(undecodable)?;
+        let plain = || {
+            ReaderBuilder::new()
+                .with_batch_size(records.max(1))
+                .with_writer_schema_store(schemas.clone())
+                .with_active_fingerprint(Fingerprint::Id(0))
+        };
+        let ours = AvroSchema::new(self.text.to_string());
+        let resolved = plain().with_reader_schema(ours).build_decoder();
+        // Writers differ in how they spell inherited namespaces, which resolving takes for other
+        // types. What their own schema decodes into the very same columns is as good.
+        resolved.or_else(|error| {
+            let decoder = plain().build_decoder().ok().filter(|decoder| self.gives(decoder));
+            decoder.ok_or_else(|| undecodable(error))
+        })
+    }
+
+    /// Whether it decodes into our columns.
+    fn gives(&self, decoder: &Decoder) -> bool {
+        let schema = decoder.schema();
+        let (theirs, ours) = (schema.fields(), self.arrow.fields());
         let same = |(theirs, ours): (&Arc<Field>, &Arc<Field>)| {
             theirs.name() == ours.name() && theirs.data_type() == ours.data_type()
         };
-        let schema = reader.schema();
-        let (theirs, ours) = (schema.fields(), self.arrow.fields());
-        let alike = theirs.len() == ours.len() && theirs.iter().zip(ours).all(same);
-        alike.then_some(reader)
+        theirs.len() == ours.len() && theirs.iter().zip(ours).all(same)
     }
 
     /// The records of a message, one by one.
@@ -161,6 +198,10 @@ pub(crate) fn container(schema: &Schema) -> Writer<'_, Vec<u8>> {
         .codec(Codec::Zstandard(ZstandardSettings::new(1)))
         .block_size(BLOCK_BYTES)
         .build()
+}
+
+fn undecodable(error: ArrowError) -> Undecodable {
+    Undecodable(one_line(&error.to_string()))
 }
 
 fn one_line(text: &str) -> String {
