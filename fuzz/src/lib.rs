@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use assay_log::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use assay_log::{
+    Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
+};
 use assay_pipeline::{Folder, Pipeline};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -62,6 +64,11 @@ impl Log for FixedLog {
     async fn read(&self, _: &str, _: u32, from: u64, _: Fetch) -> Result<Vec<Record>, LogError> {
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.0.len());
         Ok(self.0[from..].to_vec())
+    }
+
+    async fn join(&self, _: &str, topic: &str) -> Result<Box<dyn Membership>, LogError> {
+        let (log, topic) = (String::new(), topic.to_owned());
+        Err(LogError::UnknownTopic { log, topic })
     }
 
     async fn ends(&self, _: &str) -> Result<Vec<Ends>, LogError> {

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 
 use assay_core::Clock;
 
-use crate::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use crate::{
+    Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
+};
 
 mod append;
 mod expire;
@@ -13,6 +15,7 @@ mod failure;
 mod file;
 mod headers;
 mod lane;
+mod membership;
 mod read;
 mod reclaim;
 mod topics;
@@ -56,6 +59,10 @@ impl Log for EmbeddedLog {
         fetch: Fetch,
     ) -> Result<Vec<Record>, LogError> {
         read::read(&self.file, topic, partition, from, fetch).await
+    }
+
+    async fn join(&self, _: &str, topic: &str) -> Result<Box<dyn Membership>, LogError> {
+        Ok(Box::new(membership::Everything::join(&self.file, topic).await?))
     }
 
     async fn ends(&self, topic: &str) -> Result<Vec<Ends>, LogError> {

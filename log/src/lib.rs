@@ -6,6 +6,7 @@
 mod embedded;
 mod error;
 mod log;
+mod membership;
 mod placement;
 mod record;
 mod topic;
@@ -13,5 +14,6 @@ mod topic;
 pub use embedded::EmbeddedLog;
 pub use error::LogError;
 pub use log::{Fetch, Head, Keep, Log};
+pub use membership::Membership;
 pub use record::{MAX_RECORD_BYTES, NewRecord, Record};
 pub use topic::{Ends, TopicInfo, TopicSpec};

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::{Ends, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use crate::{Ends, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec};
 
 /// How much one read may bring. At least one record comes, even if it is larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,10 @@ pub trait Log: Send + Sync {
         from: u64,
         fetch: Fetch,
     ) -> Result<Vec<Record>, LogError>;
+
+    /// Makes the caller a member of the group of readers of that name, with a share of the topic's
+    /// partitions.
+    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Membership>, LogError>;
 
     /// Says what each partition of the topic holds, in the order of the partitions.
     async fn ends(&self, topic: &str) -> Result<Vec<Ends>, LogError>;

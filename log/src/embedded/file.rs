@@ -44,6 +44,7 @@ const SCHEMA: &str = "
 
 /// The file and the connections to it: one that writes, so that the tasks of a process queue up
 /// fairly, and some that read.
+#[derive(Clone)]
 pub(super) struct LogFile {
     path: String,
     writer: SqlitePool,

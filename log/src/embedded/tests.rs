@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -314,4 +314,37 @@ async fn room_is_given_back_while_others_append() {
     let size = std::fs::metadata(directory.path().join("log.db")).unwrap().len();
     assert!(size < 4 << 20, "{size}");
     assert_eq!(log.read("t", 0, 8, ALL).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_member_has_all_partitions_and_waits_for_what_comes() {
+    const LONG: Duration = Duration::from_secs(30);
+    const SHORT: Duration = Duration::from_millis(20);
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(&directory).await;
+    log.create(&topic("t", 2)).await.unwrap();
+    let mut member = log.join("g", "t").await.unwrap();
+    assert_eq!(member.assignment().await.unwrap(), BTreeSet::from([0, 1]));
+    let start = BTreeMap::from([(0, 0), (1, 0)]);
+    let asked = tokio::time::Instant::now();
+    member.wait(&start, SHORT).await.unwrap();
+    assert!(asked.elapsed() >= SHORT, "nothing came, and yet it did not wait");
+
+    let append = async {
+        tokio::time::sleep(SHORT).await;
+        let record = NewRecord { partition: Some(1), ..value("a") };
+        log.append("t", vec![record]).await.unwrap();
+    };
+    let asked = tokio::time::Instant::now();
+    tokio::join!(append, async { member.wait(&start, LONG).await.unwrap() });
+    assert!((SHORT..LONG).contains(&asked.elapsed()), "it woke after {:?}", asked.elapsed());
+
+    let read = BTreeMap::from([(0, 0), (1, 1)]);
+    member.committed(&read).await.unwrap();
+    let asked = tokio::time::Instant::now();
+    member.wait(&read, SHORT).await.unwrap();
+    assert!(asked.elapsed() >= SHORT, "what was read is no news");
+    member.leave().await.unwrap();
+    let unknown = log.join("g", "u").await.err().unwrap().to_string();
+    assert!(unknown.contains("topic `u` is not in the log"), "{unknown}");
 }

@@ -1,12 +1,15 @@
 //! A log and a table in memory: what the ports promise, in the fewest words, so that ten thousand
 //! bad days fit in a minute.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use assay_core::{DatasetName, DraftId, Position, ReaderId};
-use assay_log::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use assay_log::{
+    Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
+};
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
@@ -57,6 +60,11 @@ impl Log for MemoryLog {
         Ok(records.skip(from as usize).take(fetch.max_records).cloned().collect())
     }
 
+    async fn join(&self, _: &str, topic: &str) -> Result<Box<dyn Membership>, LogError> {
+        let partitions = self.0.lock().unwrap()[topic].len() as u32;
+        Ok(Box::new(Member((0..partitions).collect())))
+    }
+
     async fn ends(&self, topic: &str) -> Result<Vec<Ends>, LogError> {
         let topics = self.0.lock().unwrap();
         let ends = |(partition, records): (u32, &Vec<Record>)| Ends {
@@ -95,6 +103,33 @@ impl Log for MemoryLog {
 
     fn namespace(&self) -> String {
         "memory".to_owned()
+    }
+}
+
+/// A reader that has all partitions and never waits long.
+struct Member(BTreeSet<u32>);
+
+#[async_trait]
+impl Membership for Member {
+    async fn assignment(&mut self) -> Result<BTreeSet<u32>, LogError> {
+        Ok(self.0.clone())
+    }
+
+    fn changed(&self) -> bool {
+        false
+    }
+
+    async fn wait(&mut self, _: &BTreeMap<u32, u64>, _: Duration) -> Result<(), LogError> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn committed(&mut self, _: &BTreeMap<u32, u64>) -> Result<(), LogError> {
+        Ok(())
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), LogError> {
+        Ok(())
     }
 }
 

@@ -1,15 +1,19 @@
 //! Ports that fail, die or hang, before or after they did their work.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use assay_core::{
     ContractRef, DatasetName, DraftId, Fault, Position, ReaderId, Report, Run, RunId, StageId,
 };
-use assay_log::{Ends, Fetch, Head, Keep, Log, LogError, NewRecord, Record, TopicInfo, TopicSpec};
+use assay_log::{
+    Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
+};
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
@@ -187,6 +191,11 @@ impl Log for Shaky<Arc<dyn Log>> {
         self.fate.effect("read", in_log, self.port.read(topic, partition, from, fetch)).await
     }
 
+    async fn join(&self, group: &str, topic: &str) -> Result<Box<dyn Membership>, LogError> {
+        let port = self.fate.effect("join", in_log, self.port.join(group, topic)).await?;
+        Ok(Box::new(Shaky::new(&self.fate, port)))
+    }
+
     async fn ends(&self, topic: &str) -> Result<Vec<Ends>, LogError> {
         self.fate.effect("ends", in_log, self.port.ends(topic)).await
     }
@@ -214,6 +223,29 @@ impl Log for Shaky<Arc<dyn Log>> {
 
     fn namespace(&self) -> String {
         self.port.namespace()
+    }
+}
+
+#[async_trait]
+impl Membership for Shaky<Box<dyn Membership>> {
+    async fn assignment(&mut self) -> Result<BTreeSet<u32>, LogError> {
+        self.fate.effect("assignment", in_log, self.port.assignment()).await
+    }
+
+    fn changed(&self) -> bool {
+        self.port.changed()
+    }
+
+    async fn wait(&mut self, next: &BTreeMap<u32, u64>, at_most: Duration) -> Result<(), LogError> {
+        self.fate.effect("wait", in_log, self.port.wait(next, at_most)).await
+    }
+
+    async fn committed(&mut self, next: &BTreeMap<u32, u64>) -> Result<(), LogError> {
+        self.fate.effect("committed", in_log, self.port.committed(next)).await
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), LogError> {
+        self.port.leave().await
     }
 }
 
