@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Apache Kafka for tests: kafka.sh start|stop|status|tool CLASS [ARGUMENTS]
+# Apache Kafka for tests: kafka.sh start|stop|kill|status|tool CLASS [ARGUMENTS]
 # 127.0.0.1:19092 plain, 19094 TLS with PLAIN or SCRAM, 19095 TLS with a certificate of the client.
+# ASSAY_KAFKA_PORT is another first port of the four, ASSAY_KAFKA_STATE the folder of that node.
 # Exits with 3 when what it needs can't be had.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/kafka" && pwd)
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/assay-tools
 lib=$tools/kafka-4.3.1/lib
-state=$tools/services/kafka
+port=${ASSAY_KAFKA_PORT:-19092}
+state=${ASSAY_KAFKA_STATE:-$tools/services/kafka}
 java_options=(-Djava.awt.headless=true -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto
     "-Dlog4j2.configurationFile=$here/log4j2.properties")
 
@@ -32,7 +34,7 @@ install() {
 tool() { java -Xmx128m "${java_options[@]}" -Dassay.level=warn -cp "$lib/*" "$@"; }
 
 # The node answers; a bare connection is enough to know.
-answers() { (exec 3<>/dev/tcp/127.0.0.1/19092) 2>/dev/null; }
+answers() { (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; }
 
 running() { [[ -f $state/pid ]] && kill -0 "$(cat "$state/pid")" 2>/dev/null; }
 
@@ -42,7 +44,8 @@ prepare() {
         command -v openssl >/dev/null || missing "there is no openssl to make certificates"
         (cd "$state/tls" && sh "$here/certificates.sh")
     }
-    sed "s#@DATA@#$state#" "$here/server.properties" >"$state/server.properties"
+    sed -e "s#@DATA@#$state#; s#@PLAIN@#$port#; s#@CONTROLLER@#$((port + 1))#" \
+        -e "s#@SASL@#$((port + 2))#; s#@SSL@#$((port + 3))#" "$here/server.properties" >"$state/server.properties"
     [[ -f $state/data/meta.properties ]] && return
     tool kafka.tools.StorageTool format --standalone -c "$state/server.properties" \
         -t "$(tool kafka.tools.StorageTool random-uuid)" \
@@ -88,8 +91,14 @@ stop() {
     echo "kafka stopped"
 }
 
+# As a loss of power of the process.
+kill_it() {
+    running && kill -9 "$(cat "$state/pid")"
+    rm -f "$state/pid"
+}
+
 status() {
-    if answers; then echo "kafka runs at 127.0.0.1:19092, files in $state"; else
+    if answers; then echo "kafka runs at 127.0.0.1:$port, files in $state"; else
         echo "kafka does not run"
         return 1
     fi
@@ -97,6 +106,7 @@ status() {
 
 case ${1:-} in
     start | stop | status) "$1" ;;
+    kill) kill_it ;;
     tool) install && tool "${@:2}" ;;
-    *) sed -n '2,4p' "${BASH_SOURCE[0]}" && exit 2 ;;
+    *) sed -n '2,5p' "${BASH_SOURCE[0]}" && exit 2 ;;
 esac
