@@ -100,6 +100,27 @@ impl App {
         }
     }
 
+    /// Ctrl-C, or the signal that schedulers send, asks to commit what was read and to end. A second
+    /// one, or the limit that is set for it, ends the process where it is, which harms nothing.
+    pub(crate) fn drain_when_asked(&self) {
+        let (stop, limit) = (self.stop.clone(), self.config.drain);
+        tokio::spawn(async move {
+            if asked_to_stop().await.is_err() {
+                return;
+            }
+            let seconds = limit.as_secs_f64();
+            eprintln!("committing what was read, within {seconds} s; once more to stop at once");
+            stop.drain();
+            if tokio::time::timeout(limit, asked_to_stop()).await.is_err() {
+                eprintln!(
+                    "that took longer than {seconds} s: stopped where it was. Nothing is lost: \
+                     what is not committed is read again"
+                );
+            }
+            std::process::exit(crate::exit::INTERRUPTED.into());
+        });
+    }
+
     /// Ctrl-C asks to stop; a second one ends the process where it is, which harms nothing.
     pub(crate) fn stop_on_ctrl_c(&self) {
         let stop = self.stop.clone();

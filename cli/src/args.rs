@@ -2,16 +2,20 @@
 
 use std::path::PathBuf;
 
-use assay_core::{DatasetName, DraftId};
-use assay_pipeline::{Destination, Hop};
+use assay_core::DatasetName;
+use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod following;
 mod generate;
 mod housekeeping;
+mod run;
 mod table;
 
+pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
+pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
@@ -56,6 +60,13 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+impl Args {
+    /// Whether it goes on until it is told to stop.
+    pub(crate) fn follows(&self) -> bool {
+        matches!(&self.command, Command::Run(run) if run.follow)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
@@ -90,6 +101,7 @@ Examples:
   assay run all --pipeline github_events --governed
   assay run bronze-to-silver --pipeline ./my_pipeline --enable-dlq
   assay run all --pipeline github_events --plan
+  assay run kafka-to-bronze --pipeline github_events --governed --follow --listen 8321
 
   assay run bronze-to-silver --pipeline github_events --governed \\
       --date 2026-02-12 --reason \"the contract was too strict\"
@@ -98,9 +110,24 @@ With --date D the stages first read what is new; then the rows of that day (of
 the stage's `day` column; for an aggregate from that day on) replace what was
 made of them. A topic has no days: there D changes nothing.
 
+With --follow the stages go on with what comes and commit every 5 seconds (or as
+`commit` in pipeline.yaml says) until SIGTERM or Ctrl-C: then what was read is
+committed, within `drain_seconds` of assay.yaml.
+
 Without --enable-dlq a bad row stops the run; without --enable-quality-checks
 nothing is judged and the report says so.")]
     Run(RunArgs),
+
+    /// Stop a stage for a while: workers that follow wait, runs are refused
+    #[command(after_help = "\
+Examples:
+  assay pause land --pipeline github_events --reason \"the disk is being moved\"
+  assay status")]
+    Pause(PauseArgs),
+
+    /// Let a paused stage go on
+    #[command(after_help = "Example:\n  assay resume land --pipeline github_events")]
+    Resume(PauseArgs),
 
     /// Move a stage's reader back, so that it reads again
     #[command(after_help = "\
@@ -216,42 +243,6 @@ pub(crate) struct IngestArgs {
     /// The file, plain or gzip; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunArgs {
-    /// Which stages: kafka-to-bronze, bronze-to-silver, silver-to-gold or all
-    pub(crate) stages: Hop,
-    /// A shipped pipeline's name, or a folder
-    #[arg(long, value_name = "P")]
-    pub(crate) pipeline: String,
-    /// Judge rows and batches by the contracts
-    #[arg(long)]
-    pub(crate) enable_quality_checks: bool,
-    /// Keep a lineage event of every start, batch and end
-    #[arg(long)]
-    pub(crate) enable_lineage_tracking: bool,
-    /// Set bad rows aside as dead letters and go on
-    #[arg(long)]
-    pub(crate) enable_dlq: bool,
-    /// Count into the metrics
-    #[arg(long)]
-    pub(crate) enable_metrics: bool,
-    /// All four
-    #[arg(long)]
-    pub(crate) governed: bool,
-    /// Only show what would be read and written
-    #[arg(long)]
-    pub(crate) plan: bool,
-    /// Compute this day anew, after reading what is new
-    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "plan")]
-    pub(crate) date: Option<chrono::NaiveDate>,
-    /// Let this batch pass, which quality has halted
-    #[arg(long, value_name = "ID", requires = "reason", conflicts_with = "plan")]
-    pub(crate) accept_batch: Option<DraftId>,
-    /// Why, in your words: it is kept, see `assay audit`
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Group)]

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use assay_core::{Document, Mistakes};
 use schemars::JsonSchema;
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) memory_bytes: usize,
     /// How long what has been done is kept.
     pub(crate) retention: Retention,
+    /// How long a worker that is told to stop may take to commit what it has read.
+    pub(crate) drain: Duration,
 }
 
 /// Why there is no configuration.
@@ -48,10 +51,12 @@ struct ConfigFile {
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
+    drain_seconds: Option<u32>,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
-const DEFAULT_MEMORY_MB: usize = 1024;
+const DEFAULT_MEMORY_MB: usize = 128;
+const DEFAULT_DRAIN_SECONDS: u32 = 30;
 
 impl Config {
     /// `data_dir` is what the command line or the environment says.
@@ -92,6 +97,9 @@ impl Config {
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
+            drain: Duration::from_secs(
+                settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
+            ),
         })
     }
 }

@@ -12,6 +12,7 @@ mod progress;
 mod retention;
 mod scratch;
 mod shipped;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ const STACK: usize = 128 << 20;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    output::start_logging(args.verbose);
+    output::start_logging(args.verbose, args.follows());
     // The first thread has the stack that the system gives it.
     let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));
     let done = match work.map(std::thread::JoinHandle::join) {

@@ -8,8 +8,13 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 /// Logs go to standard error: human on a terminal, JSON otherwise.
-pub(crate) fn start_logging(verbose: bool) {
-    let level = if verbose { "info,assay=debug" } else { "warn" };
+pub(crate) fn start_logging(verbose: bool, follows: bool) {
+    let level = match (verbose, follows) {
+        (true, _) => "info,assay=debug",
+        // What a worker does is told by nobody else.
+        (false, true) => "warn,assay::worker=info",
+        (false, false) => "warn",
+    };
     let filter = EnvFilter::try_from_env("ASSAY_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {

@@ -38,6 +38,7 @@ fn run() -> Run {
         stage: StageId { pipeline: "github_events".into(), stage: "parse".into() },
         started_at: at(0),
         governed: Governed::ALL,
+        following: false,
     }
 }
 

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use assay_store::{EventKind, Total};
+use chrono::{DateTime, Utc};
 use prometheus::TextEncoder;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Sample, MetricFamily, MetricType,
 };
 
 use crate::names::{self, DURATION_BUCKETS, Kind, Metric};
-use crate::{Observed, names::BOUND};
+use crate::{Lag, Observed, names::BOUND};
 
 /// What to answer as `Content-Type`.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -15,10 +16,10 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 /// The metrics could not be written as text.
 #[derive(Debug, thiserror::Error)]
 #[error("can't write the metrics as text: {0}")]
-pub struct RenderError(String);
+pub struct RenderError(pub(crate) String);
 
 /// Values of one metric by its labels: each set of labels once, in a fixed order.
-type Series<V> = BTreeMap<BTreeMap<String, String>, V>;
+pub(crate) type Series<V> = BTreeMap<BTreeMap<String, String>, V>;
 
 /// The text that Prometheus scrapes; families in the order of their names.
 pub fn render(observed: &Observed) -> Result<String, RenderError> {
@@ -44,9 +45,7 @@ fn of_records(observed: &Observed) -> Vec<MetricFamily> {
             rates.insert(labels(&names::JOB_SUCCESS_RATE, &stage), rate);
         }
         if let Some(at) = health.last_complete_at {
-            #[allow(clippy::cast_precision_loss, reason = "milliseconds stay below 2^53")]
-            let seconds = at.timestamp_millis() as f64 / 1000.0;
-            successes.insert(labels(&names::JOB_LAST_SUCCESS, &stage), seconds);
+            successes.insert(labels(&names::JOB_LAST_SUCCESS, &stage), seconds(at));
         }
     }
     for report in observed.judged.iter().map(|record| &record.report) {
@@ -71,14 +70,6 @@ fn of_records(observed: &Observed) -> Vec<MetricFamily> {
 
 /// The gauges that the caller measured.
 fn of_others(observed: &Observed) -> Vec<MetricFamily> {
-    let (mut messages, mut seconds) = (Series::new(), Series::new());
-    for lag in &observed.lags {
-        let values = [lag.group.as_str(), &lag.topic, &lag.partition.to_string()];
-        messages.insert(labels(&names::LAG_MESSAGES, &values), number(lag.messages));
-        if let Some(age) = lag.seconds {
-            seconds.insert(labels(&names::LAG_SECONDS, &values), age);
-        }
-    }
     let (mut waiting, mut ages) = (Series::new(), Series::new());
     for letters in &observed.letters {
         let values = [letters.topic.as_str(), &letters.reason];
@@ -87,12 +78,22 @@ fn of_others(observed: &Observed) -> Vec<MetricFamily> {
             ages.insert(labels(&names::DEAD_LETTERS_OLDEST_AGE, &values), age);
         }
     }
-    vec![
-        plain(&names::LAG_MESSAGES, messages),
-        plain(&names::LAG_SECONDS, seconds),
-        plain(&names::DEAD_LETTERS, waiting),
-        plain(&names::DEAD_LETTERS_OLDEST_AGE, ages),
-    ]
+    let mut families = lags(&observed.lags);
+    families.push(plain(&names::DEAD_LETTERS, waiting));
+    families.push(plain(&names::DEAD_LETTERS_OLDEST_AGE, ages));
+    families
+}
+
+pub(crate) fn lags(lags: &[Lag]) -> Vec<MetricFamily> {
+    let (mut messages, mut seconds) = (Series::new(), Series::new());
+    for lag in lags {
+        let values = [lag.group.as_str(), &lag.topic, &lag.partition.to_string()];
+        messages.insert(labels(&names::LAG_MESSAGES, &values), number(lag.messages));
+        if let Some(age) = lag.seconds {
+            seconds.insert(labels(&names::LAG_SECONDS, &values), age);
+        }
+    }
+    vec![plain(&names::LAG_MESSAGES, messages), plain(&names::LAG_SECONDS, seconds)]
 }
 
 fn totals_of(totals: &[Total], name: &str) -> Series<f64> {
@@ -126,7 +127,7 @@ fn durations(totals: &[Total]) -> Series<Histogram> {
     series
 }
 
-fn plain(metric: &Metric, series: Series<f64>) -> MetricFamily {
+pub(crate) fn plain(metric: &Metric, series: Series<f64>) -> MetricFamily {
     let sample = |(labels, value)| {
         let mut sample = Sample::from_label(pairs(metric, labels));
         if metric.kind == Kind::Counter {
@@ -143,7 +144,7 @@ fn plain(metric: &Metric, series: Series<f64>) -> MetricFamily {
     family(metric, series.into_iter().map(sample).collect())
 }
 
-fn histogram(metric: &Metric, series: Series<Histogram>) -> MetricFamily {
+pub(crate) fn histogram(metric: &Metric, series: Series<Histogram>) -> MetricFamily {
     let sample = |(labels, histogram)| {
         let mut sample = Sample::from_label(pairs(metric, labels));
         sample.set_histogram(histogram);
@@ -176,13 +177,18 @@ fn pairs(metric: &Metric, mut labels: BTreeMap<String, String>) -> Vec<LabelPair
     metric.labels.iter().map(pair).collect()
 }
 
-fn labels(metric: &Metric, values: &[&str]) -> BTreeMap<String, String> {
+pub(crate) fn labels(metric: &Metric, values: &[&str]) -> BTreeMap<String, String> {
     let named = metric.labels.iter().zip(values);
     named.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
+#[allow(clippy::cast_precision_loss, reason = "milliseconds stay below 2^53")]
+pub(crate) fn seconds(at: DateTime<Utc>) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
+}
+
 #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn number(count: u64) -> f64 {
+pub(crate) fn number(count: u64) -> f64 {
     count as f64
 }
 

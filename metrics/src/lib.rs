@@ -5,9 +5,11 @@
 
 mod exposition;
 mod feed;
+mod following;
 pub mod names;
 mod observed;
 
 pub use exposition::{CONTENT_TYPE, RenderError, render};
 pub use feed::{of_batch, of_halt, of_run};
+pub use following::{Durations, Following, render_following};
 pub use observed::{DeadLetters, Lag, Observed};

@@ -1,5 +1,9 @@
 //! Every metric that Assay shows, and nothing that is not fed.
 
+mod following;
+
+pub use following::*;
+
 /// What Prometheus does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -150,6 +154,18 @@ pub const ALL: [Metric; 14] = [
     JOB_LAST_SUCCESS,
     DEAD_LETTERS,
     DEAD_LETTERS_OLDEST_AGE,
+];
+
+/// What a worker that follows its source shows, at its own `/metrics`, beside the lags.
+pub const FOLLOWING: [Metric; 8] = [
+    FOLLOW_BATCHES,
+    FOLLOW_ROWS,
+    FOLLOW_COMMIT,
+    FOLLOW_LAST_SUCCESS,
+    FOLLOW_PAUSED,
+    FOLLOW_PARTITIONS,
+    FOLLOW_RETRIES,
+    FOLLOW_FENCED,
 ];
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

@@ -25,7 +25,7 @@ fn id(number: u64) -> Uuid {
 
 fn run(number: u64, governed: Governed) -> Run {
     let stage = StageId { pipeline: "github_events".into(), stage: "parse".into() };
-    Run { id: RunId(id(number)), stage, started_at: at(0), governed }
+    Run { id: RunId(id(number)), stage, started_at: at(0), governed, following: false }
 }
 
 fn end(run: &Run, status: RunStatus, milliseconds: i64) -> RunEnd {

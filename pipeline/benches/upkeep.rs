@@ -170,7 +170,13 @@ impl Bench {
         let stage = StageId { pipeline: "shop".to_owned(), stage: "sell".to_owned() };
         let started_at = self.clock.now();
         Report {
-            run: Run { id: RunId(draft.0), stage, started_at, governed: Governed::ALL },
+            run: Run {
+                id: RunId(draft.0),
+                stage,
+                started_at,
+                governed: Governed::ALL,
+                following: false,
+            },
             draft,
             judged_at: started_at,
             inputs: vec![],

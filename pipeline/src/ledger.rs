@@ -1,7 +1,9 @@
 //! Where runs are written down: what the runner asks of the governance store.
 
 use assay_core::{ContractRef, DatasetName, Position, Report, Run, RunId, StageId};
-use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, Store, StoreError, Telling, Told};
+use assay_store::{
+    Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
+};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -48,6 +50,9 @@ pub trait Ledger: Send + Sync {
 
     /// Runs that should be running and have not been heard of since `silent_since`.
     async fn abandoned(&self, silent_since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Whether a person has stopped the stage for a while.
+    async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError>;
 }
 
 #[async_trait]
@@ -101,5 +106,9 @@ impl Ledger for Store {
 
     async fn abandoned(&self, silent_since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError> {
         Store::abandoned(self, silent_since).await
+    }
+
+    async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError> {
+        Store::paused(self, stage).await
     }
 }

@@ -23,7 +23,8 @@ mod telling;
 
 pub use avro::{RecordSchema, Undecodable};
 pub use definition::{
-    Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, Pipeline, TableSpec, TopicSpec,
+    Aggregate, Folder, FolderError, Hop, IngestSpec, LoadError, MessageFormat, Pipeline, TableSpec,
+    TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{Ingest, IngestError, IngestSummary, Input};
@@ -32,10 +33,10 @@ pub use lake::{
     LakeTargets, Limits, Orphan, rows_of_day,
 };
 pub use ledger::Ledger;
-pub use pending::{Behind, Pending, Plan, behind, plan};
+pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
-pub use runner::{KEYS_PER_BATCH, Patience, RunError, RunSummary, Runner, Watch};
+pub use runner::{KEYS_PER_BATCH, Pace, Patience, RunError, RunSummary, Runner, Sign, Watch};
 pub use source::SourceError;
 pub use stage::{Reads, Stage, StageError, arrow_schema};
 pub use stop::Stop;

@@ -122,6 +122,20 @@ pub async fn behind(lake: &Lake, log: &dyn Log) -> Result<Vec<Behind>, SourceErr
     Ok(found)
 }
 
+/// How far a stage that reads a topic is behind, in every partition.
+pub async fn behind_stage(
+    lake: &Lake,
+    log: &dyn Log,
+    stage: &Stage,
+) -> Result<Vec<Behind>, SourceError> {
+    let Reads::Topic(topic) = &stage.reads else { return Ok(vec![]) };
+    let position = match lake.table(&stage.writes.dataset).await? {
+        Some(table) => position_of(&stage.writes.dataset, &table, &stage.reader())?,
+        None => Position::default(),
+    };
+    behind_topic(log, &stage.reader(), topic.dataset.name(), &position, lake.clock.now()).await
+}
+
 /// Topics that wait for their first reader; dead letters wait for people.
 async fn never_read(log: &dyn Log, read: &[Behind]) -> Result<Vec<Behind>, SourceError> {
     let mut found = Vec::new();
@@ -155,25 +169,37 @@ async fn behind_of(
     topics.dedup();
     let mut found = Vec::new();
     for topic in topics {
-        for ends in log.ends(topic).await? {
-            let mark = position.mark(&Slice::partition(topic, ends.partition));
-            let next = mark.map_or(ends.start, |mark| mark.at).max(ends.start);
-            let oldest = match next < ends.end {
-                true => {
-                    let one = Fetch { max_records: 1, max_bytes: 1 };
-                    log.read(topic, ends.partition, next, one).await?.into_iter().next()
-                }
-                false => None,
-            };
-            found.push(Behind {
-                reader: Some(reader.to_string()),
-                topic: topic.to_owned(),
-                partition: ends.partition,
-                next,
-                messages: ends.end.saturating_sub(next),
-                seconds: oldest.map(|record| (now - record.timestamp).as_seconds_f64().max(0.0)),
-            });
-        }
+        found.extend(behind_topic(log, reader, topic, position, now).await?);
+    }
+    Ok(found)
+}
+
+async fn behind_topic(
+    log: &dyn Log,
+    reader: &ReaderId,
+    topic: &str,
+    position: &Position,
+    now: DateTime<Utc>,
+) -> Result<Vec<Behind>, SourceError> {
+    let mut found = Vec::new();
+    for ends in log.ends(topic).await? {
+        let mark = position.mark(&Slice::partition(topic, ends.partition));
+        let next = mark.map_or(ends.start, |mark| mark.at).max(ends.start);
+        let oldest = match next < ends.end {
+            true => {
+                let one = Fetch { max_records: 1, max_bytes: 1 };
+                log.read(topic, ends.partition, next, one).await?.into_iter().next()
+            }
+            false => None,
+        };
+        found.push(Behind {
+            reader: Some(reader.to_string()),
+            topic: topic.to_owned(),
+            partition: ends.partition,
+            next,
+            messages: ends.end.saturating_sub(next),
+            seconds: oldest.map(|record| (now - record.timestamp).as_seconds_f64().max(0.0)),
+        });
     }
     Ok(found)
 }

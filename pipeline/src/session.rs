@@ -1,6 +1,7 @@
 //! DataFusion sessions: with our settings, our time, and names written `layer.table`.
 
 mod best;
+mod memory;
 
 use std::sync::Arc;
 
@@ -12,13 +13,14 @@ use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider, TableProv
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 
+use self::memory::SharedMemory;
 use crate::depth;
 
 const CATALOG: &str = "assay";
@@ -32,7 +34,7 @@ pub(crate) fn runtime(spill: &std::path::Path, memory_bytes: usize) -> Result<Ar
         .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]));
     RuntimeEnvBuilder::new()
         .with_disk_manager_builder(disk)
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+        .with_memory_pool(Arc::new(SharedMemory::new(memory_bytes)))
         .build_arc()
 }
 
@@ -44,7 +46,15 @@ pub(crate) fn session(at: DateTime<Utc>, runtime: Option<Arc<RuntimeEnv>>) -> Se
         .with_batch_size(ROWS_PER_BATCH)
         .with_information_schema(true);
     config.options_mut().sql_parser.collect_spans = true;
+    // A join by hashes holds one side in memory and can't spill; sorts can.
+    config.options_mut().optimizer.prefer_hash_join = false;
     config.options_mut().execution.parquet.schema_force_view_types = false;
+    if let Some(runtime) = &runtime
+        && let MemoryLimit::Finite(limit) = runtime.memory_pool.memory_limit()
+    {
+        // Every sort keeps this free for its merge, and a large query has many.
+        config.options_mut().execution.sort_spill_reservation_bytes = limit / 64;
+    }
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime.unwrap_or_default())

@@ -139,16 +139,19 @@ impl Teller<'_> {
     }
 
     /// Closes the runs of the stage whose process was not heard of for a minute: complete when
-    /// they have a commit, else aborted.
+    /// they were to end by themselves and have a commit, else aborted.
     pub(crate) async fn close_abandoned(&self, stage: &StageId) -> Result<(), TellError> {
         let now = self.clock.now();
         for record in self.ledger.abandoned(now - SILENCE).await? {
             if record.run.stage != *stage {
                 continue;
             }
-            let (status, message) = match record.batches {
-                0 => (RunStatus::Aborted, Some("its process ended without saying how".to_owned())),
-                _ => (RunStatus::Complete, None),
+            // One that goes on until it is told to stop has no last batch.
+            let (status, message) = match record.batches > 0 && !record.run.following {
+                true => (RunStatus::Complete, None),
+                false => {
+                    (RunStatus::Aborted, Some("its process ended without saying how".to_owned()))
+                }
             };
             let end = RunEnd {
                 run: record.run,

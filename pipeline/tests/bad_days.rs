@@ -14,7 +14,9 @@ use std::time::Duration;
 use assay_core::{Governed, RunStatus};
 use assay_dlq::{Filter, LogQueue};
 use assay_log::{Log, NewRecord, TopicSpec};
-use assay_pipeline::{LakeTargets, Ledger, Patience, RunError, RunSummary, Runner, Targets};
+use assay_pipeline::{
+    LakeTargets, Ledger, Pace, Patience, RunError, RunSummary, Runner, Stop, Targets,
+};
 use assay_store::{EventKind, RunFilter, RunRecord, Store};
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -35,6 +37,10 @@ const ONCE: crate::shop::Edit<'_> = (
     "    model: models/take.sql\n",
     "    model: models/take.sql\n    deduplicate: [\"no\"]\n",
 );
+
+/// How long a worker follows its topic, and when it commits.
+const SHIFT: Duration = Duration::from_millis(20);
+const QUICK: Pace = Pace { rows: 5, bytes: 1 << 20, every: Duration::from_millis(1) };
 
 type Life = Pin<Box<dyn Future<Output = Result<RunSummary, RunError>>>>;
 
@@ -80,8 +86,8 @@ impl<'a> World<'a> {
         self.log.append(TOPIC, now).await.unwrap();
     }
 
-    /// A worker that runs the stage once, with this fate.
-    async fn worker(&self, fate: &Arc<Fate>) -> Life {
+    /// A worker with this fate, that runs the stage once or follows its topic for a while.
+    async fn worker(&self, fate: &Arc<Fate>, follows: bool) -> Life {
         let log: Arc<dyn Log> = Arc::new(Shaky::new(fate, Arc::clone(&self.log)));
         let ledger: Arc<dyn Ledger> = Arc::clone(&self.store) as _;
         let runner = Runner {
@@ -89,15 +95,27 @@ impl<'a> World<'a> {
             queue: Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap()),
             log,
             ledger: Arc::new(Shaky::new(fate, ledger)),
-            patience: Patience { tries: 3, first_pause: Duration::ZERO },
+            patience: Patience { tries: 3, first_pause: Duration::ZERO, ..Patience::default() },
+            stop: Stop::default(),
             ..self.shop.runner()
         };
         let (pipeline, stage) = (self.shop.pipeline.clone(), self.shop.stage("take"));
-        Box::pin(async move { runner.run(&pipeline, &stage, Governed::ALL).await })
+        Box::pin(async move {
+            if !follows {
+                return runner.run(&pipeline, &stage, Governed::ALL).await;
+            }
+            let stop = runner.stop.clone();
+            let end = async {
+                tokio::time::sleep(SHIFT).await;
+                stop.drain();
+            };
+            let follow = runner.follow(&pipeline, &stage, Governed::ALL, QUICK);
+            futures::join!(follow, end).0
+        })
     }
 
-    async fn live(&self, fate: Arc<Fate>) -> Outcome {
-        let mut life = self.worker(&fate).await;
+    async fn live(&self, fate: Arc<Fate>, follows: bool) -> Outcome {
+        let mut life = self.worker(&fate, follows).await;
         tokio::select! {
             _ = &mut life => return Outcome::Ended,
             () = fate.died.notified() => return Outcome::Died,
@@ -115,7 +133,8 @@ impl<'a> World<'a> {
             let fates: Vec<_> =
                 (0..workers).map(|_| Fate::new(dice.below(u64::MAX), 6 + dice.below(40))).collect();
             self.stories.extend(fates.iter().cloned());
-            for outcome in join_all(fates.into_iter().map(|fate| self.live(fate))).await {
+            let live = |fate| self.live(fate, dice.below(4) == 0);
+            for outcome in join_all(fates.into_iter().map(live)).await {
                 if let Outcome::Hung(fate, life) = outcome {
                     sleepers.push((fate, life));
                 }
@@ -131,7 +150,7 @@ impl<'a> World<'a> {
         self.come(usize::MAX).await;
         for _ in 0..2 {
             self.shop.clock.advance(TimeDelta::seconds(61));
-            let summary = self.worker(&Fate::new(0, 0)).await.await.unwrap();
+            let summary = self.worker(&Fate::new(0, 0), false).await.await.unwrap();
             assert!(summary.counts.balance());
         }
     }

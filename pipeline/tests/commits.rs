@@ -80,7 +80,11 @@ impl Writer {
     }
 
     async fn commit(&self, opened: &mut Opened) -> Result<Commit, TargetError> {
-        let slice = Slice::from_name("source/0");
+        self.commit_slice(opened, "source/0").await
+    }
+
+    async fn commit_slice(&self, opened: &mut Opened, slice: &str) -> Result<Commit, TargetError> {
+        let slice = Slice::from_name(slice);
         let at = opened.from.mark(&slice).map_or(0, |mark| mark.at) + 1;
         let mark = Mark { at, draft: Some(opened.id), ..Mark::default() };
         let upto = Position([(slice, mark)].into());
@@ -94,7 +98,13 @@ impl Writer {
         let started_at = "2026-03-10T12:00:00Z".parse().unwrap();
         let written = opened.draft.written();
         Report {
-            run: Run { id: RunId(opened.id.0), stage, started_at, governed: Governed::default() },
+            run: Run {
+                id: RunId(opened.id.0),
+                stage,
+                started_at,
+                governed: Governed::default(),
+                following: false,
+            },
             draft: opened.id,
             judged_at: started_at,
             inputs: vec![],
@@ -147,8 +157,9 @@ const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 async fn a_draft_is_refused_when_its_position_was_moved_meanwhile() {
     let shop = Shop::open().await;
     let writer = Writer::sales(&shop, "shop/sell").await;
-    let from = writer.position().await;
+    let mut from = Position::default();
     for rows in [vec![sale("slow", "2026-03-01")], vec![]] {
+        from = writer.position().await;
         let mut slow = writer.draft(&writer.position().await, &[]).await.unwrap();
         slow.draft.write(&writer.spec.dataset, batch(&writer.spec, &rows)).await.unwrap();
         writer.append(&[]).await.unwrap();
@@ -159,6 +170,26 @@ async fn a_draft_is_refused_when_its_position_was_moved_meanwhile() {
     // Opening a draft at an old place is refused at once.
     let error = writer.draft(&from, &[]).await.err().unwrap();
     assert!(matches!(error, TargetError::Fenced { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn workers_that_move_different_partitions_are_not_in_each_others_way() {
+    let shop = Shop::open().await;
+    let writer = Writer::sales(&shop, "shop/sell").await;
+    for round in 0..3 {
+        let position = writer.position().await;
+        let own = |mine: &str| position.only(|slice| slice.as_str() == mine);
+        let mut first = writer.draft(&own("source/0"), &[]).await.unwrap();
+        let mut second = writer.draft(&own("source/1"), &[]).await.unwrap();
+        let mut twice = writer.draft(&own("source/1"), &[]).await.unwrap();
+        writer.commit_slice(&mut first, "source/0").await.unwrap();
+        writer.commit_slice(&mut second, "source/1").await.unwrap();
+        let error = writer.commit_slice(&mut twice, "source/1").await.unwrap_err();
+        assert!(matches!(error, TargetError::Fenced { .. }), "{error:?}");
+        let now = writer.position().await;
+        let at = |slice: &str| now.mark(&Slice::from_name(slice)).unwrap().at;
+        assert_eq!((at("source/0"), at("source/1")), (round + 1, round + 1));
+    }
 }
 
 #[tokio::test]

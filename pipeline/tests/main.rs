@@ -4,12 +4,14 @@
 mod shop;
 
 mod bad_days;
+mod clickstream;
 mod commits;
 mod compaction;
 mod day_by_day;
 mod definition;
 mod evolution;
 mod flags;
+mod following;
 mod going_back;
 mod holes;
 mod ingest;

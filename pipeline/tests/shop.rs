@@ -141,7 +141,7 @@ impl Shop {
             watch: Arc::new(Silent),
             stop: self.stop.clone(),
             keys_per_batch: KEYS_PER_BATCH,
-            patience: Patience { tries: 3, first_pause: Duration::ZERO },
+            patience: Patience { tries: 3, first_pause: Duration::ZERO, ..Patience::default() },
         }
     }
 

@@ -6,8 +6,9 @@ use assay_core::{Outcome, Rule, RuleResult, Severity};
 
 use crate::score::ramp;
 use crate::suite::{Compiled, Test};
+use crate::tally::KeysWritten;
 use crate::wording::Span;
-use crate::{Breaker, Tally};
+use crate::{Breaker, SpoolError, Tally};
 
 #[derive(Debug)]
 pub(crate) struct Finding {
@@ -40,18 +41,18 @@ impl Finding {
         place: usize,
         tally: &Tally,
         now: DateTime<Utc>,
-    ) -> Finding {
+    ) -> Result<Finding, SpoolError> {
         let finding = match &compiled.test {
             Test::Fresh { warn_after_seconds: warn, error_after_seconds: error, .. } => {
                 let newest = tally.newest.get(&place);
                 fresh(newest.map(|newest| lag(now, *newest)), *warn, *error, tally.written)
             }
-            Test::Unique(_) => unique(&compiled.rule, place, tally),
+            Test::Unique(_) => unique(&compiled.rule, place, tally)?,
             Test::RowCount | Test::Breaks(_) | Test::Known { .. } | Test::Readable => {
                 row_count(&compiled.rule, tally)
             }
         };
-        finding.unless_unevaluated(place, tally, tally.written)
+        Ok(finding.unless_unevaluated(place, tally, tally.written))
     }
 
     /// Whether it counts as failed, for which it need not have been evaluated.
@@ -124,17 +125,17 @@ fn fresh(lag: Option<f64>, warn: f64, error: f64, written: u64) -> Finding {
     }
 }
 
-fn unique(rule: &Rule, place: usize, tally: &Tally) -> Finding {
+fn unique(rule: &Rule, place: usize, tally: &Tally) -> Result<Finding, SpoolError> {
     let (rows, expected) = (tally.written, rule.threshold.to_string());
-    let extra = tally.keys.get(&place).map_or(0, |keys| keys.extra());
+    let extra = tally.keys.get(&place).map_or(Ok(0), KeysWritten::extra)?;
     let quality = if rows == 0 { 1.0 } else { 1.0 - extra as f64 / rows as f64 };
-    Finding {
+    Ok(Finding {
         broken: extra,
         observed: Some(extra as f64),
         quality,
         sentence: format!("{extra} of {rows} rows repeat a key (expected {expected})"),
         ..Finding::new(outcome(rule.threshold.holds(extra, rows)), expected)
-    }
+    })
 }
 
 fn row_count(rule: &Rule, tally: &Tally) -> Finding {

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod compile;
+mod distinct;
 mod expression;
 mod finding;
 mod judge;
@@ -18,6 +19,7 @@ mod tally;
 mod wording;
 
 pub use breaker::Breaker;
+pub use distinct::SpoolError;
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
 pub use report::BatchFacts;

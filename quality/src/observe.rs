@@ -5,12 +5,12 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use crate::judge::OTHER_COLUMNS;
 use crate::suite::Test;
 use crate::tally::Unevaluated;
-use crate::{Suite, Tally};
+use crate::{SpoolError, Suite, Tally};
 
 impl Suite {
     /// Takes down what the rules about the whole batch need of rows that go into the draft, after
     /// deduplication.
-    pub fn observe(&self, written: &RecordBatch, tally: &mut Tally) {
+    pub fn observe(&self, written: &RecordBatch, tally: &mut Tally) -> Result<(), SpoolError> {
         let rows = written.num_rows() as u64;
         tally.written += rows;
         let fits = self.fits(written);
@@ -21,20 +21,23 @@ impl Suite {
                 Test::Fresh { column, .. } => newest(written.column(*column)).map(|newest| {
                     newest.into_iter().for_each(|newest| tally.note_time(place, newest));
                 }),
-                Test::Unique(hasher) => {
-                    hasher.hash(written).map_err(|_| "its keys can't be compared").map(|keys| {
-                        let seen = tally.keys.entry(place).or_default();
+                Test::Unique(hasher) => match hasher.hash(written) {
+                    Err(_) => Err("its keys can't be compared"),
+                    Ok(keys) => {
+                        let seen = tally.keys_of(place);
                         for key in keys.into_iter().flatten() {
                             seen.rows += 1;
-                            seen.distinct.insert(key);
+                            seen.distinct.insert(key)?;
                         }
-                    })
-                }
+                        Ok(())
+                    }
+                },
             };
             if let (Err(why), true) = (seen, rows > 0) {
                 tally.note(place, Unevaluated { why, rows });
             }
         }
+        Ok(())
     }
 }
 

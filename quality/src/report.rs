@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 
 use assay_core::{OnFail, Outcome, Quality, Rule, RuleResult, Severity, Verdict};
 
+use crate::SpoolError;
 use crate::finding::{Finding, breaker};
 use crate::score::{BatchPart, batch_weight, row_weight, score};
 use crate::suite::Compiled;
@@ -27,8 +28,8 @@ struct Judgement {
 
 impl Suite {
     /// Sums a batch up. The score is absent when no row was judged, or by no rule.
-    pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Quality {
-        let findings = self.findings(tally, batch.now);
+    pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Result<Quality, SpoolError> {
+        let findings = self.findings(tally, batch.now)?;
         let of_batch = || findings.iter().filter(|(compiled, _)| !compiled.test.of_rows());
         let weights: Vec<f64> =
             self.row_rules().map(|(_, compiled)| row_weight(compiled.rule.severity)).collect();
@@ -65,19 +66,23 @@ impl Suite {
             result
         }));
         let Judgement { verdict, because } = judgement;
-        Quality { score: points, verdict, because, rows: tally.rows, rules }
+        Ok(Quality { score: points, verdict, because, rows: tally.rows, rules })
     }
 
-    fn findings(&self, tally: &Tally, now: DateTime<Utc>) -> Vec<(&Compiled, Finding)> {
+    fn findings(
+        &self,
+        tally: &Tally,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(&Compiled, Finding)>, SpoolError> {
         let mut bits = 0..;
         let find = |(place, compiled)| {
             let compiled: &Compiled = compiled;
             let bit = if compiled.test.of_rows() { bits.next() } else { None };
             let finding = match bit {
                 Some(bit) => Finding::of_rows(&compiled.rule, place, tally.broken(bit), tally),
-                None => Finding::of_batch(compiled, place, tally, now),
+                None => Finding::of_batch(compiled, place, tally, now)?,
             };
-            (compiled, finding)
+            Ok((compiled, finding))
         };
         self.rules().map(find).collect()
     }

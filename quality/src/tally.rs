@@ -1,11 +1,16 @@
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::KeySet;
+use crate::SpoolError;
+use crate::distinct::Distinct;
 
 /// What judging found so far, small enough to carry: the rows of a batch in any order and any
 /// division give the same tally.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
+    /// Where keys go that do not fit in memory.
+    pub(crate) folder: Option<Arc<Path>>,
     pub(crate) rows: u64,
     /// Mask of the rules that a row broke → number of rows. Rows that broke none are there too.
     pub(crate) masks: BTreeMap<u128, u64>,
@@ -24,14 +29,19 @@ pub(crate) struct Unevaluated {
     pub(crate) rows: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct KeysWritten {
     /// Rows that have a key.
     pub(crate) rows: u64,
-    pub(crate) distinct: KeySet,
+    pub(crate) distinct: Distinct,
 }
 
 impl Tally {
+    /// An empty tally, which keeps in `folder` what does not fit in memory.
+    pub fn new(folder: &Path) -> Tally {
+        Tally { folder: Some(Arc::from(folder)), ..Tally::default() }
+    }
+
     /// Rows judged.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -42,18 +52,13 @@ impl Tally {
         self.written
     }
 
-    /// Keys held in memory for rules of uniqueness.
-    pub fn keys_held(&self) -> usize {
-        self.keys.values().map(|keys| keys.distinct.len()).sum()
-    }
-
     /// How many rows broke exactly the rules of each mask.
     pub fn masks(&self) -> impl Iterator<Item = (u128, u64)> {
         self.masks.iter().map(|(mask, rows)| (*mask, *rows))
     }
 
     /// Adds what another tally of the same suite found.
-    pub fn merge(&mut self, other: Tally) {
+    pub fn merge(&mut self, other: Tally) -> Result<(), SpoolError> {
         self.rows += other.rows;
         self.written += other.written;
         for (mask, rows) in other.masks {
@@ -66,10 +71,17 @@ impl Tally {
             self.note_time(place, newest);
         }
         for (place, keys) in other.keys {
-            let ours = self.keys.entry(place).or_default();
+            let ours = self.keys_of(place);
             ours.rows += keys.rows;
-            ours.distinct.merge(keys.distinct);
+            ours.distinct.merge(keys.distinct)?;
         }
+        Ok(())
+    }
+
+    /// The keys written, for the rule at that place.
+    pub(crate) fn keys_of(&mut self, place: usize) -> &mut KeysWritten {
+        let new = || KeysWritten { rows: 0, distinct: Distinct::new(self.folder.clone()) };
+        self.keys.entry(place).or_insert_with(new)
     }
 
     /// Rows that broke the rule of a bit.
@@ -92,7 +104,7 @@ impl Tally {
 
 impl KeysWritten {
     /// Copies beyond the first of each key.
-    pub(crate) fn extra(&self) -> u64 {
-        self.rows - self.distinct.len() as u64
+    pub(crate) fn extra(&self) -> Result<u64, SpoolError> {
+        Ok(self.rows - self.distinct.count()?)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct PruneArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct AuditArgs {
-    /// Only this: rewind, accept-batch, recompute, discard or prune
+    /// Only this: rewind, accept-batch, recompute, discard, prune, pause or resume
     #[arg(long)]
     pub(crate) action: Option<Action>,
     /// Only what was done to this: a stage, a batch, a dataset

@@ -4,10 +4,12 @@ mod audit;
 mod check;
 mod demo;
 mod dlq;
+mod follow;
 mod generate;
 mod ingest;
 mod lineage;
 mod metrics;
+mod pause;
 mod prune;
 mod quality;
 mod query;
@@ -18,7 +20,10 @@ mod status;
 mod table;
 mod tables;
 
+use std::sync::Arc;
+
 use anyhow::Result;
+use assay_pipeline::{Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
@@ -28,6 +33,8 @@ use crate::args::{
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
+
+pub(crate) use self::follow::Seconds;
 
 const DATA: &str = "assay-data";
 const DEMO_DATA: &str = "assay-demo";
@@ -59,6 +66,14 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             run::run(app, &pipeline, &what, json).await
+        }
+        Command::Pause(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            pause::pause(&existing(config(DATA)?).await?, &pipeline, &what, json).await
+        }
+        Command::Resume(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            pause::resume(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
         Command::Rewind(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -92,6 +107,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
         Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
     }
+}
+
+/// The stage of that name.
+fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>> {
+    let found = pipeline.stages.iter().find(|stage| stage.id.stage == name);
+    found.ok_or_else(|| {
+        let known: Vec<&str> =
+            pipeline.stages.iter().map(|stage| stage.id.stage.as_str()).collect();
+        let (pipeline, known) = (&pipeline.name, known.join(", "));
+        Usage(format!("{pipeline} has no stage `{name}`; its stages are {known}")).into()
+    })
 }
 
 /// Opens a data directory to look at; looking makes none.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::args::RewindArgs;
-use crate::exit::Usage;
+use crate::commands::stage_named;
 use crate::output::{Grid, json as print_json, line, number};
 
 pub(crate) async fn rewind(
@@ -15,15 +15,7 @@ pub(crate) async fn rewind(
     what: &RewindArgs,
     as_json: bool,
 ) -> Result<()> {
-    let stage = pipeline.stages.iter().find(|stage| stage.id.stage == what.stage);
-    let Some(stage) = stage else {
-        let known: Vec<&str> =
-            pipeline.stages.iter().map(|stage| stage.id.stage.as_str()).collect();
-        let (name, known) = (&pipeline.name, known.join(", "));
-        return Err(
-            Usage(format!("{name} has no stage `{}`; its stages are {known}", what.stage)).into()
-        );
-    };
+    let stage = stage_named(pipeline, &what.stage)?;
     let plan = plan_rewind(&app.lake, app.log.as_ref(), stage, &what.to).await?;
     if what.yes {
         let id = DraftId(app.ids.next());

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::RunArgs;
+use crate::commands::follow::follow;
+use crate::commands::pause::check_pauses;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
@@ -23,19 +25,25 @@ pub(crate) async fn run(
     if what.plan {
         return show_plan(&app, pipeline, what.stages, as_json).await;
     }
+    if !what.follow && !what.even_if_paused {
+        check_pauses(&app, &pipeline.stages_of(what.stages)).await?;
+    }
     if let (Some(batch), Some(reason)) = (what.accept_batch, &what.reason) {
         accept(&app, pipeline, batch, reason).await?;
     }
     if let Some(date) = what.date {
         recomputing(&app, pipeline, what, date).await?;
     }
-    app.stop_on_ctrl_c();
     let governed = Governed {
         quality: what.governed || what.enable_quality_checks,
         lineage: what.governed || what.enable_lineage_tracking,
         dead_letters: what.governed || what.enable_dlq,
         metrics: what.governed || what.enable_metrics,
     };
+    if what.follow {
+        return follow(app, pipeline, what, governed, as_json).await;
+    }
+    app.stop_on_ctrl_c();
     let mut summaries = Vec::new();
     let before = days(&app, pipeline, what).await?;
     let asked = Asked { hop: what.stages, governed, date: what.date };
@@ -220,7 +228,7 @@ pub(crate) fn show(summaries: &[RunSummary]) -> Result<()> {
     Ok(())
 }
 
-fn value(summary: &RunSummary) -> Value {
+pub(crate) fn value(summary: &RunSummary) -> Value {
     json!({
         "run": summary.run.id,
         "stage": summary.run.stage.to_string(),

@@ -12,6 +12,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     let reports = app.store.latest_reports().await?;
     let letters = app.queue.summary().await?;
     let lags = behind(&app.lake, app.log.as_ref()).await?;
+    let pauses = app.store.pauses().await?;
     if as_json {
         let run = |record: &assay_store::RunRecord| {
             json!({"stage": record.run.stage.to_string(), "status": record.status,
@@ -27,6 +28,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
             "datasets": reports.iter().map(dataset).collect::<Vec<_>>(),
             "dead_letters": letters,
             "behind": lags,
+            "paused": pauses,
         }));
     }
     line(format!("data in {}", app.data_dir().display()))?;
@@ -35,6 +37,10 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
         line("none yet: `assay ingest`, then `assay run`")?;
     } else {
         grid(&runs).print()?;
+    }
+    for pause in &pauses {
+        let (at, who) = (time(pause.at), &pause.who);
+        line(format!("{} is paused since {at} by {who}: {}", pause.stage, pause.reason))?;
     }
     line("\nDatasets")?;
     let mut datasets = Grid::new(&["dataset", "score#", "verdict", "rows#", "rejected#", "judged"]);

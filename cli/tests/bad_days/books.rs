@@ -83,7 +83,8 @@ impl Books {
         assert_eq!((run.batches, run.counts), (mine().count() as u64, counts), "sums of {run:?}");
         let batches = told(EventKind::Ingestion) + told(EventKind::Transformation);
         assert_eq!(batches as u64, run.batches, "batches told of {run:?}");
-        if run.batches > 0 {
+        // One that follows has no last batch: without a word at its end it was not complete.
+        if run.batches > 0 && !run.run.following {
             assert_eq!(run.status, RunStatus::Complete, "{run:?} committed");
         }
     }
@@ -92,6 +93,17 @@ impl Books {
 /// Lets a minute pass for every run that never said how it ended, and closes their books as the
 /// next commands would.
 pub(crate) fn a_minute_later(office: &Office) {
+    let books = let_a_minute_pass(office);
+    office.start_run().fine();
+    if books.runs.iter().any(|run| run.run.stage.stage == "ingest") {
+        let empty = office.data().with_extension("empty.jsonl");
+        std::fs::write(&empty, "").unwrap();
+        office.assay(&["ingest", PIPELINE, "--file", empty.to_str().unwrap()]);
+    }
+}
+
+/// Lets a minute pass for every run that never said how it ended; returns the books before.
+pub(crate) fn let_a_minute_pass(office: &Office) -> Books {
     let books = Books::of(office);
     with_store(office, async |store| {
         for run in books.runs.iter().filter(|run| run.status == RunStatus::Running) {
@@ -99,12 +111,7 @@ pub(crate) fn a_minute_later(office: &Office) {
             assert!(store.heartbeat(run.run.id, then).await.unwrap());
         }
     });
-    office.start_run().fine();
-    if books.runs.iter().any(|run| run.run.stage.stage == "ingest") {
-        let empty = office.data().with_extension("empty.jsonl");
-        std::fs::write(&empty, "").unwrap();
-        office.assay(&["ingest", PIPELINE, "--file", empty.to_str().unwrap()]);
-    }
+    books
 }
 
 /// Letters that were put by batches that were never committed.

@@ -7,6 +7,7 @@
 
 mod books;
 mod chance;
+mod following;
 mod office;
 mod state;
 

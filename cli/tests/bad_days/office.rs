@@ -116,6 +116,17 @@ impl Worker {
         end
     }
 
+    /// Ends it with -9 now.
+    pub(crate) fn killed(mut self) -> End {
+        self.child.kill().unwrap();
+        self.end()
+    }
+
+    /// Tells it to end, as schedulers do.
+    pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
     /// Stops it where it stands, as a host does that is out of memory or moved elsewhere.
     pub(crate) fn suspend(&self) {
         self.signal("STOP");

@@ -87,6 +87,17 @@ impl Position {
         self.0.get(slice)
     }
 
+    /// The same of those slices alone.
+    pub fn only(&self, wanted: impl Fn(&Slice) -> bool) -> Position {
+        let marks = self.0.iter().filter(|(slice, _)| wanted(slice));
+        Position(marks.map(|(slice, mark)| (slice.clone(), mark.clone())).collect())
+    }
+
+    /// Whether every slice that `other` names stands here as it stands there.
+    pub fn agrees_with(&self, other: &Position) -> bool {
+        other.0.iter().all(|(slice, mark)| self.mark(slice) == Some(mark))
+    }
+
     /// Whether both reach equally far, by whatever drafts.
     pub fn reaches_as_far(&self, other: &Position) -> bool {
         let ends = |position: &Position| -> BTreeMap<Slice, u64> {

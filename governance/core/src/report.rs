@@ -4,7 +4,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetName, DraftId, Position, Run, Severity};
+use crate::{DatasetName, DraftId, Mark, Position, Run, Severity, Slice};
 
 /// What a judgement means for the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -175,6 +175,13 @@ impl Report {
             (Some(Verdict::Halt), Some(_)) => "accepted",
             (verdict, _) => verdict.map_or("not evaluated", Verdict::name),
         }
+    }
+
+    /// What the batch read: of each slice that it moved, from which mark to which place. Batches
+    /// that agree in this are of the same rows, whoever read them and however often.
+    pub fn stretch(&self) -> BTreeMap<&Slice, (Option<&Mark>, u64)> {
+        let moved = self.upto.moved_since(&self.from);
+        moved.map(|(slice, mark)| (slice, (self.from.mark(slice), mark.at))).collect()
     }
 
     /// Rows in the dataset that this batch added.

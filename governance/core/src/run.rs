@@ -57,6 +57,9 @@ pub struct Run {
     pub stage: StageId,
     pub started_at: DateTime<Utc>,
     pub governed: Governed,
+    /// Whether it goes on with what comes, until it is told to stop.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub following: bool,
 }
 
 /// How a run stands, or how it ended.

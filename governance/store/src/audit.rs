@@ -23,11 +23,22 @@ pub enum Action {
     Discard,
     /// What was past its retention was deleted.
     Prune,
+    /// A stage was stopped for a while.
+    Pause,
+    /// A paused stage was let go on.
+    Resume,
 }
 
 impl Action {
-    pub const ALL: [Action; 5] =
-        [Action::Rewind, Action::AcceptBatch, Action::Recompute, Action::Discard, Action::Prune];
+    pub const ALL: [Action; 7] = [
+        Action::Rewind,
+        Action::AcceptBatch,
+        Action::Recompute,
+        Action::Discard,
+        Action::Prune,
+        Action::Pause,
+        Action::Resume,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +47,8 @@ impl Action {
             Action::Recompute => "recompute",
             Action::Discard => "discard",
             Action::Prune => "prune",
+            Action::Pause => "pause",
+            Action::Resume => "resume",
         }
     }
 }

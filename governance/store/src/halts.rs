@@ -22,11 +22,14 @@ impl Halt {
     /// Whether both are of the same rows, judged by the same contract.
     fn same_batch(&self, other: &Halt) -> bool {
         let (a, b) = (&self.report, &other.report);
-        a.run.stage == b.run.stage
-            && a.from == b.from
-            // Each reading stamps the place with a draft of its own.
-            && a.upto.reaches_as_far(&b.upto)
-            && a.contract == b.contract
+        a.run.stage == b.run.stage && a.stretch() == b.stretch() && a.contract == b.contract
+    }
+
+    /// Whether a reader at `from` meets rows of the batch again. Of a topic that several workers
+    /// share, each moves partitions of its own.
+    fn lies_before(&self, from: &Position) -> bool {
+        let stretch = self.report.stretch();
+        stretch.iter().any(|(slice, (mark, _))| from.mark(slice) == *mark)
     }
 }
 
@@ -43,7 +46,7 @@ impl Store {
         contract: Option<&ContractRef>,
     ) -> Result<Option<Halt>, StoreError> {
         let here =
-            |halt: &Halt| halt.report.from == *from && halt.report.contract.as_ref() == contract;
+            |halt: &Halt| halt.lies_before(from) && halt.report.contract.as_ref() == contract;
         let found = async {
             match self.find_halt(stage, "", here).await? {
                 None => Ok(None),
@@ -152,22 +155,36 @@ pub(crate) async fn put(
     Ok(())
 }
 
-/// Closes the halts of a stage that a commit of it came after.
+/// Closes the halts of a stage whose rows a later commit of it has read.
 pub(crate) async fn close(
     connection: &mut SqliteConnection,
     commit: &Report,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE halts SET closed_by = $1
-         WHERE pipeline = $2 AND stage = $3 AND judged_at < $4 AND closed_by IS NULL",
-    )
-    .bind(commit.draft.to_string())
-    .bind(&commit.run.stage.pipeline)
-    .bind(&commit.run.stage.stage)
-    .bind(from_time(commit.judged_at))
-    .execute(connection)
-    .await?;
+    let sql = format!("{OPEN} AND h.pipeline = $1 AND h.stage = $2 AND h.judged_at < $3");
+    let open = sqlx::query(&sql)
+        .bind(&commit.run.stage.pipeline)
+        .bind(&commit.run.stage.stage)
+        .bind(from_time(commit.judged_at))
+        .fetch_all(&mut *connection)
+        .await?;
+    for row in &open {
+        let halt = halt(row)?;
+        if overtaken(&halt.report, commit) {
+            sqlx::query("UPDATE halts SET closed_by = $2 WHERE draft = $1")
+                .bind(halt.report.draft.to_string())
+                .bind(commit.draft.to_string())
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
     Ok(())
+}
+
+/// Whether a commit moved a slice that the halted batch would have moved. One of other partitions
+/// says nothing about the batch; one that moved none says that the stage went on.
+fn overtaken(halted: &Report, commit: &Report) -> bool {
+    let (would, did) = (halted.stretch(), commit.stretch());
+    did.is_empty() || did.keys().any(|slice| would.contains_key(slice))
 }
 
 fn halt(row: &SqliteRow) -> Result<Halt, sqlx::Error> {

@@ -8,9 +8,10 @@ use crate::{StoreError, backup};
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
 /// A program of the version before may still be at work, so they only add.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
+    include_str!("../migrations/0003_pauses.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

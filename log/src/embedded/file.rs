@@ -68,8 +68,9 @@ impl LogFile {
             .synchronous(SqliteSynchronous::Full)
             // A reader that was slow must not leave a large write-ahead log behind for ever.
             .pragma("journal_size_limit", "67108864")
-            // Rows on their way from SQLite to us are copies: keep few of them.
-            .row_buffer_size(8);
+            // Rows on their way from SQLite to us are copies; a read bounds their bytes, and few of
+            // them would mean to wait for each other all the time.
+            .row_buffer_size(256);
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)

@@ -56,27 +56,22 @@ async fn plan(
     from: u64,
     fetch: Fetch,
 ) -> Result<u64, sqlx::Error> {
-    let most = i64::try_from(fetch.max_records.max(1)).unwrap_or(i64::MAX);
-    let mut sizes = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT id, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
+    // Summed up where they lie: a row that comes over here costs more than the record itself.
+    let last: Option<i64> = sqlx::query_scalar(
+        "SELECT max(id) FROM (
+             SELECT id, sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes FROM (
+                 SELECT id, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3))
+         WHERE bytes <= $4",
     )
     .bind(lane.record(from))
     .bind(lane.record(lane.ends.end))
-    .bind(most)
-    .fetch(connection);
-    let mut until = from;
-    let mut left = fetch.max_bytes as u64;
-    while let Some((id, bytes)) = sizes.try_next().await? {
-        let fits = left.checked_sub(bytes.cast_unsigned());
-        if fits.is_some() || until == from {
-            until = lane.offset(id) + 1;
-        }
-        match fits {
-            Some(rest) => left = rest,
-            None => break,
-        }
-    }
-    Ok(until)
+    .bind(i64::try_from(fetch.max_records.max(1)).unwrap_or(i64::MAX))
+    .bind(i64::try_from(fetch.max_bytes).unwrap_or(i64::MAX))
+    .fetch_one(connection)
+    .await?;
+    let fitting = last.map_or(from, |last| lane.offset(last) + 1);
+    // At least one comes, even if it is larger.
+    Ok(fitting.max(from + 1).min(lane.ends.end))
 }
 
 /// The record of a row; nothing when what stands there can't have been written by us.

@@ -36,7 +36,7 @@ pub(super) enum Kind {
 #[serde(deny_unknown_fields)]
 pub(super) struct DatasetFile {
     // Topics.
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<MessageFormat>,
     pub(super) schema: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) retention_hours: Option<u32>,
@@ -48,11 +48,14 @@ pub(super) struct DatasetFile {
     pub(super) origin: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+/// How the messages of a topic are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
-    /// Each message is an Avro object-container file.
+pub enum MessageFormat {
+    /// Each message is an Avro object-container file: its records are the rows.
     Avro,
+    /// Each message is one JSON object, and one row.
+    Json,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -84,6 +87,7 @@ pub(super) struct StageFile {
     pub(super) whole: Option<String>,
     pub(super) aggregate: Option<AggregateFile>,
     pub(super) breaker: Option<BreakerFile>,
+    pub(super) commit: Option<CommitFile>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -103,6 +107,15 @@ pub(crate) enum ExtractType {
     Double,
     Boolean,
     Timestamp,
+}
+
+/// When a stage that follows its source commits: whatever is reached first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommitFile {
+    pub(super) rows: Option<u64>,
+    pub(super) megabytes: Option<u64>,
+    pub(super) seconds: Option<f64>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use assay_core::{Contract, DatasetName, Document, Layer, Mistake, Mistakes};
 
 use super::file::{DatasetFile, IngestFile, PipelineFile, StageFile};
-use super::{Folder, FolderError, IngestSpec, Pipeline, TableSpec, TopicSpec};
+use super::{Folder, FolderError, IngestSpec, MessageFormat, Pipeline, TableSpec, TopicSpec};
 use crate::avro::RecordSchema;
+use crate::source::{JSON_SCHEMA, topic_schema};
 use crate::stage::arrow_schema;
 
 /// The largest payload that a topic takes, when the pipeline does not say: a broker's default
@@ -120,8 +121,10 @@ impl Loader<'_> {
             self.mistake(&format!("{at}/{key}"), format!("a topic has no `{key}`"), "remove it");
         }
         if file.format.is_none() {
-            self.mistake(at, format!("{dataset} does not say its format"), "add `format: avro`");
+            let fix = "add `format: avro` or `format: json`";
+            self.mistake(at, format!("{dataset} does not say its format"), fix);
         }
+        let format = file.format.unwrap_or(MessageFormat::Avro);
         let partitions = file.partitions.unwrap_or(1);
         if !(1..=1000).contains(&partitions) {
             self.mistake(
@@ -130,31 +133,57 @@ impl Loader<'_> {
                 "say how many",
             );
         }
-        let Some(path) = &file.schema else {
-            return self.mistake(
-                at,
-                format!("{dataset} lacks its schema"),
-                "add `schema: schemas/….avsc`",
-            );
+        let Some(schema) = self.records(at, dataset, format, file.schema.as_deref()) else {
+            return;
         };
-        let Some(text) = self.text(&format!("{at}/schema"), path) else { return };
-        let schema = match RecordSchema::parse(&text) {
-            Ok(schema) => schema,
-            Err(error) => {
-                let what = format!("{path} is no Avro schema: {error}");
-                return self.mistake(&format!("{at}/schema"), what, "mend the schema");
-            }
+        let columns = match format {
+            MessageFormat::Avro => Arc::clone(schema.arrow()),
+            // A message is known by its place.
+            MessageFormat::Json => topic_schema(schema.arrow()),
         };
-        let known: Vec<&str> = schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
+        let known: Vec<&str> = columns.fields().iter().map(|f| f.name().as_str()).collect();
         self.columns_exist(&format!("{at}/origin"), &file.origin, &known);
         let topic = TopicSpec {
             dataset: dataset.clone(),
+            format,
             partitions,
             retention_hours: file.retention_hours,
             origin: file.origin.clone(),
             schema,
         };
         self.topics.insert(dataset.clone(), Arc::new(topic));
+    }
+
+    /// The schema of a topic's records; JSON has the one that it always has.
+    fn records(
+        &mut self,
+        at: &str,
+        dataset: &DatasetName,
+        format: MessageFormat,
+        path: Option<&str>,
+    ) -> Option<RecordSchema> {
+        let place = format!("{at}/schema");
+        if format == MessageFormat::Json {
+            if path.is_some() {
+                let fix = "remove it; take columns out of `payload` by `extract`";
+                self.mistake(&place, "a topic of JSON has no `schema`", fix);
+            }
+            let columns = RecordSchema::parse(JSON_SCHEMA);
+            return Some(columns.expect("the columns of JSON messages are a schema"));
+        }
+        let Some(path) = path else {
+            let what = format!("{dataset} lacks its schema");
+            self.mistake(at, what, "add `schema: schemas/….avsc`");
+            return None;
+        };
+        let text = self.text(&place, path)?;
+        let schema = RecordSchema::parse(&text);
+        schema
+            .map_err(|error| {
+                let what = format!("{path} is no Avro schema: {error}");
+                self.mistake(&place, what, "mend the schema");
+            })
+            .ok()
     }
 
     fn table(&mut self, at: &str, dataset: &DatasetName, file: &DatasetFile, keys: Vec<String>) {
@@ -228,6 +257,12 @@ impl Loader<'_> {
             }
             return None;
         };
+        if topic.format == MessageFormat::Json {
+            let what =
+                format!("{topic} holds JSON, and `ingest` writes Avro", topic = topic.dataset);
+            self.mistake("/ingest/write", what, "write a topic with `format: avro`");
+            return None;
+        }
         let known: Vec<&str> =
             topic.schema.arrow().fields().iter().map(|f| f.name().as_str()).collect();
         self.columns_exist("/ingest/json_text", &file.json_text, &known);

@@ -15,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 use assay_core::{Contract, DatasetName, Layer};
 
 pub(crate) use file::ExtractType;
+pub use file::MessageFormat;
 pub use folder::{Folder, FolderError};
 pub use load::LoadError;
 
@@ -37,6 +38,8 @@ pub struct Pipeline {
 #[derive(Debug, Clone)]
 pub struct TopicSpec {
     pub dataset: DatasetName,
+    pub format: MessageFormat,
+    /// The columns of its records; those of JSON are the message and its key.
     pub schema: RecordSchema,
     pub partitions: u32,
     pub retention_hours: Option<u32>,

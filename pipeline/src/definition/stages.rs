@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::DataType;
 use assay_core::{DatasetName, OnFail, StageId};
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
 use super::{Aggregate, TableSpec};
+use crate::runner::Pace;
 use crate::stage::{Expression, Extract, ExtractColumn, Reads, RowModel, Stage};
 
 impl Loader<'_> {
@@ -92,11 +94,32 @@ impl Loader<'_> {
             day: file.day.clone(),
             suite,
             references,
+            pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {
                 percent: breaker.percent,
                 at_least_rows: breaker.at_least_rows.unwrap_or(100),
             }),
         })
+    }
+
+    /// When the stage commits while it follows. An aggregate reads whole days for each commit.
+    fn pace(&mut self, at: &str, file: &StageFile) -> Pace {
+        let default = match file.aggregate {
+            Some(_) => Pace { every: Duration::from_secs(60), ..Pace::default() },
+            None => Pace::default(),
+        };
+        let Some(commit) = &file.commit else { return default };
+        let every = commit.seconds.map(Duration::try_from_secs_f64);
+        let none = commit.rows == Some(0) || commit.megabytes == Some(0);
+        if none || every.as_ref().is_some_and(|every| !every.as_ref().is_ok_and(|e| !e.is_zero())) {
+            let what = "a commit of no rows, no bytes or no time never comes";
+            self.mistake(&format!("{at}/commit"), what, "write numbers above 0");
+        }
+        Pace {
+            rows: commit.rows.unwrap_or(default.rows),
+            bytes: commit.megabytes.map_or(default.bytes, |megabytes| megabytes << 20),
+            every: every.and_then(Result::ok).unwrap_or(default.every),
+        }
     }
 
     fn reads(&mut self, at: &str, file: &StageFile) -> Option<Reads> {

@@ -106,7 +106,7 @@ impl Ingest {
         let stage = StageId { pipeline: pipeline.name.clone(), stage: "ingest".to_owned() };
         let governed = Governed { quality: false, ..Governed::ALL };
         let id = RunId(self.ids.next());
-        let run = Run { id, stage, started_at: self.clock.now(), governed };
+        let run = Run { id, stage, started_at: self.clock.now(), governed, following: false };
         let from = [DatasetRef::file(&input.location())];
         let to = [DatasetRef::topic(&spec.topic.dataset, &self.log.namespace())];
         let start = started(&run, None, &from, &to, self.ids.next(), run.started_at);

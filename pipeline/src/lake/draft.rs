@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assay_core::{DatasetName, DraftId, Position, ReaderId, Report};
-use assay_quality::KeySet;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::common::ScalarValue;
@@ -75,7 +74,8 @@ impl Target for LakeTarget {
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError> {
         let dataset = &self.spec.dataset;
         let table = self.lake.existing(dataset).await?;
-        if position_of(dataset, &table, of.reader)? != *of.from {
+        // Who reads other partitions moves other marks; of those that were read, none may differ.
+        if !position_of(dataset, &table, of.reader)?.agrees_with(of.from) {
             return Err(TargetError::Fenced {
                 dataset: dataset.clone(),
                 reader: of.reader.clone(),
@@ -214,7 +214,7 @@ impl Draft for LakeDraft {
         let mut survivors = Survivors::default();
         for _ in 0..TRIES {
             let table = lake.existing(&dataset).await?;
-            ground.check(lake, spec, &table, closing.keys).await?;
+            ground.check(lake, spec, &table, closing).await?;
             match &ground.write {
                 Write::Append => {}
                 Write::Replace { column, from } => {
@@ -242,16 +242,23 @@ impl Draft for LakeDraft {
 }
 
 impl Ground {
+    /// Whether the slices that the draft moves stand where it found them; those of other workers
+    /// may have moved on.
+    fn may_move(&self, now: &Position, upto: &Position) -> bool {
+        let mut moved = upto.moved_since(&self.from);
+        moved.all(|(slice, _)| now.mark(slice) == self.from.mark(slice))
+    }
+
     /// Whether all of it still holds for `table`, as it is now.
     async fn check(
         &self,
         lake: &Lake,
         spec: &TableSpec,
         table: &Table,
-        keys: &KeySet,
+        closing: Closing<'_>,
     ) -> Result<(), TargetError> {
         let dataset = &spec.dataset;
-        if position_of(dataset, table, &self.reader)? != self.from {
+        if !self.may_move(&position_of(dataset, table, &self.reader)?, closing.upto) {
             let (dataset, reader) = (dataset.clone(), self.reader.clone());
             return Err(TargetError::Fenced { dataset, reader });
         }
@@ -262,7 +269,7 @@ impl Ground {
         let holds = match Meanwhile::since(self.base, dataset, table).await? {
             Meanwhile::Nothing => true,
             Meanwhile::Added(files) if !replaces => {
-                !holds_any(lake, spec, table, files, &self.key, keys).await?
+                !holds_any(lake, spec, table, files, &self.key, closing.keys).await?
             }
             Meanwhile::Added(_) | Meanwhile::Overwritten => false,
         };

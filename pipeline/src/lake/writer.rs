@@ -23,7 +23,7 @@ use super::file_writer::{FileMaker, FileWriter};
 const GROUP_BYTES: usize = 32 << 20;
 
 /// What all partitions may hold in memory; beyond it the heaviest becomes a row group.
-const HELD_BYTES: usize = 64 << 20;
+const HELD_BYTES: usize = 40 << 20;
 
 /// Rows are split by partition when they are so many, or weigh so much: the split costs something
 /// for every partition and column.

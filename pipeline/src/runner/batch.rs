@@ -76,7 +76,7 @@ impl<'a> Batch<'a> {
             stage,
             shaper,
             letters: Writer::new(run, stage, Letters::new(&runner.spool), at),
-            tally: Tally::default(),
+            tally: Tally::new(&runner.spool),
             counts: Counts::default(),
             conserved: 0,
             seen: KeySet::default(),
@@ -86,7 +86,7 @@ impl<'a> Batch<'a> {
     }
 
     pub(super) fn keys_held(&self) -> usize {
-        self.seen.len() + self.tally.keys_held()
+        self.seen.len()
     }
 
     /// Shapes and judges a chunk, and gives the rows that go into the draft.
@@ -94,14 +94,14 @@ impl<'a> Batch<'a> {
         for refused in &chunk.refused {
             self.letters.refused(refused)?;
         }
-        self.unreadable(chunk.refused.len());
+        self.unreadable(chunk.refused.len())?;
         self.counts.duplicates += chunk.repeated;
         let shaped = self.shape(&chunk)?;
         self.counts.filtered += shaped.filtered;
         for broken in &shaped.broken {
             self.letters.broken(&chunk, broken)?;
         }
-        self.unreadable(shaped.broken.len());
+        self.unreadable(shaped.broken.len())?;
 
         let good = match self.run.governed.quality {
             true => self.judge(&chunk, &shaped).await?,
@@ -109,7 +109,7 @@ impl<'a> Batch<'a> {
         };
         let fresh = self.deduplicate(good).await?;
         if self.run.governed.quality {
-            self.stage.suite.observe(&fresh, &mut self.tally);
+            self.stage.suite.observe(&fresh, &mut self.tally)?;
         }
         self.conserve(&fresh)?;
         self.counts.rejected = self.letters.rows();
@@ -118,10 +118,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Rows that could not be judged because they could not be read or transformed.
-    fn unreadable(&mut self, rows: usize) {
+    fn unreadable(&mut self, rows: usize) -> Result<(), RunError> {
         if self.run.governed.quality && rows > 0 {
-            self.tally.merge(self.stage.suite.unreadable(rows as u64));
+            self.tally.merge(self.stage.suite.unreadable(rows as u64))?;
         }
+        Ok(())
     }
 
     fn shape(&self, chunk: &Chunk) -> Result<Shaped, RunError> {
@@ -153,7 +154,7 @@ impl<'a> Batch<'a> {
             let rules = self.stage.suite.names(bad.mask);
             self.letters.rule_broken(chunk, shaped.input[bad.row as usize], &rules)?;
         }
-        self.tally.merge(judged.tally);
+        self.tally.merge(judged.tally)?;
         Ok(judged.good)
     }
 
@@ -232,7 +233,7 @@ impl<'a> Batch<'a> {
             true => {
                 let breaker = Some(self.stage.breaker);
                 let facts = BatchFacts { now, read, rejected, breaker };
-                Evaluated::Judged(self.stage.suite.report(&self.tally, &facts))
+                Evaluated::Judged(self.stage.suite.report(&self.tally, &facts)?)
             }
             false => Evaluated::NotEvaluated,
         };

@@ -1,5 +1,6 @@
 use assay_core::{DraftId, Evaluated, Fault, Report, RunStatus, StageId};
 use assay_dlq::DlqError;
+use assay_quality::SpoolError;
 use assay_store::StoreError;
 
 use crate::source::SourceError;
@@ -22,6 +23,8 @@ pub enum RunError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Telling(#[from] TellError),
+    #[error(transparent)]
+    Keys(#[from] SpoolError),
     #[error(
         "{stage} was halted by quality: {}; nothing of the batch was committed. To let this very \
          batch pass, run it with --accept-batch {} --reason \"...\"",
@@ -82,6 +85,7 @@ impl RunError {
             RunError::DeadLetters(error) => error.fault(),
             RunError::Store(error) => error.fault(),
             RunError::Telling(error) => error.fault(),
+            RunError::Keys(error) => error.fault(),
             _ => Fault::Permanent,
         }
     }

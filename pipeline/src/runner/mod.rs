@@ -2,24 +2,27 @@
 
 mod batch;
 mod error;
+mod feed;
+mod follow;
 mod landing;
 mod letters;
 mod opened;
 mod patience;
+mod run;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_core::{Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, RunId, RunStatus};
+use assay_core::{Clock, Counts, DraftId, Ids, Position, Report, Run, RunId};
 use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
-use assay_metrics::of_run;
-use assay_store::{Halt, RunEnd};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use assay_store::Halt;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use self::batch::Batch;
 pub use self::error::RunError;
+pub use self::follow::{Pace, Sign};
 use self::landing::Judged;
 use self::opened::Opened;
 use self::patience::Faulty;
@@ -28,14 +31,14 @@ use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
 use crate::source::Extent;
-use crate::stage::{Reads, Stage};
+use crate::stage::Stage;
 use crate::stop::Stop;
 use crate::target::{Day, DraftOf, Target, Targets};
 use crate::telling::Teller;
 
 /// Keys that a batch may hold to know duplicates by; then it is committed and a new one begins.
-/// In two sets that is just below the size at which each would double.
-pub const KEYS_PER_BATCH: usize = 3_600_000;
+/// That is just below the number at which the set would double its room.
+pub const KEYS_PER_BATCH: usize = 1_800_000;
 
 /// Time between two signs of life of a run.
 const BEAT: TimeDelta = TimeDelta::seconds(5);
@@ -43,6 +46,9 @@ const BEAT: TimeDelta = TimeDelta::seconds(5);
 /// Hears how a run gets on.
 pub trait Watch: Send + Sync {
     fn progress(&self, stage: &Stage, counts: &Counts);
+
+    /// Hears what a stage does that follows its source.
+    fn follows(&self, _: &Stage, _: Sign<'_>) {}
 }
 
 /// What a run did.
@@ -76,7 +82,7 @@ impl Way {
         let halt = self.halt.as_ref()?;
         // A day computed anew ends at the same place, and is another batch.
         let same = report.recomputed == halt.report.recomputed
-            && report.upto.reaches_as_far(&halt.report.upto);
+            && report.stretch() == halt.report.stretch();
         same.then_some(halt.accepted_at)?
     }
 }
@@ -106,98 +112,9 @@ impl Runner {
     /// fit is refused before anything runs.
     pub async fn prepare(&self, stages: &[Arc<Stage>]) -> Result<(), RunError> {
         for stage in stages {
-            self.targets.target(&stage.writes).prepare().await?;
+            let target = self.targets.target(&stage.writes);
+            self.patience.keep(|| target.prepare()).await?;
         }
-        Ok(())
-    }
-
-    /// Runs one stage over what its source gained since its position, and tells how it went.
-    pub async fn run(
-        &self,
-        pipeline: &Pipeline,
-        stage: &Stage,
-        governed: Governed,
-    ) -> Result<RunSummary, RunError> {
-        self.run_ways(pipeline, stage, governed, None).await
-    }
-
-    /// Runs one stage over what is new, and then computes one day anew: the rows of that day, as
-    /// far as they were read, replace those that were made of it. A topic has no days; there it is
-    /// a run like any other.
-    pub async fn recompute(
-        &self,
-        pipeline: &Pipeline,
-        stage: &Stage,
-        governed: Governed,
-        date: NaiveDate,
-    ) -> Result<RunSummary, RunError> {
-        let column = match (&stage.reads, &stage.aggregate) {
-            (Reads::Topic(_), _) => None,
-            (_, Some(aggregate)) => Some(&aggregate.whole),
-            (_, None) => Some(
-                stage.day.as_ref().ok_or_else(|| RunError::NoDays { stage: stage.id.clone() })?,
-            ),
-        };
-        let day = column.map(|column| Day { column: column.clone(), date });
-        self.run_ways(pipeline, stage, governed, day).await
-    }
-
-    async fn run_ways(
-        &self,
-        pipeline: &Pipeline,
-        stage: &Stage,
-        governed: Governed,
-        day: Option<Day>,
-    ) -> Result<RunSummary, RunError> {
-        let started_at = self.clock.now();
-        let run = Run { id: RunId(self.ids.next()), stage: stage.id.clone(), started_at, governed };
-        let target = self.targets.target(&stage.writes);
-        let teller = self.teller(pipeline, stage, target.as_ref());
-        // A start tells first what an earlier process committed and could not tell.
-        if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
-            tracing::warn!(%error, "an earlier commit can't be told yet");
-        }
-        self.patience.keep(|| Box::pin(teller.close_abandoned(&stage.id))).await?;
-        let event = teller.started(&run);
-        self.patience.keep(|| self.ledger.start_run(&run, &event)).await?;
-
-        let mut summary =
-            RunSummary { run: run.clone(), counts: Counts::default(), batches: vec![] };
-        let outcome = self.batches(stage, target.as_ref(), &teller, day, &mut summary).await;
-        let told = self.end(&teller, &summary, &outcome).await;
-        // What went wrong first is what a person has to hear.
-        outcome?;
-        told?;
-        Ok(summary)
-    }
-
-    /// Writes down how the run ended.
-    async fn end(
-        &self,
-        teller: &Teller<'_>,
-        summary: &RunSummary,
-        outcome: &Result<(), RunError>,
-    ) -> Result<(), RunError> {
-        let mut counts = summary.counts;
-        let halt = match outcome {
-            Err(RunError::Halted { report, .. }) => Some(report.as_ref()),
-            _ => None,
-        };
-        if let Some(report) = halt {
-            // Nothing of a halted batch is written.
-            counts.add(&Counts { written: 0, ..report.counts });
-        }
-        let error = outcome.as_ref().err();
-        let end = RunEnd {
-            run: summary.run.clone(),
-            status: error.map_or(RunStatus::Complete, RunError::status),
-            ended_at: self.clock.now(),
-            counts,
-            batches: summary.batches.len() as u64,
-            message: error.map(RunError::told),
-        };
-        let (events, totals) = (teller.ended(&end, halt), of_run(&end));
-        self.patience.keep(|| self.ledger.end_run(&end, &events, &totals)).await?;
         Ok(())
     }
 
@@ -214,9 +131,7 @@ impl Runner {
         self.patience.keep(|| target.prepare()).await?;
         let reader = stage.reader();
         let from = self.patience.keep(|| target.position(&reader)).await?;
-        let contract = stage.writes.contract.reference();
-        let halt = || self.ledger.latest_halt(&stage.id, &from, &contract);
-        let halt = self.patience.keep(halt).await?;
+        let halt = self.halt_at(stage, &from).await?;
         let mut way = Way::new(from, halt, day);
         while let Some(extent) = way.ahead.front().cloned() {
             match self.pass(stage, target, teller, &extent, &mut way, summary).await {
@@ -230,6 +145,13 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// The batch that quality halted where a reader stands.
+    async fn halt_at(&self, stage: &Stage, from: &Position) -> Result<Option<Halt>, RunError> {
+        let contract = stage.writes.contract.reference();
+        let halt = || self.ledger.latest_halt(&stage.id, from, &contract);
+        Ok(self.patience.keep(halt).await?)
     }
 
     /// Reads so much of the source, batch by batch.
@@ -253,12 +175,19 @@ impl Runner {
             way.tried = 0;
             summary.batches.push(report);
             self.lake.leave_read(stage.reads.dataset(), &stage.reader(), &way.from).await;
-            // The batch is in; that it could not be told yet is no reason to call it failed.
-            if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
-                tracing::warn!(%error, "committed, but not told yet; the next run will tell it");
+            self.tell(teller).await;
+            if self.stop.draining() && !self.stop.asked() {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// Tells what is committed. That it can't be told yet is no reason to call it failed.
+    async fn tell(&self, teller: &Teller<'_>) {
+        if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
+            tracing::warn!(%error, "committed, but not told yet; the next run will tell it");
+        }
     }
 
     /// One batch up to its report: read, shape, judge. Nothing of it can be seen yet.
@@ -267,7 +196,7 @@ impl Runner {
         run: &Run,
         stage: &Stage,
         target: &dyn Target,
-        opened: &mut Opened,
+        opened: &mut Opened<'_>,
         from: &Position,
     ) -> Result<Option<Judged>, RunError> {
         let read_before = opened.source.read();
@@ -289,7 +218,8 @@ impl Runner {
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
             self.beat(run.id, &mut beat_at).await;
-            if batch.keys_held() >= self.keys_per_batch && !opened.whole() {
+            let full = batch.keys_held() >= self.keys_per_batch && !opened.whole();
+            if full || self.stop.draining() && opened.may_end() {
                 break;
             }
             match opened.next_chunk().await? {

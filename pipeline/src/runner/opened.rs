@@ -3,25 +3,35 @@ use std::sync::Arc;
 use assay_core::Position;
 
 use super::{RunError, Runner};
-use crate::source::{AggregateSource, Chunk, DaySource, Extent, Source, TableSource, TopicSource};
+use crate::source::{
+    AggregateSource, Chunk, DaySource, Extent, FollowedTopic, Source, TableSource, TopicSource,
+};
 use crate::stage::{Reads, Stage};
 use crate::target::{Day, Write};
 
 /// A stage's source, and how what comes out of it is written.
-pub(super) struct Opened {
-    pub(super) source: Box<dyn Source>,
+pub(super) struct Opened<'a> {
+    pub(super) source: Box<dyn Source + 'a>,
     pub(super) write: Write,
     /// The day that is computed anew.
     pub(super) day: Option<Day>,
+    /// Whether it is exactly a batch that was halted before.
+    exact: bool,
 }
 
-impl Opened {
+impl<'a> Opened<'a> {
+    /// The next batch of what is followed.
+    pub(super) fn follow(source: &'a mut FollowedTopic) -> Opened<'a> {
+        Opened { source: Box::new(source), write: Write::Append, day: None, exact: false }
+    }
+
     pub(super) async fn open(
         runner: &Runner,
         stage: &Stage,
         from: &Position,
         extent: &Extent,
-    ) -> Result<Opened, RunError> {
+    ) -> Result<Opened<'static>, RunError> {
+        let exact = matches!(extent, Extent::Upto(_));
         let day = match extent {
             Extent::Day(day) => Some(day.clone()),
             _ => None,
@@ -30,12 +40,13 @@ impl Opened {
             let source =
                 AggregateSource::open(&runner.lake, stage, aggregate, from, extent).await?;
             let write = source.write().clone();
-            return Ok(Opened { source: Box::new(source), write, day });
+            return Ok(Opened { source: Box::new(source), write, day, exact });
         }
         if let (Extent::Day(day), Reads::Table(spec)) = (extent, &stage.reads) {
             let source = DaySource::open(&runner.lake, spec, from, day).await?;
             let write = Write::Day(day.clone());
-            return Ok(Opened { source: Box::new(source), write, day: Some(day.clone()) });
+            let day = Some(day.clone());
+            return Ok(Opened { source: Box::new(source), write, day, exact });
         }
         let source: Box<dyn Source> = match &stage.reads {
             Reads::Topic(topic) => {
@@ -46,11 +57,16 @@ impl Opened {
                 Box::new(TableSource::open(&runner.lake, spec, from, extent).await?)
             }
         };
-        Ok(Opened { source, write: Write::Append, day })
+        Ok(Opened { source, write: Write::Append, day, exact })
     }
 
     pub(super) async fn next_chunk(&mut self) -> Result<Option<Chunk>, RunError> {
         Ok(self.source.next_chunk().await?)
+    }
+
+    /// Whether it may end after any chunk, because it is asked to.
+    pub(super) fn may_end(&self) -> bool {
+        !self.whole() && !self.exact
     }
 
     /// Whether all that comes belongs in one commit.

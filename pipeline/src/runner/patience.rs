@@ -7,20 +7,38 @@ use futures::future::BoxFuture;
 
 use super::RunError;
 use crate::source::SourceError;
+use crate::stop::Stop;
 use crate::target::TargetError;
 use crate::telling::TellError;
 
 /// How long a runner keeps trying what may work the next time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Patience {
     pub tries: u32,
-    /// Before the second try; each further pause is twice as long.
+    /// Before the second try; each further pause is twice as long …
     pub first_pause: Duration,
+    /// … up to this.
+    pub longest_pause: Duration,
+    /// Ends a patience that has no end of its own.
+    pub stop: Stop,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience { tries: 5, first_pause: Duration::from_millis(200) }
+        Patience {
+            tries: 5,
+            first_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(10),
+            stop: Stop::default(),
+        }
+    }
+}
+
+impl Patience {
+    /// Goes on for as long as it takes, since nobody is there to start again; once the stage is
+    /// asked to end, the usual number of tries is enough.
+    pub fn endless(stop: Stop) -> Patience {
+        Patience { tries: u32::MAX, stop, ..Patience::default() }
     }
 }
 
@@ -47,11 +65,13 @@ impl Patience {
     /// Waits before the next try; false when there is none left.
     pub(super) async fn pause(&self, tried: &mut u32, error: &impl Faulty) -> bool {
         *tried += 1;
-        if *tried >= self.tries {
+        let few = self.stop.draining() && *tried >= Patience::default().tries;
+        if *tried >= self.tries || few {
             return false;
         }
         tracing::warn!(%error, tried = *tried, "that may work the next time: trying again");
-        tokio::time::sleep(self.first_pause * 2u32.saturating_pow(*tried - 1)).await;
+        let pause = self.first_pause * 2u32.saturating_pow((*tried - 1).min(20));
+        self.stop.sleep(pause.min(self.longest_pause)).await;
         true
     }
 }
@@ -89,5 +109,55 @@ impl Faulty for TellError {
 impl Faulty for RunError {
     fn is_transient(&self) -> bool {
         self.fault() == Fault::Transient
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endless_patience_ends_soon_after_it_is_asked_to_and_no_sooner() {
+        let (stop, tried) = (Stop::default(), AtomicU32::new(0));
+        let patience = Patience { first_pause: Duration::ZERO, ..Patience::endless(stop.clone()) };
+        let effect = || {
+            if tried.fetch_add(1, Ordering::Relaxed) == 100 {
+                stop.drain();
+            }
+            let (path, cause) = (Path::new("store").to_owned(), sqlx::Error::PoolTimedOut);
+            let fault = Fault::Transient;
+            let away = StoreError::Database { path, doing: "look", fault, cause };
+            async { Err::<(), _>(away) }.boxed()
+        };
+        patience.keep(effect).await.unwrap_err();
+        assert_eq!(tried.load(Ordering::Relaxed), 101);
+    }
+
+    #[tokio::test]
+    async fn a_long_pause_ends_when_the_stage_is_asked_to() {
+        let stop = Stop::default();
+        let patience = Patience {
+            first_pause: Duration::from_secs(3600),
+            longest_pause: Duration::from_secs(3600),
+            ..Patience::endless(stop.clone())
+        };
+        let error = SourceError::Log(assay_log::LogError::Failed {
+            doing: "read".to_owned(),
+            log: "log".to_owned(),
+            advice: "",
+            fault: Fault::Transient,
+            source: "away".into(),
+        });
+        let mut tried = 0;
+        let (again, ()) = tokio::join!(patience.pause(&mut tried, &error), async {
+            tokio::task::yield_now().await;
+            stop.drain();
+        });
+        assert!(again && tried == 1);
     }
 }

@@ -1,7 +1,10 @@
 //! Where a stage reads: chunks that fit in memory, and a position behind them.
 
 mod aggregate;
+mod containers;
 mod day;
+mod followed;
+mod json;
 mod rows;
 mod table;
 mod topic;
@@ -18,6 +21,8 @@ use datafusion::error::DataFusionError;
 
 pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
+pub(crate) use self::followed::FollowedTopic;
+pub(crate) use self::json::SCHEMA as JSON_SCHEMA;
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
 pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
@@ -85,6 +90,22 @@ pub(crate) trait Source: Send {
 
     /// Rows read so far, by the source's own count.
     fn read(&self) -> u64;
+}
+
+/// A source that is read on behalf of one batch, and goes on to the next.
+#[async_trait]
+impl<S: Source + ?Sized> Source for &mut S {
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        (**self).next_chunk().await
+    }
+
+    fn upto(&self) -> Position {
+        (**self).upto()
+    }
+
+    fn read(&self) -> u64 {
+        (**self).read()
+    }
 }
 
 /// Why a source can't be read.

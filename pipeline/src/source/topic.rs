@@ -1,24 +1,22 @@
-//! Reads a topic whose messages are Avro containers, partition by partition.
+//! Reads a topic, partition by partition: Avro containers, or JSON (see [`super::json`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use apache_avro::types::Value;
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use assay_core::{Mark, Position, Slice};
-use assay_dlq::{Origin, PayloadKind, Source as Place};
+use assay_dlq::{Origin, Source as Place};
 use assay_log::{Ends, Fetch, Log, Record};
 use async_trait::async_trait;
-use bytes::Bytes;
 
-use super::rows::origin_of;
-use super::{Chunk, Extent, Provenance, Refused, Source, SourceError};
-use crate::definition::TopicSpec;
+use super::containers::{Gathered, Message};
+use super::json::{JsonMessages, JsonRows};
+use super::{Chunk, Extent, Refused, Source, SourceError};
+use crate::definition::{MessageFormat, TopicSpec};
 
 /// Headers of a message that carries records in the order in which a collector took them.
 pub(crate) const COLLECTOR: &str = "assay.collector";
@@ -27,13 +25,13 @@ pub(crate) const COUNT: &str = "assay.count";
 
 /// A chunk is full when it has this many rows, or its rows weigh this much. A message that fills
 /// it alone is not copied.
-const CHUNK_ROWS: usize = 8192;
-const CHUNK_BYTES: usize = 3 << 20;
+pub(super) const CHUNK_ROWS: usize = 8192;
+pub(super) const CHUNK_BYTES: usize = 3 << 20;
 
 /// Messages that wait to be decoded have about this many bytes.
 const FETCH_BYTES: usize = 2 << 20;
 
-const UTC: &str = "+00:00";
+pub(super) const UTC: &str = "+00:00";
 
 /// The columns of a topic: its records' own, and where each record stood.
 pub(crate) fn topic_schema(record: &SchemaRef) -> SchemaRef {
@@ -78,6 +76,28 @@ impl TopicSource {
         Ok(source)
     }
 
+    /// Reads no other partitions than these.
+    pub(crate) fn keep_to(&mut self, partitions: &BTreeSet<u32>) {
+        self.ends.retain(|ends| partitions.contains(&ends.partition));
+    }
+
+    /// Goes on to where those partitions end now.
+    pub(crate) async fn look(&mut self, partitions: &BTreeSet<u32>) -> Result<(), SourceError> {
+        self.ends = self.log.ends(self.topic.dataset.name()).await?;
+        self.keep_to(partitions);
+        self.check_position()
+    }
+
+    /// Whether it has not come to the ends that it knows of.
+    pub(crate) fn behind(&self) -> bool {
+        !self.fetched.is_empty() || self.ends.iter().any(|ends| self.next_offset(ends) < ends.end)
+    }
+
+    /// The offset of each partition that is read next.
+    pub(crate) fn next_offsets(&self) -> BTreeMap<u32, u64> {
+        self.ends.iter().map(|ends| (ends.partition, self.next_offset(ends))).collect()
+    }
+
     /// Leaves out what lies behind `end`.
     fn end_at(&mut self, end: &Position) {
         for ends in &mut self.ends {
@@ -118,7 +138,7 @@ impl TopicSource {
         for ends in &self.ends {
             let from = self.next_offset(ends);
             if from < ends.end {
-                let fetch = Fetch { max_records: 256, max_bytes: FETCH_BYTES };
+                let fetch = Fetch { max_records: CHUNK_ROWS, max_bytes: FETCH_BYTES };
                 let messages = self.log.read(name, ends.partition, from, fetch).await?;
                 let new = messages.into_iter().take_while(|message| message.offset < ends.end);
                 self.fetched.extend(new);
@@ -128,6 +148,40 @@ impl TopicSource {
             }
         }
         Ok(())
+    }
+
+    /// The next chunk of messages each of which is a row.
+    async fn next_json(&mut self) -> Result<Option<Chunk>, SourceError> {
+        let mut rows = JsonRows::new(CHUNK_ROWS, CHUNK_BYTES / 2);
+        let (mut refused, mut repeated) = (Vec::new(), 0);
+        while rows.rows < CHUNK_ROWS && rows.bytes < CHUNK_BYTES && refused.len() < CHUNK_ROWS {
+            if self.fetched.is_empty() {
+                self.fetch().await?;
+            }
+            let Some(first) = self.fetched.front() else { break };
+            // What was fetched is of one partition.
+            let slice = self.slice(first.partition);
+            let mark = self.position.0.entry(slice).or_default();
+            let room = CHUNK_ROWS - rows.rows.max(refused.len());
+            for message in self.fetched.drain(..room.min(self.fetched.len())) {
+                mark.at = message.offset + 1;
+                self.read += 1;
+                match fresh(&message, 1, mark) {
+                    Ok(new) if new.is_empty() => repeated += 1,
+                    taken => {
+                        if let Err(detail) = taken.and_then(|_| rows.push(&message)) {
+                            refused.push(refused_message(&self.topic, message, detail));
+                        }
+                    }
+                }
+            }
+        }
+        if rows.rows == 0 && refused.is_empty() && repeated == 0 {
+            return Ok(None);
+        }
+        let rows = rows.finish(&self.schema, &self.topic);
+        let provenance = JsonMessages { topic: Arc::clone(&self.topic), rows: rows.clone() };
+        Ok(Some(Chunk { rows, provenance: Arc::new(provenance), refused, repeated }))
     }
 
     /// Takes one message into the chunk.
@@ -159,9 +213,7 @@ impl TopicSource {
             }
             Err(detail) => {
                 self.read += 1;
-                let origin = Origin(place_name(&place()));
-                let refused = Refused { origin, place: Some(place()), detail, payload: bytes };
-                chunk.refused.push(refused);
+                chunk.refused.push(refused_message(&self.topic, message.clone(), detail));
             }
         }
     }
@@ -170,6 +222,9 @@ impl TopicSource {
 #[async_trait]
 impl Source for TopicSource {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
+        if self.topic.format == MessageFormat::Json {
+            return self.next_json().await;
+        }
         let mut chunk = Gathered::default();
         while !chunk.full() {
             if self.fetched.is_empty() {
@@ -241,105 +296,17 @@ fn located(
         .expect("decoding gives the columns of the record schema")
 }
 
+/// A message that is no row, with what is wrong with it.
+fn refused_message(topic: &TopicSpec, message: Record, detail: String) -> Refused {
+    let place = Place {
+        topic: topic.dataset.name().to_owned(),
+        partition: message.partition,
+        offset: message.offset,
+    };
+    let origin = Origin(place_name(&place));
+    Refused { origin, place: Some(place), detail, payload: message.value.unwrap_or_default() }
+}
+
 fn place_name(place: &Place) -> String {
     format!("{}/{}/{}", place.topic, place.partition, place.offset)
-}
-
-/// A chunk while it fills.
-#[derive(Default)]
-struct Gathered {
-    messages: Vec<Message>,
-    batches: Vec<RecordBatch>,
-    refused: Vec<Refused>,
-    repeated: u64,
-    bytes: usize,
-}
-
-impl Gathered {
-    fn full(&self) -> bool {
-        let rows: usize = self.batches.iter().map(RecordBatch::num_rows).sum();
-        rows >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES || self.refused.len() >= CHUNK_ROWS
-    }
-
-    fn finish(self, schema: &SchemaRef, topic: &Arc<TopicSpec>) -> Result<Chunk, SourceError> {
-        let rows = concat_batches(schema, &self.batches).map_err(|error| SourceError::Refused {
-            what: topic.dataset.to_string(),
-            why: format!("its messages do not make one table: {error}"),
-        })?;
-        let mut starts = BTreeMap::new();
-        let mut next = 0;
-        for (message, batch) in self.messages.into_iter().zip(&self.batches) {
-            if batch.num_rows() > 0 {
-                starts.insert(next, message);
-            }
-            next += batch.num_rows();
-        }
-        let opened = Mutex::new(None);
-        let provenance = TopicRows { topic: Arc::clone(topic), rows: rows.clone(), starts, opened };
-        Ok(Chunk {
-            rows,
-            provenance: Arc::new(provenance),
-            refused: self.refused,
-            repeated: self.repeated,
-        })
-    }
-}
-
-struct Message {
-    bytes: Bytes,
-    place: Place,
-    /// Records at its beginning that are not in the chunk.
-    skipped: usize,
-}
-
-/// Rows of a topic: each is a record of a message.
-struct TopicRows {
-    topic: Arc<TopicSpec>,
-    rows: RecordBatch,
-    /// The chunk's row with which each message begins.
-    starts: BTreeMap<usize, Message>,
-    /// The message opened last and its records: bad rows come in crowds.
-    opened: Mutex<Option<(usize, Vec<Value>)>>,
-}
-
-impl TopicRows {
-    /// The message of a row, the row with which it begins, and the row's place in it.
-    fn message(&self, row: usize) -> Option<(&Message, usize, usize)> {
-        let (start, message) = self.starts.range(..=row).next_back()?;
-        Some((message, *start, row - start + message.skipped))
-    }
-
-    fn refused(&self, why: impl Into<String>) -> SourceError {
-        let what = format!("a record of {} to set it aside", self.topic.dataset);
-        SourceError::Refused { what, why: why.into() }
-    }
-}
-
-impl Provenance for TopicRows {
-    fn origin(&self, row: usize) -> Result<Origin, SourceError> {
-        origin_of(&self.rows, &self.topic.origin, row).map(Origin)
-    }
-
-    fn place(&self, row: usize) -> Option<Place> {
-        self.message(row).map(|(message, ..)| message.place.clone())
-    }
-
-    fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError> {
-        let (message, start, index) =
-            self.message(row).ok_or_else(|| self.refused("its message is gone"))?;
-        let mut opened = self.opened.lock().map_err(|_| self.refused("another letter failed"))?;
-        let schema = &self.topic.schema;
-        let mut single = || {
-            if opened.as_ref().is_none_or(|(known, _)| *known != start) {
-                *opened = Some((start, schema.records(&message.bytes).ok()?));
-            }
-            schema.message(opened.as_ref()?.1.get(index)?).ok()
-        };
-        // Readers of Avro differ in what they take. A message that only one of them takes apart is
-        // in the letter as it is.
-        Ok(match single() {
-            Some(record) => (Bytes::from(record), PayloadKind::Avro),
-            None => (message.bytes.clone(), PayloadKind::Bytes),
-        })
-    }
 }

@@ -18,6 +18,7 @@ use arrow::error::ArrowError;
 use chrono::Utc;
 
 use self::json::{Leaf, Paths};
+use self::scan::Scanner;
 use super::columns::UTC;
 use crate::definition::ExtractType;
 
@@ -134,6 +135,12 @@ impl Extract {
         }
         Ok(())
     }
+}
+
+/// Whether a text is one JSON object and nothing else. One that is unusual (an escape in a key)
+/// may be taken for none.
+pub(crate) fn is_object(text: &str) -> bool {
+    Scanner::new(text).object().is_some()
 }
 
 /// What a text says, read as a value of `kind`.

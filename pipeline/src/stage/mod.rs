@@ -15,12 +15,13 @@ use assay_quality::{Breaker, Suite};
 
 pub use columns::arrow_schema;
 pub(crate) use columns::fits;
-pub(crate) use extract::{Extract, ExtractColumn};
+pub(crate) use extract::{Extract, ExtractColumn, is_object};
 pub(crate) use model::{Expression, ModelError, RowModel, line_of, query_columns};
 pub use shape::StageError;
 pub(crate) use shape::{Broken, Shaped, Shaper, conform};
 
 use crate::definition::{Aggregate, TableSpec, TopicSpec};
+use crate::runner::Pace;
 
 /// One step from a dataset to a dataset.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct Stage {
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,
+    /// When it commits while it follows its source.
+    pub pace: Pace,
 }
 
 /// What a stage reads.

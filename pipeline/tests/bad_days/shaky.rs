@@ -18,7 +18,7 @@ use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, Ledger, Lookup, Snapshot, TableSpec, Target, TargetError,
     Targets, Write,
 };
-use assay_store::{Event, Halt, Increment, RunEnd, RunRecord, StoreError, Telling, Told};
+use assay_store::{Event, Halt, Increment, Pause, RunEnd, RunRecord, StoreError, Telling, Told};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -300,6 +300,10 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
 
     async fn abandoned(&self, silent_since: DateTime<Utc>) -> Result<Vec<RunRecord>, StoreError> {
         self.fate.effect("abandoned", in_store, self.port.abandoned(silent_since)).await
+    }
+
+    async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError> {
+        self.fate.effect("paused", in_store, self.port.paused(stage)).await
     }
 }
 

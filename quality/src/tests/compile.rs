@@ -116,7 +116,7 @@ fn checks_that_do_not_fit_their_column_are_refused_with_a_way_out() {
 fn columns_of_an_expression_are_written_as_in_the_contract() {
     let rules = vec![holds("a", "eventTime IS NOT NULL AND \"size\" > 0 AND LENGTH(id) > 1")];
     let suite = Suite::compile(&contract(rules), &schema()).unwrap();
-    let quality = suite.report(&crate::Tally::default(), &super::facts_of_batch());
+    let quality = suite.report(&crate::Tally::default(), &super::facts_of_batch()).unwrap();
     assert_eq!(quality.rules[0].columns, ["eventTime", "id", "size"]);
 }
 

@@ -81,7 +81,7 @@ fn without_facts_a_reference_is_not_evaluated_and_broken_by_all_rows() {
     for facts in [Facts::default(), short] {
         let judged = suite.judge(&rows, &facts);
         assert_eq!(judged.bad.len(), 2);
-        let quality = suite.report(&judged.tally, &facts_of_batch());
+        let quality = suite.report(&judged.tally, &facts_of_batch()).unwrap();
         let why = "the other dataset was not asked (2 of 2 rows)".to_owned();
         assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
         assert_eq!(quality.score, Some(0.0));
@@ -101,7 +101,7 @@ fn a_row_that_an_expression_fails_on_counts_as_broken_and_condemns_no_other() {
     let judged = suite.judge(&rows, &Facts::default());
     let bad: Vec<u32> = judged.bad.iter().map(|bad| bad.row).collect();
     assert_eq!(bad, [1, 2]);
-    let quality = suite.report(&judged.tally, &facts_of_batch());
+    let quality = suite.report(&judged.tally, &facts_of_batch()).unwrap();
     let why = "it divides by zero (1 of 5 rows)".to_owned();
     assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
     assert_eq!(quality.rules[0].failed, 2);
@@ -148,8 +148,8 @@ fn rows_of_another_shape_are_judged_by_no_rule_and_it_is_said() {
     let judged = suite.judge(&foreign, &Facts::default());
     assert_eq!((judged.good.num_rows(), judged.bad.len()), (0, 2));
     let mut tally = judged.tally;
-    suite.observe(&foreign, &mut tally);
-    let quality = suite.report(&tally, &facts_of_batch());
+    suite.observe(&foreign, &mut tally).unwrap();
+    let quality = suite.report(&tally, &facts_of_batch()).unwrap();
     for result in quality.rules.iter().filter(|result| result.rule != "readable") {
         assert!(matches!(result.outcome, Outcome::NotEvaluated { .. }), "{result:?}");
     }
@@ -160,8 +160,8 @@ fn rows_that_could_not_be_read_cost_points_like_any_other() {
     let rows = numbers(&[(Some(1), None), (Some(1), None), (Some(1), None)]);
     let suite = suite(vec![holds("a_positive", "a > 0")], &rows);
     let mut tally = suite.judge(&rows, &Facts::default()).tally;
-    tally.merge(suite.unreadable(1));
-    let quality = suite.report(&tally, &facts_of_batch());
+    tally.merge(suite.unreadable(1)).unwrap();
+    let quality = suite.report(&tally, &facts_of_batch()).unwrap();
     assert_eq!((quality.rows, quality.score), (4, Some(75.0)));
     let readable = quality.rules.iter().find(|rule| rule.rule == "readable").unwrap();
     assert_eq!((readable.failed, readable.lost), (1, 25.0));

@@ -123,7 +123,7 @@ proptest! {
         prop_assert_eq!(&left, &whole);
         prop_assert_eq!(&merge(a.clone(), merge(b.clone(), c.clone())), &whole);
         prop_assert_eq!(&merge(c, merge(b, a)), &whole);
-        let report = |tally: &Tally| suite.report(tally, &facts_of_batch());
+        let report = |tally: &Tally| suite.report(tally, &facts_of_batch()).unwrap();
         prop_assert_eq!(report(&left), report(&whole));
     }
 
@@ -174,6 +174,6 @@ fn all_kinds(rows: &RecordBatch) -> Suite {
 }
 
 fn merge(mut one: Tally, other: Tally) -> Tally {
-    one.merge(other);
+    one.merge(other).unwrap();
     one
 }

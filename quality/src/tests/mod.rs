@@ -90,12 +90,12 @@ fn facts_of_batch() -> BatchFacts {
 fn tally(suite: &Suite, rows: &RecordBatch) -> Tally {
     let judged = suite.judge(rows, &Facts::default());
     let mut tally = judged.tally;
-    suite.observe(&judged.good, &mut tally);
+    suite.observe(&judged.good, &mut tally).unwrap();
     tally
 }
 
 fn report(suite: &Suite, rows: &RecordBatch) -> Quality {
-    suite.report(&tally(suite, rows), &facts_of_batch())
+    suite.report(&tally(suite, rows), &facts_of_batch()).unwrap()
 }
 
 /// All but the last digits of sums are the same.

@@ -119,3 +119,38 @@ async fn a_batch_that_was_halted_again_is_the_batch_that_was_accepted() {
     assert!(store.accepted(halted(2, 20).draft).await.unwrap());
     assert!(!store.accepted(longer.draft).await.unwrap(), "it has rows that nobody looked at");
 }
+
+/// Two partitions of a topic, which two workers share.
+fn shared(places: [Option<u64>; 2]) -> Position {
+    let mark = |(partition, at): (u32, Option<u64>)| {
+        Some((Slice::partition("events", partition), Mark { at: at?, ..Mark::default() }))
+    };
+    Position((0..).zip(places).filter_map(mark).collect())
+}
+
+#[tokio::test]
+async fn a_halt_of_one_partition_waits_while_another_worker_commits_another_partition() {
+    let (_folder, store) = store().await;
+    let bad =
+        Report { from: shared([Some(5), None]), upto: shared([Some(9), None]), ..halted(1, 10) };
+    store.halted(&bad, &[], &[]).await.unwrap();
+    let mut other = crate::sample::telling(&run(2, "parse"), 20);
+    other.report.from = shared([None, Some(3)]);
+    other.report.upto = shared([None, Some(4)]);
+    store.tell(&other).await.unwrap();
+
+    let contract = contract("1.0.0");
+    let at = async |places| {
+        let halt = store.latest_halt(&stage(), &shared(places), Some(&contract)).await.unwrap();
+        halt.map(|halt| halt.report.draft)
+    };
+    assert_eq!(at([Some(5), Some(4)]).await, Some(bad.draft));
+    assert_eq!(at([None, Some(4)]).await, None, "it is not this worker's");
+    assert_eq!(at([Some(9), Some(4)]).await, None, "another has read it");
+
+    let mut same = crate::sample::telling(&run(3, "parse"), 30);
+    same.report.from = shared([Some(5), Some(4)]);
+    same.report.upto = shared([Some(9), Some(4)]);
+    store.tell(&same).await.unwrap();
+    assert_eq!(store.halt(bad.draft).await.unwrap(), None);
+}

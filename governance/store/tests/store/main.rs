@@ -5,6 +5,7 @@ mod audit;
 mod halts;
 mod migrating;
 mod opening;
+mod pauses;
 mod processes;
 mod pruning;
 mod runs;

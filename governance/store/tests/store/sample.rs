@@ -37,6 +37,7 @@ pub(crate) fn run(number: u64, stage: &str) -> Run {
         stage: StageId { pipeline: "github_events".into(), stage: stage.into() },
         started_at: at(i64::try_from(number).unwrap()),
         governed: Governed::ALL,
+        following: false,
     }
 }
 

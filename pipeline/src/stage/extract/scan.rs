@@ -28,6 +28,14 @@ impl<'t> Scanner<'t> {
         (self.at == self.bytes.len()).then_some(())
     }
 
+    /// Checks that the text is one object.
+    pub(super) fn object(mut self) -> Option<()> {
+        self.space();
+        (self.peek()? == b'{').then(|| self.skip())??;
+        self.space();
+        (self.at == self.bytes.len()).then_some(())
+    }
+
     fn walk(&mut self, node: &Node, leaves: &mut [Leaf<'t>]) -> Option<()> {
         self.space();
         if let Some(end) = node.end {

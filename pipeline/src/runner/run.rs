@@ -1,0 +1,115 @@
+//! A run from its start to its end, as the store is told of it.
+
+use assay_core::{Counts, Governed, Run, RunId, RunStatus};
+use assay_metrics::of_run;
+use assay_store::RunEnd;
+use chrono::NaiveDate;
+
+use super::{RunError, RunSummary, Runner};
+use crate::definition::Pipeline;
+use crate::stage::{Reads, Stage};
+use crate::target::Day;
+use crate::telling::Teller;
+
+impl Runner {
+    /// Runs one stage over what its source gained since its position, and tells how it went.
+    pub async fn run(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+    ) -> Result<RunSummary, RunError> {
+        self.run_ways(pipeline, stage, governed, None).await
+    }
+
+    /// Runs one stage over what is new, and then computes one day anew: the rows of that day, as
+    /// far as they were read, replace those that were made of it. A topic has no days; there it is
+    /// a run like any other.
+    pub async fn recompute(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        date: NaiveDate,
+    ) -> Result<RunSummary, RunError> {
+        let column = match (&stage.reads, &stage.aggregate) {
+            (Reads::Topic(_), _) => None,
+            (_, Some(aggregate)) => Some(&aggregate.whole),
+            (_, None) => Some(
+                stage.day.as_ref().ok_or_else(|| RunError::NoDays { stage: stage.id.clone() })?,
+            ),
+        };
+        let day = column.map(|column| Day { column: column.clone(), date });
+        self.run_ways(pipeline, stage, governed, day).await
+    }
+
+    async fn run_ways(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        governed: Governed,
+        day: Option<Day>,
+    ) -> Result<RunSummary, RunError> {
+        let target = self.targets.target(&stage.writes);
+        let teller = self.teller(pipeline, stage, target.as_ref());
+        let run = self.begin(&teller, stage, governed, false).await?;
+        let mut summary = RunSummary { run, counts: Counts::default(), batches: vec![] };
+        let outcome = self.batches(stage, target.as_ref(), &teller, day, &mut summary).await;
+        let batches = summary.batches.len() as u64;
+        let told = self.end(&teller, &summary, batches, outcome.as_ref().err()).await;
+        // What went wrong first is what a person has to hear.
+        outcome?;
+        told?;
+        Ok(summary)
+    }
+
+    /// Tells first what an earlier process committed and could not tell; then writes down that a
+    /// run has started.
+    pub(super) async fn begin(
+        &self,
+        teller: &Teller<'_>,
+        stage: &Stage,
+        governed: Governed,
+        following: bool,
+    ) -> Result<Run, RunError> {
+        let (id, started_at) = (RunId(self.ids.next()), self.clock.now());
+        let run = Run { id, stage: stage.id.clone(), started_at, governed, following };
+        if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
+            tracing::warn!(%error, "an earlier commit can't be told yet");
+        }
+        self.patience.keep(|| Box::pin(teller.close_abandoned(&stage.id))).await?;
+        let event = teller.started(&run);
+        self.patience.keep(|| self.ledger.start_run(&run, &event)).await?;
+        Ok(run)
+    }
+
+    /// Writes down how the run ended.
+    pub(super) async fn end(
+        &self,
+        teller: &Teller<'_>,
+        summary: &RunSummary,
+        batches: u64,
+        error: Option<&RunError>,
+    ) -> Result<(), RunError> {
+        let mut counts = summary.counts;
+        let halt = match error {
+            Some(RunError::Halted { report, .. }) => Some(report.as_ref()),
+            _ => None,
+        };
+        if let Some(report) = halt {
+            // Nothing of a halted batch is written.
+            counts.add(&Counts { written: 0, ..report.counts });
+        }
+        let end = RunEnd {
+            run: summary.run.clone(),
+            status: error.map_or(RunStatus::Complete, RunError::status),
+            ended_at: self.clock.now(),
+            counts,
+            batches,
+            message: error.map(RunError::told),
+        };
+        let (events, totals) = (teller.ended(&end, halt), of_run(&end));
+        self.patience.keep(|| self.ledger.end_run(&end, &events, &totals)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! Counts how many different keys there are, in memory that does not grow with them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use assay_core::Fault;
+use tempfile::NamedTempFile;
+
+/// Keys that are held in memory: 16 MB. Tests need not wait for so many.
+const HELD: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
+
+/// What is read of a run at a time.
+const BUFFER: usize = 32 << 10;
+
+/// Why keys can't be kept on disk, or not be read again.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot keep the keys of a rule of uniqueness in {}", .folder.display())]
+pub struct SpoolError {
+    folder: PathBuf,
+    source: io::Error,
+}
+
+impl SpoolError {
+    pub fn fault(&self) -> Fault {
+        Fault::Permanent
+    }
+}
+
+/// Keys as 128-bit hashes, each as often as it came until it is counted: some in memory, the others
+/// in sorted runs on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Distinct {
+    folder: Option<Arc<Path>>,
+    held: Vec<u128>,
+    runs: Vec<Arc<NamedTempFile>>,
+}
+
+impl Distinct {
+    /// An empty one, whose runs are files in `folder`; without a folder all stays in memory.
+    pub(crate) fn new(folder: Option<Arc<Path>>) -> Distinct {
+        Distinct { folder, held: Vec::new(), runs: Vec::new() }
+    }
+
+    pub(crate) fn insert(&mut self, key: u128) -> Result<(), SpoolError> {
+        self.held.push(key);
+        match &self.folder {
+            Some(folder) if self.held.len() >= HELD => {
+                let folder = Arc::clone(folder);
+                self.make_room(&folder)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the keys of the other in.
+    pub(crate) fn merge(&mut self, other: Distinct) -> Result<(), SpoolError> {
+        self.runs.extend(other.runs);
+        other.held.into_iter().try_for_each(|key| self.insert(key))
+    }
+
+    /// How many different keys there are.
+    pub(crate) fn count(&self) -> Result<u64, SpoolError> {
+        let mut last = None;
+        let mut count = 0;
+        self.each(|key| {
+            count += u64::from(last != Some(key));
+            last = Some(key);
+        })?;
+        Ok(count)
+    }
+
+    /// Gives every key that is kept to `take`, in order.
+    fn each(&self, mut take: impl FnMut(u128)) -> Result<(), SpoolError> {
+        let mut held = self.held.clone();
+        held.sort_unstable();
+        if self.runs.is_empty() {
+            held.into_iter().for_each(take);
+            return Ok(());
+        }
+        let mut sources: Vec<Keys> = vec![Keys::Held(held.into_iter())];
+        for run in &self.runs {
+            let file = run.reopen().map_err(|error| self.lost(error))?;
+            sources.push(Keys::Run(BufReader::with_capacity(BUFFER, file)));
+        }
+        let mut next = BinaryHeap::with_capacity(sources.len());
+        for (number, source) in sources.iter_mut().enumerate() {
+            let first = source.next().map_err(|error| self.lost(error))?;
+            next.extend(first.map(|key| Reverse((key, number))));
+        }
+        while let Some(Reverse((key, number))) = next.pop() {
+            take(key);
+            let following = sources[number].next().map_err(|error| self.lost(error))?;
+            next.extend(following.map(|key| Reverse((key, number))));
+        }
+        Ok(())
+    }
+
+    /// Forgets what is held twice, and when that is little, moves all that is held to a run.
+    fn make_room(&mut self, folder: &Path) -> Result<(), SpoolError> {
+        self.held.sort_unstable();
+        self.held.dedup();
+        if self.held.len() > HELD / 2 {
+            let run = write_run(&self.held, folder).map_err(|error| self.lost(error))?;
+            self.runs.push(Arc::new(run));
+            self.held.clear();
+        }
+        Ok(())
+    }
+
+    fn lost(&self, source: io::Error) -> SpoolError {
+        let folder = self.folder.as_deref().map(Path::to_path_buf).unwrap_or_default();
+        SpoolError { folder, source }
+    }
+}
+
+fn write_run(keys: &[u128], folder: &Path) -> io::Result<NamedTempFile> {
+    std::fs::create_dir_all(folder)?;
+    let mut file = BufWriter::with_capacity(BUFFER, NamedTempFile::new_in(folder)?);
+    keys.iter().try_for_each(|key| file.write_all(&key.to_be_bytes()))?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+/// The same keys, however they are divided into runs.
+impl PartialEq for Distinct {
+    fn eq(&self, other: &Distinct) -> bool {
+        let keys = |keys: &Distinct| {
+            let mut all = Vec::new();
+            keys.each(|key| all.push(key)).ok()?;
+            all.dedup();
+            Some(all)
+        };
+        keys(self) == keys(other)
+    }
+}
+
+/// Keys in order.
+enum Keys {
+    Held(std::vec::IntoIter<u128>),
+    Run(BufReader<File>),
+}
+
+impl Keys {
+    fn next(&mut self) -> io::Result<Option<u128>> {
+        match self {
+            Keys::Held(keys) => Ok(keys.next()),
+            Keys::Run(file) => {
+                let mut bytes = [0; 16];
+                match file.read_exact(&mut bytes) {
+                    Ok(()) => Ok(Some(u128::from_be_bytes(bytes))),
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Distinct, HELD};
+
+    #[test]
+    fn keys_are_counted_on_disk_as_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keys = Distinct::new(Some(Arc::from(folder.path())));
+        // Every third is one that came before, in another run.
+        let all = (HELD * 5 / 2) as u128;
+        let scatter = |key: u128| key.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        for key in 0..all {
+            keys.insert(scatter(if key % 3 == 0 { key / 2 } else { key })).unwrap();
+        }
+        assert_eq!(keys.runs.len(), 2);
+        let before = (0..all).filter(|key| key % 3 == 0).map(|key| key / 2);
+        let repeated = before.filter(|half| half % 3 != 0).count() as u128;
+        let alone = (0..all).filter(|key| key % 3 == 0).count() as u128 - repeated;
+        assert_eq!(u128::from(keys.count().unwrap()), all - all.div_ceil(3) + alone);
+        // What comes again and again needs no room.
+        let mut few = Distinct::new(Some(Arc::from(folder.path())));
+        (0..all).for_each(|key| few.insert(scatter(key % 7)).unwrap());
+        assert_eq!((few.count().unwrap(), few.runs.len()), (7, 0));
+        few.merge(keys.clone()).unwrap();
+        assert_eq!(few.count().unwrap(), keys.count().unwrap());
+        drop((few, keys));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "runs go by themselves");
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut keys = Distinct::new(Some(Arc::from(file.path())));
+        let lost = (0..HELD as u128).try_for_each(|key| keys.insert(key)).unwrap_err();
+        assert!(lost.to_string().contains(file.path().to_str().unwrap()), "{lost}");
+    }
+}
