@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use assay_collect::Settings;
 use assay_core::{Document, Mistakes};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// How long a worker that is told to stop may take to commit what it has read.
     pub(crate) drain: Duration,
+    /// How events are taken in over HTTP.
+    pub(crate) collector: Settings,
 }
 
 /// Why there is no configuration.
@@ -52,6 +55,8 @@ struct ConfigFile {
     #[serde(default)]
     retention: Retention,
     drain_seconds: Option<u32>,
+    #[serde(default)]
+    collector: Settings,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -100,8 +105,18 @@ impl Config {
             drain: Duration::from_secs(
                 settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
             ),
+            collector: in_folder(settings.collector, folder),
         })
     }
+}
+
+/// The settings with their paths relative to the file that they stand in.
+fn in_folder(mut collector: Settings, folder: &Path) -> Settings {
+    if let Some(tls) = &mut collector.tls {
+        tls.certificate = folder.join(&tls.certificate);
+        tls.key = folder.join(&tls.key);
+    }
+    collector
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 mod audit;
 mod check;
+mod collect;
 mod demo;
 mod dlq;
 mod follow;
 mod generate;
 mod ingest;
+mod keys;
 mod lineage;
 mod metrics;
 mod pause;
@@ -27,8 +29,8 @@ use assay_pipeline::{Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DlqCommand, Format, GenerateCommand, LineageCommand, QualityCommand,
-    TableCommand,
+    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
+    QualityCommand, TableCommand,
 };
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
@@ -59,6 +61,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
         }
+        Command::Collect(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            collect::collect(config(DATA)?, &pipeline, &what).await
+        }
+        Command::Keys { command: KeysCommand::Create { name } } => keys::create(&name, json),
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {
