@@ -78,7 +78,7 @@ async fn a_member_waits_for_records_or_for_a_change_and_markers_are_neither() {
     let group = desk.name("group");
     let mut one = join(&desk, &group, &topic).await;
     settle(&mut [&mut one], &[2]).await;
-    let mut waited = async |member: &mut Member, next: &[(u32, u64)], at_most| {
+    let waited = async |member: &mut Member, next: &[(u32, u64)], at_most| {
         let next: BTreeMap<u32, u64> = next.iter().copied().collect();
         let began_at = Instant::now();
         member.wait(&next, Duration::from_millis(at_most)).await.unwrap();
