@@ -62,7 +62,7 @@ pub trait Log: Send + Sync {
         records: Vec<NewRecord>,
     ) -> Result<Vec<(u32, u64)>, LogError>;
 
-    /// Reads records from `from` on, in order; none when `from` is the end.
+    /// Reads records from `from` on, in order; none when nothing lies between `from` and the end.
     ///
     /// A place before the start or beyond the end is an error: nothing is skipped silently.
     async fn read(

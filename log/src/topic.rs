@@ -60,11 +60,12 @@ pub struct TopicInfo {
     pub partitions: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Duration>,
-    /// Records kept, of all partitions; in Kafka with the gaps between them.
-    pub records: u64,
-    /// What they weigh: keys, values and headers; absent where the log does not say.
+    /// Records kept, of all partitions; this and what follows is absent where the log does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// What they weigh: keys, values and headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// When the oldest record that is kept was appended; absent too where the log does not say.
+    /// When the oldest record that is kept was appended.
     pub oldest: Option<DateTime<Utc>>,
 }

@@ -33,9 +33,6 @@ pub(super) struct Member {
     listener: Option<JoinHandle<()>>,
     stopped: Arc<AtomicBool>,
     owned: BTreeSet<u32>,
-    /// What `wait` took for news, by partition: the reader's place and the end. When the reader is
-    /// still there, nothing lies between but markers of transactions.
-    announced: BTreeMap<u32, (u64, u64)>,
 }
 
 impl Member {
@@ -80,7 +77,6 @@ impl Member {
             })?),
             stopped,
             owned: BTreeSet::new(),
-            announced: BTreeMap::new(),
         };
         if !member.council().waits() {
             // When it runs out, the others have not made room yet: what is ours comes later.
@@ -106,7 +102,7 @@ impl Member {
     }
 
     /// Whether a partition of ours has something that the reader has not seen.
-    async fn news(&mut self, next: &BTreeMap<u32, u64>) -> Result<bool, LogError> {
+    async fn news(&self, next: &BTreeMap<u32, u64>) -> Result<bool, LogError> {
         let doing = format!("look for news in topic `{}`", self.topic);
         let ours: Vec<_> = self.owned.iter().map(|of| (self.topic.clone(), *of)).collect();
         let ends = match self.owned.iter().all(|of| next.contains_key(of)) {
@@ -117,16 +113,9 @@ impl Member {
                 both.into_iter().map(|ends| (ends.end > ends.start).then_some(ends.end)).collect()
             }
         };
-        let mut news = false;
-        for (partition, end) in self.owned.iter().zip(ends) {
-            let place = next.get(partition).copied().unwrap_or(0);
-            if let Some(end) = end.filter(|end| *end > place)
-                && self.announced.insert(*partition, (place, end)) != Some((place, end))
-            {
-                news = true;
-            }
-        }
-        Ok(news)
+        let place = |partition| next.get(partition).copied().unwrap_or(0);
+        let mut all = self.owned.iter().zip(ends);
+        Ok(all.any(|(partition, end)| end.is_some_and(|end| end > place(partition))))
     }
 
     /// Gives everything up and ends the listener, which then leaves the group.
@@ -153,7 +142,6 @@ impl Membership for Member {
             .iter()
             .filter_map(|element| u32::try_from(element.partition()).ok())
             .collect();
-        self.announced.retain(|partition, _| self.owned.contains(partition));
         Ok(self.owned.clone())
     }
 

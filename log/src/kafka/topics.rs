@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use rdkafka::admin::{AlterConfig, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AlterConfig, ConfigSource, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::{Instant, sleep};
@@ -110,22 +113,19 @@ pub(super) async fn list(log: &KafkaLog) -> Result<Vec<TopicInfo>, LogError> {
     found.retain(|(name, _)| !INTERNAL.contains(&name.as_str()));
     found.sort();
 
-    let all = found.iter().flat_map(|(name, partitions)| {
-        (0..*partitions).map(move |partition| (name.clone(), partition))
-    });
-    let mut ends = log.lookup.ends_of(doing, all.collect()).await?.into_iter();
     let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
     let settings = log.lookup.settings(&names).await?;
     let retention = |name: &str| {
-        let of_topic = |specifier: &rdkafka::admin::OwnedResourceSpecifier| matches!(specifier, rdkafka::admin::OwnedResourceSpecifier::Topic(of) if of == name);
-        let found = settings.iter().find(|found| of_topic(&found.specifier))?;
+        let of = OwnedResourceSpecifier::Topic(name.to_owned());
+        let found = settings.iter().find(|found| found.specifier == of)?;
         found.get(RETENTION)?.value.as_deref()?.parse().ok().map(Duration::from_millis)
     };
     let info = |(name, partitions): &(String, u32)| TopicInfo {
         name: name.clone(),
         partitions: *partitions,
         retention: retention(name),
-        records: ends.by_ref().take(*partitions as usize).map(|ends| ends.end - ends.start).sum(),
+        // One partition without a leader, of whoever's topic, would keep everybody from an answer.
+        records: None,
         bytes: None,
         oldest: None,
     };

@@ -72,7 +72,7 @@ async fn members_share_partitions_and_nothing_is_taken_from_one_who_did_not_give
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_waits_for_records_or_for_a_change_and_markers_are_neither() {
+async fn a_member_waits_for_records_or_for_a_change() {
     let Some(desk) = Desk::kafka() else { return };
     let topic = desk.topic("waits", 2).await;
     let group = desk.name("group");
@@ -96,8 +96,7 @@ async fn a_member_waits_for_records_or_for_a_change_and_markers_are_neither() {
     let took = waited(&mut one, &[(0, 0), (1, 0)], 10_000).await;
     assert!((150..5_000).contains(&took), "{took} ms");
     appending.await.unwrap();
-    // Told once; who then stays where he is found nothing there.
-    assert!(waited(&mut one, &[(0, 0), (1, 0)], 400).await >= 400);
+    assert!(waited(&mut one, &[(0, 0), (1, 0)], 10_000).await < 5_000);
     assert!(waited(&mut one, &[(0, 0), (1, 1)], 400).await >= 400);
 
     let joining = tokio::spawn({

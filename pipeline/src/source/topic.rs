@@ -134,17 +134,20 @@ impl TopicSource {
 
     /// Reads the next messages of the first partition that has some.
     async fn fetch(&mut self) -> Result<(), SourceError> {
-        let name = self.topic.dataset.name();
-        for ends in &self.ends {
-            let from = self.next_offset(ends);
+        for ends in self.ends.clone() {
+            let from = self.next_offset(&ends);
             if from < ends.end {
                 let fetch = Fetch { max_records: CHUNK_ROWS, max_bytes: FETCH_BYTES };
+                let name = self.topic.dataset.name();
                 let messages = self.log.read(name, ends.partition, from, fetch).await?;
                 let new = messages.into_iter().take_while(|message| message.offset < ends.end);
                 self.fetched.extend(new);
                 if !self.fetched.is_empty() {
                     break;
                 }
+                // Only markers of transactions, or what compaction took, lie up to the end.
+                let slice = self.slice(ends.partition);
+                self.position.0.entry(slice).or_default().at = ends.end;
             }
         }
         Ok(())

@@ -81,7 +81,7 @@ impl Log for MemoryLog {
             name: name.clone(),
             partitions: partitions.len() as u32,
             retention: None,
-            records: partitions.iter().map(|records| records.len() as u64).sum(),
+            records: Some(partitions.iter().map(|records| records.len() as u64).sum()),
             bytes: None,
             oldest: None,
         };
