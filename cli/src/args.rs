@@ -6,12 +6,14 @@ use assay_core::DatasetName;
 use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod collect;
 mod following;
 mod generate;
 mod housekeeping;
 mod run;
 mod table;
 
+pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
@@ -94,6 +96,25 @@ Examples:
 Lines that are no events become dead letters, the others go in. Running it
 again on the same file changes no table.")]
     Ingest(IngestArgs),
+
+    /// Take events in over HTTP, and send them to a pipeline's topic
+    #[command(after_help = "\
+Examples:
+  assay collect github_events
+  assay collect github_events --listen 9000 --durability process
+  curl -d @event.json -H 'Content-Type: application/json' http://127.0.0.1:8000/collect
+
+An event is answered with 202 when it is safe on this disk; it reaches the topic
+behind the answer, also when the log was away meanwhile. SIGTERM or Ctrl-C ends it:
+what can't be sent in time is kept and sent by the next one.
+Settings are under `collector` in assay.yaml, see docs/collector.md.")]
+    Collect(CollectArgs),
+
+    /// Keys for clients of the collector
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
 
     /// Run the stages between two layers on what their sources gained
     #[command(after_help = "\

@@ -1,17 +1,23 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use assay_collect::Settings;
 use assay_core::{Document, Mistakes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::retention::Retention;
 
+mod log;
+
+pub(crate) use log::LogConfig;
+
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Log, lake and store are below it.
+    /// Lake and store are below it, and the embedded log.
     pub(crate) data_dir: PathBuf,
+    pub(crate) log: LogConfig,
     /// Who does what is asked for, for the audit.
     pub(crate) who: String,
     /// What queries may hold in memory before they spill.
@@ -20,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) retention: Retention,
     /// How long a worker that is told to stop may take to commit what it has read.
     pub(crate) drain: Duration,
+    /// How events are taken in over HTTP.
+    pub(crate) collector: Settings,
 }
 
 /// Why there is no configuration.
@@ -40,10 +48,15 @@ pub(crate) enum ConfigError {
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     data_dir: Option<PathBuf>,
+    /// `embedded`, or kafka://HOST:PORT.
+    log: Option<String>,
+    kafka: Option<log::KafkaKeys>,
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
     drain_seconds: Option<u32>,
+    #[serde(default)]
+    collector: Settings,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -59,17 +72,23 @@ impl Config {
         who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let settings = match std::fs::read_to_string(path) {
-            Ok(text) => Document::parse(&path.display().to_string(), &text)?.read()?,
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (settings, log) = match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let document = Document::parse(&path.display().to_string(), &text)?;
+                let settings: ConfigFile = document.read()?;
+                let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
+                let log = log::read(&document, log, kafka, folder)?;
+                (settings, log)
+            }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                ConfigFile::default()
+                (ConfigFile::default(), LogConfig::Embedded)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
             }
         };
-        let folder = path.parent().unwrap_or(Path::new(""));
         let data_dir = match (data_dir, settings.data_dir) {
             (Some(given), _) => given.to_path_buf(),
             // A path in a file is relative to the file.
@@ -79,14 +98,25 @@ impl Config {
         let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
         Ok(Config {
             data_dir,
+            log,
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
             drain: Duration::from_secs(
                 settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
             ),
+            collector: in_folder(settings.collector, folder),
         })
     }
+}
+
+/// The settings with their paths relative to the file that they stand in.
+fn in_folder(mut collector: Settings, folder: &Path) -> Settings {
+    if let Some(tls) = &mut collector.tls {
+        tls.certificate = folder.join(&tls.certificate);
+        tls.key = folder.join(&tls.key);
+    }
+    collector
 }
 
 #[cfg(test)]

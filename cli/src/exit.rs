@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use assay_collect::CollectorError;
 use assay_pipeline::{IngestError, LoadError, QueryError, RewindError, RunError, TargetError};
 
 use crate::config::ConfigError;
@@ -76,8 +77,9 @@ fn code(error: &anyhow::Error) -> u8 {
             _ => Some(USAGE),
         });
         let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
+        let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
-        run.or(target).or(ingest).or(query).or(rewind).or(usage.then_some(USAGE))
+        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(usage.then_some(USAGE))
     });
     codes.into_iter().next().unwrap_or(FAILED)
 }
@@ -115,4 +117,9 @@ fn of_ingest(error: &IngestError) -> Option<u8> {
         IngestError::NoIngest(_) => Some(USAGE),
         _ => None,
     }
+}
+
+fn of_collector(error: &CollectorError) -> Option<u8> {
+    use CollectorError::{NoIngest, Settings, Tls};
+    matches!(error, NoIngest(_) | Settings(_) | Tls(_)).then_some(USAGE)
 }

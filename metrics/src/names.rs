@@ -1,7 +1,9 @@
 //! Every metric that Assay shows, and nothing that is not fed.
 
+mod collector;
 mod following;
 
+pub use collector::*;
 pub use following::*;
 
 /// What Prometheus does with a metric.
@@ -166,6 +168,31 @@ pub const FOLLOWING: [Metric; 8] = [
     FOLLOW_PARTITIONS,
     FOLLOW_RETRIES,
     FOLLOW_FENCED,
+];
+
+/// What a collector counts and shows itself, at its own `/metrics`.
+pub const COLLECTOR: [Metric; 21] = [
+    QUEUE_SIZE,
+    QUEUE_CAPACITY,
+    QUEUE_UTILIZATION,
+    API_REQUESTS,
+    API_REQUEST_DURATION,
+    METRICS_RECEIVED,
+    METRICS_REJECTED,
+    BATCHES_SENT,
+    BATCHES_FAILED,
+    BATCH_SIZE,
+    SEND_DURATION,
+    SEND_RETRIES,
+    FALLBACK_BATCHES,
+    WORKER_ACTIVE,
+    WORKER_UPTIME,
+    SERIALIZATION_ERRORS,
+    SERIALIZATION_DURATION,
+    BACKLOG_BYTES,
+    BACKLOG_LIMIT,
+    BACKLOG_AGE,
+    COLLECTOR_DEAD_LETTERS,
 ];
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

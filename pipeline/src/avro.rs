@@ -87,6 +87,17 @@ impl RecordSchema {
         Ok(RecordSchema { text: text.into(), avro: Arc::new(avro), arrow })
     }
 
+    /// The schema as it is written into containers.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A container of so many records, which [`EventEncoder`](crate::EventEncoder) wrote one behind
+    /// the other; any 16 bytes mark where its block ends.
+    pub fn pack(&self, datums: Vec<u8>, count: usize, marker: [u8; 16]) -> Vec<u8> {
+        container::packed(&self.text, marker, count, datums)
+    }
+
     pub fn avro(&self) -> &Schema {
         &self.avro
     }

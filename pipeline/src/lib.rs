@@ -14,6 +14,7 @@ mod pending;
 mod query;
 mod rewind;
 mod runner;
+mod scan;
 mod session;
 mod source;
 mod stage;
@@ -27,7 +28,7 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
-pub use ingest::{Ingest, IngestError, IngestSummary, Input};
+pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Wrong, message};
 pub use lake::{
     CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
     LakeTargets, Limits, Orphan, rows_of_day,

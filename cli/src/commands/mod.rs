@@ -2,11 +2,13 @@
 
 mod audit;
 mod check;
+mod collect;
 mod demo;
 mod dlq;
 mod follow;
 mod generate;
 mod ingest;
+mod keys;
 mod lineage;
 mod metrics;
 mod pause;
@@ -27,10 +29,10 @@ use assay_pipeline::{Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DlqCommand, Format, GenerateCommand, LineageCommand, QualityCommand,
-    TableCommand,
+    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
+    QualityCommand, TableCommand,
 };
-use crate::config::Config;
+use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
 
@@ -50,7 +52,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             generate::github_events(&what)
         }
         Command::Demo(what) => {
-            let config = config(DEMO_DATA)?;
+            // What it makes up has no place in topics that others read.
+            let config = Config { log: LogConfig::Embedded, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
             demo::demo(App::build(config).await?, &what).await
         }
@@ -58,6 +61,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
         }
+        Command::Collect(what) => {
+            let pipeline = shipped::load(&what.pipeline)?;
+            collect::collect(config(DATA)?, &pipeline, &what).await
+        }
+        Command::Keys { command: KeysCommand::Create { name } } => keys::create(&name, json),
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {

@@ -93,6 +93,30 @@ pub(super) fn single(schema: &str, record: &[u8]) -> Vec<u8> {
     container
 }
 
+/// A container with one block of so many records, which stand one behind the other in `datums`.
+pub(super) fn packed(
+    schema: &str,
+    marker: [u8; MARKER],
+    count: usize,
+    mut datums: Vec<u8>,
+) -> Vec<u8> {
+    let codec = apache_avro::Codec::Zstandard(apache_avro::ZstandardSettings::new(1));
+    // What can't be compressed goes as it is.
+    let codec = codec.compress(&mut datums).map_or("null", |()| "zstandard");
+    let mut container = Vec::with_capacity(datums.len() + schema.len() + 128);
+    container.extend_from_slice(MAGIC);
+    put_number(&mut container, 2);
+    for text in ["avro.codec", codec, "avro.schema", schema] {
+        put_bytes(&mut container, text.as_bytes());
+    }
+    put_number(&mut container, 0);
+    container.extend(marker);
+    put_number(&mut container, count);
+    put_bytes(&mut container, &datums);
+    container.extend(marker);
+    container
+}
+
 /// What is not read yet.
 pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
@@ -182,7 +206,7 @@ mod tests {
     };
     use proptest::prelude::*;
 
-    use super::{Container, Layout, single};
+    use super::{Container, Layout, packed, single};
 
     fn container(blocks: &[usize], codec: Codec) -> Vec<u8> {
         let mut writer = Writer::with_codec(&Schema::Long, Vec::new(), codec);
@@ -234,6 +258,17 @@ mod tests {
         #[test]
         fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = records(&[b"Obj\x01", &bytes[..]].concat());
+        }
+
+        #[test]
+        fn records_that_were_packed_are_read_back(numbers in prop::collection::vec(any::<i64>(), 0..99)) {
+            let mut datums = vec![];
+            for number in &numbers {
+                datums.extend(to_avro_datum(&Schema::Long, Value::Long(*number)).unwrap());
+            }
+            let whole = packed("\"long\"", [7; 16], numbers.len(), datums);
+            let read: Vec<Value> = Reader::new(&whole[..]).unwrap().map(Result::unwrap).collect();
+            prop_assert_eq!(read, numbers.into_iter().map(Value::Long).collect::<Vec<_>>());
         }
 
         #[test]

@@ -13,27 +13,31 @@ use uuid::Uuid;
 use super::lines::Line;
 use crate::definition::IngestSpec;
 
-/// Why a line is no event: what is wrong and where, never the value.
+/// Maps and lists that may be in each other.
+pub(super) const DEEPEST: usize = 128;
+
+/// Why a text is no event: what is wrong and where, never the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) reason: Reason,
-    pub(super) detail: String,
+pub struct Wrong {
+    pub reason: Reason,
+    pub detail: String,
+    /// The byte of the text at which it was noticed, where it is no JSON.
+    pub at: Option<usize>,
 }
 
 impl Wrong {
-    fn undecodable(detail: String) -> Wrong {
-        Wrong { reason: Reason::Undecodable, detail }
+    fn undecodable(detail: String, at: usize) -> Wrong {
+        Wrong { reason: Reason::Undecodable, detail, at: Some(at) }
     }
 
     fn schema(detail: String) -> Wrong {
-        Wrong { reason: Reason::Schema, detail }
+        Wrong { reason: Reason::Schema, detail, at: None }
     }
 }
 
 /// Makes records of one input.
 pub(super) struct RecordEncoder<'a> {
     spec: &'a IngestSpec,
-    record: &'a AvroRecord,
     /// Trace ids are made from this and the place of the line.
     space: Uuid,
 }
@@ -42,51 +46,79 @@ type Fields<'a> = HashMap<std::borrow::Cow<'a, str>, &'a RawValue>;
 
 impl<'a> RecordEncoder<'a> {
     pub(super) fn new(spec: &'a IngestSpec, hash: &str) -> RecordEncoder<'a> {
-        let Schema::Record(record) = spec.topic.schema.avro() else {
-            unreachable!("the schema of a topic is a record: it was parsed as one");
-        };
-        RecordEncoder { spec, record, space: Uuid::new_v5(&Uuid::NAMESPACE_URL, hash.as_bytes()) }
+        RecordEncoder { spec, space: Uuid::new_v5(&Uuid::NAMESPACE_URL, hash.as_bytes()) }
     }
 
     /// The record of a line. The same line of the same input has the same trace id for ever.
     pub(super) fn encode(&self, line: &Line) -> Result<Value, Wrong> {
-        let text = from_utf8(&line.bytes).map_err(|error| {
-            Wrong::undecodable(format!("not UTF-8 at column {}", error.valid_up_to() + 1))
-        })?;
-        let fields = object(text)?;
-        let mut record = Vec::with_capacity(self.record.fields.len());
-        for field in &self.record.fields {
-            let value = if self.spec.trace_id.as_ref() == Some(&field.name) {
-                let id = Uuid::new_v5(&self.space, &line.offset.to_be_bytes()).to_string();
-                wrap(&field.schema, Value::String(id))
-            } else {
-                self.field(&field.name, &field.schema, &fields)?
-            };
-            record.push((field.name.clone(), value));
-        }
-        Ok(Value::Record(record))
+        let trace_id = Uuid::new_v5(&self.space, &line.offset.to_be_bytes()).to_string();
+        record(self.spec, utf8(&line.bytes)?, &[], trace_id)
     }
+}
 
-    fn field(&self, name: &str, schema: &Schema, fields: &Fields<'_>) -> Result<Value, Wrong> {
-        let raw = fields.get(name).map(|raw| raw.get());
-        if self.spec.json_text.iter().any(|field| field == name) {
-            return match raw {
-                None | Some("null") => absent(name, schema),
-                Some(text) => Ok(wrap(schema, Value::String(text.to_owned()))),
-            };
+/// The text of an event, which is UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Wrong> {
+    from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        Wrong::undecodable(format!("not UTF-8 at column {}", at + 1), at)
+    })
+}
+
+/// The record of an event. What the event lacks is taken from `beside`: names and JSON texts.
+pub(super) fn record(
+    spec: &IngestSpec,
+    text: &str,
+    beside: &[(&str, &str)],
+    trace_id: String,
+) -> Result<Value, Wrong> {
+    let fields = object(text)?;
+    let mut record = Vec::new();
+    let mut trace_id = Some(trace_id);
+    for field in &avro_record(spec).fields {
+        let is_trace_id = spec.trace_id.as_ref() == Some(&field.name);
+        let value = match trace_id.take_if(|_| is_trace_id) {
+            Some(id) => wrap(&field.schema, Value::String(id)),
+            None => {
+                let own = fields.get(field.name.as_str()).map(|raw| raw.get());
+                let other = || beside.iter().find(|(name, _)| *name == field.name);
+                let raw = own.filter(|raw| *raw != "null").or_else(|| other().map(|(_, raw)| *raw));
+                self::field(spec, &field.name, &field.schema, raw)?
+            }
+        };
+        record.push((field.name.clone(), value));
+    }
+    Ok(Value::Record(record))
+}
+
+/// The record that the schema of a topic is.
+pub(super) fn avro_record(spec: &IngestSpec) -> &AvroRecord {
+    match spec.topic.schema.avro() {
+        Schema::Record(record) => record,
+        _ => unreachable!("the schema of a topic is a record: it was parsed as one"),
+    }
+}
+
+fn field(
+    spec: &IngestSpec,
+    name: &str,
+    schema: &Schema,
+    raw: Option<&str>,
+) -> Result<Value, Wrong> {
+    match raw {
+        None | Some("null") => absent(name, schema),
+        Some(text) if spec.json_text.iter().any(|field| field == name) => {
+            Ok(wrap(schema, Value::String(text.to_owned())))
         }
-        match raw {
-            None | Some("null") => absent(name, schema),
-            Some(text) => value(name, schema, text),
-        }
+        Some(text) => value(name, schema, text),
     }
 }
 
 /// The members of a line that is one JSON object and nothing else.
 fn object(text: &str) -> Result<Fields<'_>, Wrong> {
-    serde_json::from_str(text).map_err(|error| {
+    let fields = serde_json::from_str(text).map_err(|error| {
         let column = error.column();
-        Wrong::undecodable(match error.classify() {
+        let at = place(text, error.line(), column);
+        let detail = match error.classify() {
             serde_json::error::Category::Eof => {
                 format!("the JSON ends too early, at column {column}")
             }
@@ -98,8 +130,40 @@ fn object(text: &str) -> Result<Fields<'_>, Wrong> {
                 format!("the JSON is nested too deeply, at column {column}")
             }
             _ => format!("not JSON at column {column}"),
-        })
-    })
+        };
+        Wrong::undecodable(detail, at)
+    })?;
+    match depth(text) > DEEPEST {
+        true => Err(Wrong::schema(format!("its maps and lists are more than {DEEPEST} deep"))),
+        false => Ok(fields),
+    }
+}
+
+/// The byte of a text, by the parser's line and column, which count from 1.
+fn place(text: &str, line: usize, column: usize) -> usize {
+    let before = text.split_inclusive('\n').take(line.saturating_sub(1));
+    let start: usize = before.map(str::len).sum();
+    (start + column.saturating_sub(1)).min(text.len())
+}
+
+/// How many maps and lists of a JSON text are in each other.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// The default of a field that is missing or null; only a nullable field has one.

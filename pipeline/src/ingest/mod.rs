@@ -2,6 +2,7 @@
 //! that can be taken again without taking anything twice.
 
 mod encode;
+mod event;
 mod input;
 mod lines;
 mod pack;
@@ -21,7 +22,10 @@ use assay_log::{Log, LogError};
 use assay_metrics::{of_batch, of_run};
 use assay_store::{RunEnd, Store, StoreError};
 
+pub use self::encode::Wrong;
+pub use self::event::EventEncoder;
 pub use self::input::Input;
+pub use self::pack::message;
 use self::taking::Taking;
 pub(crate) use self::taking::take_apart;
 use crate::definition::{IngestSpec, Pipeline};

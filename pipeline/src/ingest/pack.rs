@@ -79,21 +79,34 @@ impl<'a> Packer<'a> {
         let value = full.into_inner().expect("a container in memory takes what was checked");
         let partition = usize::try_from(self.made % self.sequences.len() as u64).unwrap_or(0);
         let first = self.sequences[partition];
-        let header = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
-        self.ready.push(NewRecord {
-            partition: u32::try_from(partition).ok(),
-            key: None,
-            value: Some(Bytes::from(value)),
-            headers: vec![
-                header(COLLECTOR, self.collector.clone()),
-                header(FIRST_SEQUENCE, first.to_string()),
-                header(COUNT, self.events.to_string()),
-            ],
-        });
+        let place = u32::try_from(partition).unwrap_or(0);
+        let count = self.events as u64;
+        self.ready.push(message(&self.collector, place, (first, count), Bytes::from(value)));
         self.sequences[partition] += self.events as u64;
         self.made += 1;
         self.events = 0;
         self.bytes = 0;
+    }
+}
+
+/// A message of so many records that a collector took in one after the other, from a sequence
+/// number on: a stage that has taken them drops them when they come again.
+pub fn message(
+    collector: &str,
+    partition: u32,
+    (first, count): (u64, u64),
+    value: Bytes,
+) -> NewRecord {
+    let header = |name: &str, text: String| (name.to_owned(), Bytes::from(text));
+    NewRecord {
+        partition: Some(partition),
+        key: None,
+        value: Some(value),
+        headers: vec![
+            header(COLLECTOR, collector.to_owned()),
+            header(FIRST_SEQUENCE, first.to_string()),
+            header(COUNT, count.to_string()),
+        ],
     }
 }
 

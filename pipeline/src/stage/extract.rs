@@ -18,9 +18,9 @@ use arrow::error::ArrowError;
 use chrono::Utc;
 
 use self::json::{Leaf, Paths};
-use self::scan::Scanner;
 use super::columns::UTC;
 use crate::definition::ExtractType;
+use crate::scan::Scanner;
 
 /// One column to be made.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::scan::Scanner;
+use crate::scan::Scanner;
 
 /// A value at the end of a path.
 #[derive(Debug, Clone, PartialEq)]

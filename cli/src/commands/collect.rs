@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use assay_collect::{Collector, Durability, Listen, Parts};
+use assay_core::{Clock, RandomIds, SystemClock};
+use assay_log::{EmbeddedLog, Log};
+use assay_pipeline::Pipeline;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::{self, CollectArgs};
+use crate::config::Config;
+use crate::output::number;
+
+/// The folder of segments, in the data directory; a folder for each pipeline in it.
+const FOLDER: &str = "collector";
+
+pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectArgs) -> Result<()> {
+    let mut settings = config.collector;
+    settings.listen = what.listen.map_or(settings.listen, |listen| Listen(listen.0));
+    settings.durability = match what.durability {
+        Some(args::Durability::Power) => Durability::Power,
+        Some(args::Durability::Process) => Durability::Process,
+        None => settings.durability,
+    };
+    let durability = settings.durability;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
+    let log = EmbeddedLog::open(&config.data_dir.join("log.db"), Arc::clone(&clock)).await?;
+    let folder = config.data_dir.join(FOLDER).join(&pipeline.name);
+    let log: Arc<dyn Log> = Arc::new(log);
+    let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), folder };
+    // Before anybody can know that there is something to stop.
+    let asked = Asked::listen().context("cannot hear signals")?;
+    let collector = Collector::start(pipeline, parts).await?;
+    let (address, found) = (collector.address(), collector.found());
+    eprintln!("listening on {address}, durability {}", durability.name());
+    if found > 0 {
+        eprintln!("{} events of an earlier process are being sent", number(found));
+    }
+    let drained = collector.run(stopped(asked)).await?;
+    eprintln!("stopped: {} events sent", number(drained.sent));
+    if drained.kept > 0 {
+        eprintln!("{} events are kept here, the next start sends them", number(drained.kept));
+    }
+    Ok(())
+}
+
+/// Hears when somebody asks to stop, from the moment on when it is made.
+struct Asked {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Asked {
+    fn listen() -> std::io::Result<Asked> {
+        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
+        Ok(Asked { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
+    }
+
+    async fn once(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Waits to be asked to stop. Whoever asks twice does not want to wait.
+async fn stopped(mut asked: Asked) {
+    asked.once().await;
+    eprintln!("stopping: finishing requests and sending what is there; ask again to stop at once");
+    tokio::spawn(async move {
+        asked.once().await;
+        std::process::exit(crate::exit::INTERRUPTED.into());
+    });
+}

@@ -1,0 +1,49 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many bytes of bodies are being taken in, so that many large ones at once are refused and
+/// not the end of the process.
+pub(crate) struct InFlight {
+    bytes: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// The room of one body.
+pub(super) struct Room {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl InFlight {
+    pub(crate) fn new(limit: usize) -> InFlight {
+        InFlight { bytes: Arc::new(AtomicUsize::new(0)), limit }
+    }
+
+    /// Room for so many bytes; none when there is too little.
+    pub(super) fn room(&self, bytes: usize) -> Option<Room> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let room = Room { all: Arc::clone(&self.bytes), bytes };
+        (before + bytes <= self.limit).then_some(room)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_comes_back_when_it_is_not_used_any_more() {
+        let all = InFlight::new(10);
+        let first = all.room(6);
+        assert!(first.is_some() && all.room(5).is_none());
+        assert!(all.room(4).is_some());
+        drop(first);
+        assert!(all.room(10).is_some());
+    }
+}

@@ -1,0 +1,61 @@
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+
+/// Why a body has no bytes to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    TooLarge {
+        limit: usize,
+    },
+    /// It says that it is gzip, and is not, or not to its end.
+    Damaged,
+}
+
+/// The body as it was before it was packed, if it was; at most so many bytes of it.
+pub(crate) fn inflated(body: &[u8], gzip: bool, limit: usize) -> Result<Cow<'_, [u8]>, Unreadable> {
+    if !gzip {
+        return match body.len() > limit {
+            true => Err(Unreadable::TooLarge { limit }),
+            false => Ok(Cow::Borrowed(body)),
+        };
+    }
+    let mut plain = Vec::with_capacity((body.len() * 4).min(limit));
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let read = MultiGzDecoder::new(body).take(most).read_to_end(&mut plain);
+    match read {
+        Err(_) => Err(Unreadable::Damaged),
+        Ok(bytes) if bytes > limit => Err(Unreadable::TooLarge { limit }),
+        Ok(_) => Ok(Cow::Owned(plain)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn what_was_packed_comes_out_up_to_the_limit() {
+        let zeros = vec![0; 100_000];
+        let small = packed(&zeros);
+        assert!(small.len() < 1000);
+        assert_eq!(inflated(&small, true, 100_000).unwrap(), zeros);
+        let limit = 99_999;
+        assert_eq!(inflated(&small, true, limit), Err(Unreadable::TooLarge { limit }));
+        assert_eq!(inflated(&small[..50], true, 100_000), Err(Unreadable::Damaged));
+        assert_eq!(inflated(b"{}", true, 100), Err(Unreadable::Damaged));
+        assert_eq!(inflated(b"{}", false, 1), Err(Unreadable::TooLarge { limit: 1 }));
+    }
+}
