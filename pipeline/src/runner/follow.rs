@@ -200,6 +200,7 @@ impl Runner {
         };
         let Some(judged) = judged else {
             // What lies there is no record: a log may use offsets for marks of its own.
+            self.watch.follows(stage, Sign::Waits);
             self.stop.sleep(LOOK).await;
             return Ok(());
         };
