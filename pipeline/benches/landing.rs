@@ -49,8 +49,8 @@ async fn main() {
         let home = folder.path().join(name);
         let runner = runner(&home, Arc::clone(&log), Arc::clone(&clock)).await;
         let stage = &pipeline.stages[0];
-        let (summary, landing) =
-            measured(name, count, runner.run(&pipeline, stage, governed)).await;
+        let run = Box::pin(runner.run(&pipeline, stage, governed));
+        let (summary, landing) = measured(name, count, run).await;
         assert_eq!(summary.unwrap().counts.written, count);
         let alone = landing.saturating_sub(reading);
         show("  without reading the log", count, alone, alone);

@@ -40,7 +40,12 @@ const ONCE: crate::shop::Edit<'_> = (
 
 /// How long a worker follows its topic, and when it commits.
 const SHIFT: Duration = Duration::from_millis(20);
-const QUICK: Pace = Pace { rows: 5, bytes: 1 << 20, every: Duration::from_millis(1) };
+const QUICK: Pace = Pace {
+    rows: 5,
+    bytes: 1 << 20,
+    every: Duration::from_millis(1),
+    run: Duration::from_millis(10),
+};
 
 type Life = Pin<Box<dyn Future<Output = Result<RunSummary, RunError>>>>;
 

@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use crate::clickstream::{append, click, open};
 use crate::shop::{Shop, order};
 
-const QUICK: Pace = Pace { rows: 1000, bytes: 1 << 20, every: Duration::from_millis(50) };
+const HOUR: Duration = Duration::from_secs(3600);
+const QUICK: Pace =
+    Pace { rows: 1000, bytes: 1 << 20, every: Duration::from_millis(50), run: HOUR };
 
 /// A worker in this process, and the way to ask it to end.
 struct Worker {
@@ -83,7 +85,7 @@ async fn what_comes_in_is_committed_soon_and_the_books_of_the_run_agree() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_ends_at_so_many_rows_or_when_the_worker_is_told_to_end() {
     let shop = open().await;
-    let slow = Pace { rows: 8192, bytes: u64::MAX, every: Duration::from_secs(3600) };
+    let slow = Pace { rows: 8192, bytes: u64::MAX, every: HOUR, run: HOUR };
     append(&shop, (0..20_000).map(|n| Some(click(n).into_bytes()))).await;
     let worker = Worker::start(&shop, "land", slow);
     comes(&shop, "SELECT count(*) >= 8192 FROM bronze.clickstream", "true").await;
@@ -210,4 +212,24 @@ async fn a_table_that_is_rolled_back_meanwhile_stops_the_worker_before_its_next_
     let error = worker.life.await.unwrap().unwrap_err().to_string();
     assert!(error.contains("was rolled back by another program"), "{error}");
     comes(&shop, COUNT, "3 3").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_complete_after_its_time_and_another_goes_on_where_it_was() {
+    let shop = open().await;
+    let short = Pace { run: Duration::from_millis(300), ..QUICK };
+    let worker = Worker::start(&shop, "land", short);
+    for round in 0..10 {
+        append(&shop, (0..3).map(|n| Some(click(round * 3 + n).into_bytes()))).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    comes(&shop, COUNT, "30 30").await;
+    assert_eq!(worker.drained().await.counts.written, 30, "the sum of its runs");
+    let runs = runs(&shop).await;
+    assert!(runs.len() >= 2 && runs.iter().all(|run| run.status == RunStatus::Complete));
+    assert_eq!(runs.iter().map(|run| run.counts.written).sum::<u64>(), 30);
+    for run in runs {
+        let reports = shop.store.reports_of(run.run.id).await.unwrap();
+        assert_eq!(reports.len() as u64, run.batches);
+    }
 }

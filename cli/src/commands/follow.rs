@@ -49,7 +49,9 @@ pub(crate) async fn follow(
         true => json(&summaries.iter().map(value).collect::<Vec<_>>())?,
         false => {
             show(&summaries)?;
-            line("Told to stop; what was read is committed.").map(drop)?;
+            if outcome.is_ok() {
+                line("Told to stop; what was read is committed.")?;
+            }
         }
     }
     Ok(outcome?)

@@ -119,6 +119,7 @@ impl Loader<'_> {
             rows: commit.rows.unwrap_or(default.rows),
             bytes: commit.megabytes.map_or(default.bytes, |megabytes| megabytes << 20),
             every: every.and_then(Result::ok).unwrap_or(default.every),
+            ..default
         }
     }
 

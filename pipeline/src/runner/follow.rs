@@ -18,10 +18,6 @@ use crate::stage::{Reads, Stage};
 use crate::target::{Target, TargetError};
 use crate::telling::Teller;
 
-/// A run that follows is complete after so long, and another begins: so there is a rate of
-/// success, a last success, and no sum that grows for ever.
-const RUN: Duration = Duration::from_secs(3600);
-
 /// How often a stage that is paused looks whether it still is.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -32,11 +28,19 @@ pub struct Pace {
     /// Of the rows in memory.
     pub bytes: u64,
     pub every: Duration,
+    /// A run that follows is complete after so long, and another begins: so there is a rate of
+    /// success, a last success, and no sum that grows for ever.
+    pub run: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { rows: 1_000_000, bytes: 256 << 20, every: Duration::from_secs(5) }
+        Pace {
+            rows: 1_000_000,
+            bytes: 256 << 20,
+            every: Duration::from_secs(5),
+            run: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -60,7 +64,7 @@ pub enum Sign<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Drained,
-    HourOver,
+    TimeOver,
 }
 
 /// A stage on its way.
@@ -100,11 +104,11 @@ impl Runner {
         };
         let mut all = Counts::default();
         loop {
-            let outcome = self.hour(&mut following).await;
+            let outcome = self.one_run(&mut following, pace.run).await;
             let (summary, batches) = (&following.summary, following.batches);
             let told = self.end(&teller, summary, batches, outcome.as_ref().err()).await;
             all.add(&summary.counts);
-            if !matches!(outcome, Ok(End::HourOver)) {
+            if !matches!(outcome, Ok(End::TimeOver)) {
                 following.feed.leave().await;
             }
             if outcome? == End::Drained {
@@ -119,10 +123,14 @@ impl Runner {
     }
 
     /// One run. Its signs of life go out whatever it waits for.
-    async fn hour(&self, following: &mut Following<'_>) -> Result<End, RunError> {
+    async fn one_run(
+        &self,
+        following: &mut Following<'_>,
+        time: Duration,
+    ) -> Result<End, RunError> {
         let run = following.summary.run.id;
         tokio::select! {
-            outcome = self.rounds(following) => outcome,
+            outcome = self.rounds(following, time) => outcome,
             never = self.beating(run) => match never {},
         }
     }
@@ -137,12 +145,12 @@ impl Runner {
         }
     }
 
-    async fn rounds(&self, following: &mut Following<'_>) -> Result<End, RunError> {
+    async fn rounds(&self, following: &mut Following<'_>, time: Duration) -> Result<End, RunError> {
         self.patience.keep(|| following.target.prepare()).await?;
-        let over = Instant::now() + RUN;
+        let begun = Instant::now();
         while !self.stop.draining() {
-            if Instant::now() >= over {
-                return Ok(End::HourOver);
+            if begun.elapsed() >= time {
+                return Ok(End::TimeOver);
             }
             let Err(error) = Box::pin(self.round(following)).await else { continue };
             let stage = following.stage;
@@ -192,6 +200,7 @@ impl Runner {
         };
         let Some(judged) = judged else {
             // What lies there is no record: a log may use offsets for marks of its own.
+            self.watch.follows(stage, Sign::Waits);
             self.stop.sleep(LOOK).await;
             return Ok(());
         };
