@@ -4,12 +4,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
 use assay_dlq::LogQueue;
-use assay_log::{EmbeddedLog, Log};
+use assay_log::{EmbeddedLog, KafkaLog, Log};
 use assay_pipeline::{Ingest, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Runner, Stop, Watch};
 use assay_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, LogConfig};
 use crate::scratch::Scratch;
 
 /// The folder of what processes spill, in the data directory.
@@ -44,8 +44,12 @@ impl App {
         let lake =
             Lake::open(&root.join("lake"), scratch.path(), config.memory_bytes, Arc::clone(&clock))
                 .await?;
-        let log: Arc<dyn Log> =
-            Arc::new(EmbeddedLog::open(&root.join("log.db"), Arc::clone(&clock)).await?);
+        let log: Arc<dyn Log> = match &config.log {
+            LogConfig::Embedded => {
+                Arc::new(EmbeddedLog::open(&root.join("log.db"), Arc::clone(&clock)).await?)
+            }
+            LogConfig::Kafka(settings) => Arc::new(KafkaLog::open(settings, clock.as_ref())?),
+        };
         Ok(App {
             lake: Arc::new(lake),
             store: Arc::new(Store::open(&root.join("store.db")).await?),

@@ -8,11 +8,16 @@ use serde::Deserialize;
 
 use crate::retention::Retention;
 
+mod log;
+
+pub(crate) use log::LogConfig;
+
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Log, lake and store are below it.
+    /// Lake and store are below it, and the embedded log.
     pub(crate) data_dir: PathBuf,
+    pub(crate) log: LogConfig,
     /// Who does what is asked for, for the audit.
     pub(crate) who: String,
     /// What queries may hold in memory before they spill.
@@ -43,6 +48,9 @@ pub(crate) enum ConfigError {
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     data_dir: Option<PathBuf>,
+    /// `embedded`, or kafka://HOST:PORT.
+    log: Option<String>,
+    kafka: Option<log::KafkaKeys>,
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
@@ -64,17 +72,23 @@ impl Config {
         who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-        let settings = match std::fs::read_to_string(path) {
-            Ok(text) => Document::parse(&path.display().to_string(), &text)?.read()?,
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (settings, log) = match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let document = Document::parse(&path.display().to_string(), &text)?;
+                let settings: ConfigFile = document.read()?;
+                let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
+                let log = log::read(&document, log, kafka, folder)?;
+                (settings, log)
+            }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                ConfigFile::default()
+                (ConfigFile::default(), LogConfig::Embedded)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
             }
         };
-        let folder = path.parent().unwrap_or(Path::new(""));
         let data_dir = match (data_dir, settings.data_dir) {
             (Some(given), _) => given.to_path_buf(),
             // A path in a file is relative to the file.
@@ -84,6 +98,7 @@ impl Config {
         let memory_mb = settings.memory_mb.unwrap_or(DEFAULT_MEMORY_MB).max(64);
         Ok(Config {
             data_dir,
+            log,
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,

@@ -3,7 +3,7 @@
 mod http;
 mod said;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub(crate) enum State {
 struct Known {
     state: State,
     following: Following,
+    owns: BTreeSet<u32>,
     position: Position,
     last_commit_at: Option<DateTime<Utc>>,
     last_error: Option<LastError>,
@@ -76,6 +77,7 @@ impl Known {
         Known {
             state: State::Starting,
             following: Following::new(stage.clone()),
+            owns: BTreeSet::new(),
             position: Position::default(),
             last_commit_at: None,
             last_error: None,
@@ -91,8 +93,10 @@ impl Known {
         }
         self.state = match sign {
             Sign::Owns(partitions) => {
+                let news = self.owns != *partitions;
+                self.owns = partitions.clone();
                 self.following.partitions = partitions.len() as u64;
-                return true;
+                return news;
             }
             Sign::Waits => State::Following,
             Sign::Committed(report, took) => {

@@ -80,7 +80,7 @@ impl Log for FixedLog {
     }
 
     async fn head(&self, _: &str, _: u32, _: Keep) -> Result<Head, LogError> {
-        Ok(Head { until: 0, records: 0, bytes: 0, oldest: None })
+        Ok(Head { until: 0, records: 0, bytes: None, oldest: None })
     }
 
     async fn delete_before(&self, _: &str, _: u32, _: u64) -> Result<u64, LogError> {

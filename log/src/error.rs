@@ -36,6 +36,13 @@ pub enum LogError {
     TooLarge { topic: String, bytes: usize, limit: usize },
 
     #[error(
+        "a record for topic `{topic}` has {bytes} bytes, the topic takes batches of up to {limit}: \
+         raise its `max.message.bytes` (kafka-configs.sh --alter --entity-type topics \
+         --entity-name {topic} --add-config max.message.bytes=…)"
+    )]
+    TooLargeForTopic { topic: String, bytes: usize, limit: usize },
+
+    #[error(
         "the log {log} was written by Assay {written_by} (format {found}); this is Assay {this}, \
          which reads format {known}: run Assay {written_by} or newer, or choose another file"
     )]

@@ -22,7 +22,7 @@ impl Default for Fetch {
 pub struct Keep {
     /// What was appended from then on.
     pub since: Option<DateTime<Utc>>,
-    /// The newest so many bytes.
+    /// The newest so many bytes, where the log weighs its records.
     pub bytes: Option<u64>,
     /// The offsets from there on, whatever their age and weight.
     pub from: Option<u64>,
@@ -33,24 +33,29 @@ pub struct Keep {
 pub struct Head {
     pub until: u64,
     pub records: u64,
-    pub bytes: u64,
+    /// Absent where the log does not weigh its records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// When the first of them was appended.
     pub oldest: Option<DateTime<Utc>>,
 }
 
 /// Keeps topics: records in partitions, each partition in the order of its appends.
 ///
-/// Offsets start at 0, have no gaps and are never given twice.
+/// Offsets start at 0, rise and are never given twice. The embedded log leaves no gap between them.
 #[async_trait]
 pub trait Log: Send + Sync {
     /// Makes a topic, or gives an existing one the retention of `topic`.
     ///
-    /// An existing topic with another number of partitions is an error.
+    /// An existing topic with another number of partitions is an error. One in Kafka keeps its
+    /// retention when none is asked for.
     async fn create(&self, topic: &TopicSpec) -> Result<(), LogError>;
 
-    /// Appends all of `records` or none, and returns the partition and offset of each.
+    /// Appends all of `records`, and returns the partition and offset of each.
     ///
-    /// On return they survive a loss of power.
+    /// On return they survive a loss of power; in Kafka, the loss of all copies but one. After an
+    /// error the embedded log has none of them. Kafka may have the first ones of each partition,
+    /// and appending all of them again puts these there twice, but never in another order.
     async fn append(
         &self,
         topic: &str,

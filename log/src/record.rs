@@ -39,9 +39,17 @@ pub struct NewRecord {
 impl NewRecord {
     /// Counts the bytes of key, value and headers.
     pub fn bytes(&self) -> usize {
-        let part = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let headers: usize =
-            self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        part(&self.key) + part(&self.value) + headers
+        sum(&self.key, &self.value, &self.headers)
     }
+}
+
+/// Counts the bytes of key, value and headers of a record that was read.
+pub(crate) fn weigh(record: &Record) -> usize {
+    sum(&record.key, &record.value, &record.headers)
+}
+
+fn sum(key: &Option<Bytes>, value: &Option<Bytes>, headers: &[(String, Bytes)]) -> usize {
+    let part = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    part(key) + part(value) + headers
 }

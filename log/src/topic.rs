@@ -43,7 +43,7 @@ impl TopicSpec {
     }
 }
 
-/// What one partition holds: the offsets from `start` to before `end`, without gaps.
+/// What one partition holds: the offsets from `start` to before `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Ends {
     pub partition: u32,
@@ -60,10 +60,11 @@ pub struct TopicInfo {
     pub partitions: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Duration>,
-    /// Records kept, of all partitions.
+    /// Records kept, of all partitions; in Kafka with the gaps between them.
     pub records: u64,
-    /// What they weigh: keys, values and headers.
-    pub bytes: u64,
-    /// When the oldest record that is kept was appended.
+    /// What they weigh: keys, values and headers; absent where the log does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// When the oldest record that is kept was appended; absent too where the log does not say.
     pub oldest: Option<DateTime<Utc>>,
 }

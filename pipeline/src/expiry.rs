@@ -20,7 +20,8 @@ pub struct DueMessages {
     /// How long the topic keeps its messages; absent: for ever.
     pub retention: Option<Duration>,
     pub messages: u64,
-    pub bytes: u64,
+    /// Absent where the log does not weigh its records.
+    pub bytes: Option<u64>,
     pub oldest: Option<DateTime<Utc>>,
     /// Past the limits and kept, since not everyone has read them.
     pub unread: u64,
@@ -74,7 +75,7 @@ async fn due_of(
         topic: topic.name.clone(),
         retention: topic.retention,
         messages: 0,
-        bytes: 0,
+        bytes: None,
         oldest: None,
         unread: 0,
         unread_by: BTreeSet::new(),
@@ -94,7 +95,7 @@ async fn due_of(
         let head =
             log.head(&topic.name, partition, Keep { since, bytes, from: Some(unread) }).await?;
         due.messages += head.records;
-        due.bytes += head.bytes;
+        due.bytes = due.bytes.map_or(head.bytes, |sum| Some(sum + head.bytes?));
         due.oldest = due.oldest.into_iter().chain(head.oldest).min();
         due.cuts.push((partition, head.until));
         if past.until > head.until {

@@ -193,3 +193,21 @@ async fn all_stages_follow_one_another_from_the_topic_to_gold() {
         assert_eq!(worker.drained().await.run.governed, Governed::ALL);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_rolled_back_meanwhile_stops_the_worker_before_its_next_commit() {
+    let shop = Arc::new(open().await);
+    let worker = Worker::start(&shop, "land", QUICK);
+    let mut ends = Vec::new();
+    for round in 0..2 {
+        append(&shop, (0..3).map(|n| Some(click(round * 3 + n).into_bytes()))).await;
+        let all = (round + 1) * 3;
+        comes(&shop, COUNT, &format!("{all} {all}")).await;
+        ends.push(shop.newest("bronze.clickstream").await);
+    }
+    shop.roll_back("bronze.clickstream", ends[0]).await;
+    append(&shop, (6..9).map(|n| Some(click(n).into_bytes()))).await;
+    let error = worker.life.await.unwrap().unwrap_err().to_string();
+    assert!(error.contains("was rolled back by another program"), "{error}");
+    comes(&shop, COUNT, "3 3").await;
+}

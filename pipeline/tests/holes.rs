@@ -202,7 +202,7 @@ impl Shop {
         self.foreign(dataset, |_| vec![main_at(to)]).await;
     }
 
-    async fn newest(&self, dataset: &str) -> i64 {
+    pub(crate) async fn newest(&self, dataset: &str) -> i64 {
         self.lake.info(&dataset.parse().unwrap()).await.unwrap().snapshots[0].id
     }
 }

@@ -32,7 +32,7 @@ use crate::args::{
     Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
     QualityCommand, TableCommand,
 };
-use crate::config::Config;
+use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
 
@@ -52,7 +52,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             generate::github_events(&what)
         }
         Command::Demo(what) => {
-            let config = config(DEMO_DATA)?;
+            // What it makes up has no place in topics that others read.
+            let config = Config { log: LogConfig::Embedded, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
             demo::demo(App::build(config).await?, &what).await
         }

@@ -17,7 +17,9 @@ struct Swept {
     /// How long it is kept, in words.
     kept_for: String,
     count: u64,
-    bytes: u64,
+    /// Absent where nobody weighs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     oldest: Option<DateTime<Utc>>,
     kept: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +68,7 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
         what: "files of tables that nothing names".to_owned(),
         kept_for: days(retention.orphans_days),
         count: found.len() as u64,
-        bytes: found.iter().map(|orphan| orphan.bytes).sum(),
+        bytes: Some(found.iter().map(|orphan| orphan.bytes).sum()),
         oldest: found.iter().map(|orphan| orphan.written_at).min(),
         kept: 0,
         why_kept: None,
@@ -122,7 +124,7 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
             retention.void_letters_days
         ),
         count: due.letters + due.closed + due.void,
-        bytes: due.bytes,
+        bytes: Some(due.bytes),
         oldest: due.oldest,
         kept: due.kept,
         why_kept: (due.kept > 0).then(|| "behind letters that stay".to_owned()),
@@ -147,7 +149,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
         what: due.kind.name().to_owned(),
         kept_for: days(kept_for(due.kind)),
         count: due.rows,
-        bytes: due.bytes,
+        bytes: Some(due.bytes),
         oldest: due.oldest,
         kept: due.kept,
         why_kept: (due.kept > 0).then(|| due.kind.why_kept().to_owned()),
@@ -164,7 +166,7 @@ fn temporary(app: &App, dry: bool) -> Result<Swept> {
         what: "temporary files".to_owned(),
         kept_for: days(retention.temporary_days),
         count: left.len() as u64,
-        bytes: left.iter().map(|left| left.bytes).sum(),
+        bytes: Some(left.iter().map(|left| left.bytes).sum()),
         oldest: left.iter().map(|left| left.touched_at).min(),
         kept: 0,
         why_kept: None,
@@ -201,7 +203,7 @@ fn show(swept: &[Swept], dry: bool) -> Result<()> {
             one.what.clone(),
             one.kept_for.clone(),
             number(one.count),
-            bytes(one.bytes),
+            one.bytes.map_or_else(|| "–".to_owned(), bytes),
             one.oldest.map_or_else(|| "–".to_owned(), time),
         ]);
     }

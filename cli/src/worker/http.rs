@@ -80,7 +80,7 @@ fn of_stage(known: &Known) -> Value {
     json!({
         "stage": known.following.stage.to_string(),
         "state": known.state,
-        "partitions": known.following.partitions,
+        "partitions": known.owns,
         "positions": positions,
         "batches": known.following.batches,
         "last_commit_at": known.last_commit_at,

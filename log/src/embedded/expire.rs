@@ -36,7 +36,8 @@ async fn find(
         .await?;
     let since = keep.since.map(|since| since.timestamp_micros());
     let end = keep.from.unwrap_or(u64::MAX).min(lane.ends.end);
-    let mut head = Head { until: lane.ends.start, records: 0, bytes: 0, oldest: None };
+    let mut head = Head { until: lane.ends.start, records: 0, bytes: None, oldest: None };
+    let mut weight = 0;
     let mut rows = sqlx::query_as::<_, (i64, i64, i64)>(
         "SELECT id, appended_at, bytes FROM record WHERE id >= $1 AND id < $2 ORDER BY id",
     )
@@ -52,9 +53,10 @@ async fn find(
         left -= bytes;
         head.until = lane.offset(id) + 1;
         head.records += 1;
-        head.bytes += bytes.cast_unsigned();
+        weight += bytes.cast_unsigned();
         head.oldest = head.oldest.or_else(|| DateTime::from_timestamp_micros(appended_at));
     }
+    head.bytes = Some(weight);
     Ok(head)
 }
 

@@ -89,7 +89,7 @@ fn info(row: &sqlx::sqlite::SqliteRow) -> Result<TopicInfo, sqlx::Error> {
         partitions: row.try_get(1)?,
         retention: retention.map(|ms| Duration::from_millis(ms.cast_unsigned())),
         records: row.try_get::<i64, _>(3)?.cast_unsigned(),
-        bytes: row.try_get::<i64, _>(4)?.cast_unsigned(),
+        bytes: Some(row.try_get::<i64, _>(4)?.cast_unsigned()),
         oldest: oldest.and_then(DateTime::from_timestamp_micros),
     })
 }

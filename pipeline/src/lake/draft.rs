@@ -245,8 +245,11 @@ impl Ground {
     /// Whether the slices that the draft moves stand where it found them; those of other workers
     /// may have moved on.
     fn may_move(&self, now: &Position, upto: &Position) -> bool {
-        let mut moved = upto.moved_since(&self.from);
-        moved.all(|(slice, _)| now.mark(slice) == self.from.mark(slice))
+        let mut moved = upto.moved_since(&self.from).peekable();
+        match moved.peek() {
+            None => *now == self.from,
+            Some(_) => moved.all(|(slice, _)| now.mark(slice) == self.from.mark(slice)),
+        }
     }
 
     /// Whether all of it still holds for `table`, as it is now.
@@ -262,6 +265,9 @@ impl Ground {
             let (dataset, reader) = (dataset.clone(), self.reader.clone());
             return Err(TargetError::Fenced { dataset, reader });
         }
+        // Behind this commit, that another program rolled the table back could not be seen any more.
+        let moving = self.from.only(|slice| closing.upto.mark(slice) != self.from.mark(slice));
+        check_history(dataset, table, &self.reader, &moving)?;
         let replaces = self.write != Write::Append;
         if self.key.is_empty() && !replaces {
             return Ok(());

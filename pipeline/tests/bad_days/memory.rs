@@ -82,7 +82,7 @@ impl Log for MemoryLog {
             partitions: partitions.len() as u32,
             retention: None,
             records: partitions.iter().map(|records| records.len() as u64).sum(),
-            bytes: 0,
+            bytes: None,
             oldest: None,
         };
         Ok(topics.iter().map(info).collect())
@@ -90,7 +90,7 @@ impl Log for MemoryLog {
 
     /// Everything stays.
     async fn head(&self, _: &str, _: u32, _: Keep) -> Result<Head, LogError> {
-        Ok(Head { until: 0, records: 0, bytes: 0, oldest: None })
+        Ok(Head { until: 0, records: 0, bytes: None, oldest: None })
     }
 
     async fn delete_before(&self, _: &str, _: u32, _: u64) -> Result<u64, LogError> {
