@@ -20,7 +20,7 @@ use crate::meters::reason_of;
 /// A body that is not there after so long is not waited for.
 const BODY: Duration = Duration::from_secs(30);
 /// Larger bodies are taken apart where nobody else has to wait.
-const LARGE: usize = 256 << 10;
+const LARGE: usize = 1 << 20;
 
 pub(super) async fn collect(
     State(service): State<Arc<Service>>,
