@@ -29,6 +29,18 @@ pub(crate) struct App {
     scratch: Scratch,
 }
 
+/// Opens the log that the configuration names.
+pub(crate) async fn open_log(config: &Config, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Log>> {
+    let log: Arc<dyn Log> = match &config.log {
+        LogConfig::Embedded => {
+            let file = config.data_dir.join("log.db");
+            Arc::new(EmbeddedLog::open(&file, Arc::clone(clock)).await?)
+        }
+        LogConfig::Kafka(settings) => Arc::new(KafkaLog::open(settings, clock.as_ref())?),
+    };
+    Ok(log)
+}
+
 impl App {
     /// Opens the data directory, and makes what is not there yet.
     pub(crate) async fn build(config: Config) -> Result<App> {
@@ -44,12 +56,7 @@ impl App {
         let lake =
             Lake::open(&root.join("lake"), scratch.path(), config.memory_bytes, Arc::clone(&clock))
                 .await?;
-        let log: Arc<dyn Log> = match &config.log {
-            LogConfig::Embedded => {
-                Arc::new(EmbeddedLog::open(&root.join("log.db"), Arc::clone(&clock)).await?)
-            }
-            LogConfig::Kafka(settings) => Arc::new(KafkaLog::open(settings, clock.as_ref())?),
-        };
+        let log = open_log(&config, &clock).await?;
         Ok(App {
             lake: Arc::new(lake),
             store: Arc::new(Store::open(&root.join("store.db")).await?),

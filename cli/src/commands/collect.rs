@@ -3,10 +3,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use assay_collect::{Collector, Durability, Listen, Parts};
 use assay_core::{Clock, RandomIds, SystemClock};
-use assay_log::{EmbeddedLog, Log};
 use assay_pipeline::Pipeline;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::app::open_log;
 use crate::args::{self, CollectArgs};
 use crate::config::Config;
 use crate::output::number;
@@ -15,7 +15,7 @@ use crate::output::number;
 const FOLDER: &str = "collector";
 
 pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectArgs) -> Result<()> {
-    let mut settings = config.collector;
+    let mut settings = config.collector.clone();
     settings.listen = what.listen.map_or(settings.listen, |listen| Listen(listen.0));
     settings.durability = match what.durability {
         Some(args::Durability::Power) => Durability::Power,
@@ -26,9 +26,8 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
-    let log = EmbeddedLog::open(&config.data_dir.join("log.db"), Arc::clone(&clock)).await?;
+    let log = open_log(&config, &clock).await?;
     let folder = config.data_dir.join(FOLDER).join(&pipeline.name);
-    let log: Arc<dyn Log> = Arc::new(log);
     let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), folder };
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;

@@ -189,7 +189,9 @@ impl Sender {
         };
         let failed = match appended {
             Some(Ok(_)) => return Ok(()),
-            Some(Err(LogError::TooLarge { .. })) => return Err(Refused::TooLarge),
+            Some(Err(LogError::TooLarge { .. } | LogError::TooLargeForTopic { .. })) => {
+                return Err(Refused::TooLarge);
+            }
             Some(Err(LogError::UnknownTopic { .. })) => match self.log.create(&self.topic).await {
                 Ok(()) => "its topic was made".to_owned(),
                 Err(error) => error.to_string(),
