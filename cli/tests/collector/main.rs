@@ -124,7 +124,8 @@ fn a_python_program_reads_the_messages() {
     };
     let mut wanted: Vec<String> = events.iter().map(id).collect();
     let mut found: Vec<String> = serde_json::from_value(read["ids"].clone()).unwrap();
-    (wanted.sort(), found.sort());
+    wanted.sort();
+    found.sort();
     assert_eq!(found, wanted);
     assert_eq!(read["payloads"], events.len());
 }

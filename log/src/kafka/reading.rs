@@ -57,8 +57,10 @@ pub(super) struct Shelf {
     own: &'static [(&'static str, &'static str)],
     consumer: Mutex<Option<Arc<BaseConsumer<Heard>>>>,
     /// The one that was used last is the last.
-    open: Mutex<Vec<((String, u32), Arc<AsyncMutex<Reading>>)>>,
+    open: Mutex<Vec<(TopicPartition, Arc<AsyncMutex<Reading>>)>>,
 }
+
+type TopicPartition = (String, u32);
 
 /// Reads one partition.
 pub(super) struct Reading {
@@ -180,12 +182,9 @@ impl Reading {
                 break;
             }
             match self.poll(if taken.records.is_empty() { SILENCE } else { Duration::ZERO }) {
-                Some(Ok(record)) => {
-                    // A message that was on its way when the reader was moved.
-                    if record.offset >= from {
-                        self.held = Some(record);
-                    }
-                }
+                Some(Ok(record)) if record.offset >= from => self.held = Some(record),
+                // It was on its way when the reader was moved.
+                Some(Ok(_)) => {}
                 Some(Err(KafkaError::PartitionEOF(_))) if taken.records.is_empty() => {
                     self.drained = Some(self.end);
                     break;
