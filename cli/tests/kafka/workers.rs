@@ -6,8 +6,6 @@ use std::time::{Duration, Instant};
 
 use assay_core::SystemClock;
 use assay_log::{KafkaLog, KafkaSettings, Log, NewRecord, TopicSpec};
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::broker::Broker;
 use crate::office::Office;
@@ -155,45 +153,5 @@ fn a_broker_that_is_killed_under_a_worker_costs_nothing() {
         assert!(broker.command("start").status.success());
         wait_for_rows(&office, round * 1_000);
     }
-    assert_eq!(worker.end(), Some(0));
-}
-
-#[test]
-fn what_others_abort_is_no_row_and_markers_keep_no_worker_busy() {
-    let Some(broker) = Broker::start() else { return };
-    let mut clicks = Clicks::open(&broker);
-    let office = Office::open(&broker.log());
-    clicks.write(10);
-    let writer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", broker.log().trim_start_matches("kafka://"))
-        .set("transactional.id", "another")
-        .create()
-        .unwrap();
-    let wait = Duration::from_secs(20);
-    writer.init_transactions(wait).unwrap();
-    writer.begin_transaction().unwrap();
-    for partition in 0..PARTITIONS {
-        let record: BaseRecord<'_, [u8], str> = BaseRecord::to(TOPIC).payload("never meant");
-        assert!(writer.send(record.partition(partition.cast_signed())).is_ok());
-    }
-    writer.flush(wait).unwrap();
-    writer.abort_transaction(wait).unwrap();
-
-    let mut worker = follow(&office);
-    wait_for_rows(&office, 10);
-    let spent = || {
-        let told = std::fs::read_to_string(format!("/proc/{}/stat", worker.0.id())).ok()?;
-        let of = |at: usize| told.split(' ').nth(at)?.parse::<u64>().ok();
-        Some(of(13)? + of(14)?)
-    };
-    std::thread::sleep(Duration::from_secs(1));
-    let before = spent();
-    std::thread::sleep(Duration::from_secs(4));
-    // In hundredths of a second; there is no such file elsewhere than on Linux.
-    if let (Some(before), Some(after)) = (before, spent()) {
-        assert!(after - before < 100, "{} hundredths of 4 seconds", after - before);
-    }
-    clicks.write(10);
-    wait_for_rows(&office, 20);
     assert_eq!(worker.end(), Some(0));
 }

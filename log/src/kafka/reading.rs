@@ -165,7 +165,8 @@ impl Reading {
     }
 
     fn take(&mut self, from: u64, fetch: Fetch) -> Result<Vec<Record>, Stopped> {
-        if self.next != Some(from) {
+        let mut moved = self.next != Some(from);
+        if moved {
             self.go_to(from).map_err(Stopped::Failed)?;
         }
         self.drained = None;
@@ -185,6 +186,12 @@ impl Reading {
                 Some(Ok(record)) if record.offset >= from => self.held = Some(record),
                 // It was on its way when the reader was moved.
                 Some(Ok(_)) => {}
+                // It may be about an end that was passed since: only one that comes after the reader
+                // was moved says that nothing is there.
+                Some(Err(KafkaError::PartitionEOF(_))) if taken.records.is_empty() && !moved => {
+                    self.go_to(from).map_err(Stopped::Failed)?;
+                    moved = true;
+                }
                 Some(Err(KafkaError::PartitionEOF(_))) if taken.records.is_empty() => {
                     self.drained = Some(self.end);
                     break;

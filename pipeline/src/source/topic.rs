@@ -145,9 +145,6 @@ impl TopicSource {
                 if !self.fetched.is_empty() {
                     break;
                 }
-                // Only markers of transactions, or what compaction took, lie up to the end.
-                let slice = self.slice(ends.partition);
-                self.position.0.entry(slice).or_default().at = ends.end;
             }
         }
         Ok(())
