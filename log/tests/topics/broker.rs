@@ -35,6 +35,7 @@ async fn a_topic_that_takes_little_gets_small_batches() {
     let spec =
         NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "2000");
     admin().create_topics([&spec], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    wait_for(|| async { desk.log.ends(&topic).await.is_ok() }).await;
     let random = |n: u64| (0..90).map(move |m| (n * 7919 + m * 104_729) % 251);
     let many = (0..500).map(|n| value(random(n).map(|b| b as u8).collect::<Vec<_>>())).collect();
     desk.log.append(&topic, many).await.unwrap();
