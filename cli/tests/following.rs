@@ -233,7 +233,8 @@ fn a_paused_stage_waits_and_runs_are_refused_until_it_is_resumed() {
 fn a_paused_stage_can_be_run_once_nevertheless() {
     let office = Office::open();
     office.append(&[GOOD]);
-    office.fine(&["pause", "land", "--pipeline", CLICKS]);
+    // By the name that `run` knows it by, too.
+    office.fine(&["pause", "kafka-to-bronze", "--pipeline", CLICKS]);
     office.fine(&["run", "all", "--pipeline", CLICKS, "--even-if-paused"]);
     assert!(count(&office).contains("\"n\":1"));
 }

@@ -25,7 +25,7 @@ mod tables;
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_pipeline::{Pipeline, Stage};
+use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
@@ -116,15 +116,25 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     }
 }
 
-/// The stage of that name.
+/// The stage of that name, or the one that `run` means by it.
 fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>> {
-    let found = pipeline.stages.iter().find(|stage| stage.id.stage == name);
-    found.ok_or_else(|| {
-        let known: Vec<&str> =
-            pipeline.stages.iter().map(|stage| stage.id.stage.as_str()).collect();
-        let (pipeline, known) = (&pipeline.name, known.join(", "));
-        Usage(format!("{pipeline} has no stage `{name}`; its stages are {known}")).into()
-    })
+    if let Some(stage) = pipeline.stages.iter().find(|stage| stage.id.stage == name) {
+        return Ok(stage);
+    }
+    let hop: Option<Hop> = name.parse().ok();
+    let covers =
+        |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage.writes.dataset.layer()));
+    let meant: Vec<&Arc<Stage>> = pipeline.stages.iter().filter(covers).collect();
+    if let (Some(_), [one]) = (hop, &meant[..]) {
+        return Ok(one);
+    }
+    let known: Vec<&str> = meant.iter().map(|stage| stage.id.stage.as_str()).collect();
+    let (pipeline, known) = (&pipeline.name, known.join(", "));
+    let told = match hop {
+        Some(_) => format!("{name} of {pipeline} is not one stage; name one of {known}"),
+        None => format!("{pipeline} has no stage `{name}`; its stages are {known}"),
+    };
+    Err(Usage(told).into())
 }
 
 /// Opens a data directory to look at; looking makes none.

@@ -52,15 +52,16 @@ fn an_ingest_that_was_killed_and_done_again_takes_every_line_once() {
         // Several steps of a thousand lines, and several messages.
         let file = days.events(number, 4000);
         let course = course_of(days.quiet.start_ingest(&file), &days.quiet);
-        // One that was killed when all was done counts too, so a file may be taken in twice.
         let taken = Books::of(&days.bad).complete("ingest");
+        // One that was killed behind its end is done, too: once more would count its lines again.
+        let done = |office: &Office| Books::of(office).complete("ingest") > taken;
         for _ in 0..8 {
             let moment = chance.moment(&days.bad, course);
-            if days.bad.start_ingest(&file).killed_at(&moment).complete() {
+            if days.bad.start_ingest(&file).killed_at(&moment).complete() || done(&days.bad) {
                 break;
             }
         }
-        if Books::of(&days.bad).complete("ingest") == taken {
+        if !done(&days.bad) {
             days.bad.start_ingest(&file).fine();
         }
         if number == 1 {

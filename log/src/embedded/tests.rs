@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-
-mod laws;
 
 /// A clock that moves only when it is told to.
 struct Hand(Mutex<DateTime<Utc>>);
