@@ -57,9 +57,9 @@ proptest! {
     fn what_kafka_was_given_is_read_in_order_with_any_fetch(case in cases()) {
         waiting(async {
             let Some(desk) = Desk::kafka() else { return Ok(()) };
-            check(&desk, &case).await?;
+            let held = check(&desk, &case).await;
             desk.clear().await;
-            Ok(())
+            held
         })?;
     }
 }
