@@ -268,7 +268,7 @@ pub(crate) struct IngestArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct RewindArgs {
-    /// The stage, as its pipeline names it
+    /// The stage, as its pipeline names it, or as `run` does where that is one stage
     pub(crate) stage: String,
     /// A shipped pipeline's name, or a folder
     #[arg(long, value_name = "P")]

@@ -25,7 +25,8 @@ struct Seen {
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [address, file, connections, lines, seconds] = &arguments[..] else {
-        panic!("ADDRESS:PORT EVENTS.jsonl CONNECTIONS EVENTS_PER_REQUEST SECONDS");
+        eprintln!("usage: load ADDRESS:PORT EVENTS.jsonl CONNECTIONS EVENTS_PER_REQUEST SECONDS");
+        std::process::exit(2);
     };
     let number = |text: &String| text.parse::<usize>().expect("a number");
     let (connections, lines) = (number(connections), number(lines));
