@@ -8,7 +8,6 @@ use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use apache_avro::types::Value;
 use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
@@ -175,19 +174,39 @@ impl RecordSchema {
         };
         theirs.len() == ours.len() && theirs.iter().zip(ours).all(same)
     }
+}
 
-    /// The records of a message, one by one.
-    pub(crate) fn records(&self, message: &[u8]) -> Result<Vec<Value>, Undecodable> {
-        let broken = |error: apache_avro::Error| Undecodable(one_line(&error.to_string()));
-        let reader = apache_avro::Reader::with_schema(&self.avro, message).map_err(broken)?;
-        reader.collect::<Result<_, _>>().map_err(broken)
+/// The records of one message, as their writer encoded them.
+#[derive(Debug)]
+pub(crate) struct Datums {
+    schema: String,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Datums {
+    /// Takes a message apart; nothing of a record is looked at but its length.
+    pub(crate) fn of(message: &[u8]) -> Result<Datums, Undecodable> {
+        let container = Container::open(message).map_err(Undecodable)?;
+        let layout = Layout::of(container.schema).map_err(Undecodable)?;
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        container
+            .each(&layout, |record| {
+                bytes.extend_from_slice(record);
+                ends.push(bytes.len());
+                Ok(())
+            })
+            .map_err(Undecodable)?;
+        let schema = String::from_utf8_lossy(container.schema).into_owned();
+        Ok(Datums { schema, bytes, ends })
     }
 
-    /// A message with only this record; equal records give equal messages.
-    pub(crate) fn message(&self, record: &Value) -> Result<Vec<u8>, Undecodable> {
-        let record = apache_avro::to_avro_datum(&self.avro, record.clone())
-            .map_err(|error| Undecodable(one_line(&error.to_string())))?;
-        Ok(container::single(&self.text, &record))
+    /// A message with only that record, under its writer's schema; of one writer, equal records
+    /// give equal messages.
+    pub(crate) fn alone(&self, index: usize) -> Option<Vec<u8>> {
+        let end = *self.ends.get(index)?;
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(container::single(&self.schema, &self.bytes[start..end]))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use apache_avro::types::Value;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
@@ -13,6 +12,7 @@ use bytes::Bytes;
 use super::rows::origin_of;
 use super::topic::{CHUNK_BYTES, CHUNK_ROWS};
 use super::{Chunk, Provenance, Refused, SourceError};
+use crate::avro::Datums;
 use crate::definition::TopicSpec;
 
 /// A chunk while it fills.
@@ -73,7 +73,7 @@ struct TopicRows {
     /// The chunk's row with which each message begins.
     starts: BTreeMap<usize, Message>,
     /// The message opened last and its records: bad rows come in crowds.
-    opened: Mutex<Option<(usize, Vec<Value>)>>,
+    opened: Mutex<Option<(usize, Datums)>>,
 }
 
 impl TopicRows {
@@ -102,18 +102,14 @@ impl Provenance for TopicRows {
         let (message, start, index) =
             self.message(row).ok_or_else(|| self.refused("its message is gone"))?;
         let mut opened = self.opened.lock().map_err(|_| self.refused("another letter failed"))?;
-        let schema = &self.topic.schema;
-        let mut single = || {
-            if opened.as_ref().is_none_or(|(known, _)| *known != start) {
-                *opened = Some((start, schema.records(&message.bytes).ok()?));
+        let opened = match &mut *opened {
+            Some((known, datums)) if *known == start => datums,
+            other => {
+                let datums = Datums::of(&message.bytes);
+                &mut other.insert((start, datums.map_err(|why| self.refused(why.to_string()))?)).1
             }
-            schema.message(opened.as_ref()?.1.get(index)?).ok()
         };
-        // Readers of Avro differ in what they take. A message that only one of them takes apart is
-        // in the letter as it is.
-        Ok(match single() {
-            Some(record) => (Bytes::from(record), PayloadKind::Avro),
-            None => (message.bytes.clone(), PayloadKind::Bytes),
-        })
+        let alone = opened.alone(index).ok_or_else(|| self.refused("it is not in its message"))?;
+        Ok((Bytes::from(alone), PayloadKind::Avro))
     }
 }

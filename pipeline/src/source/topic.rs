@@ -50,6 +50,8 @@ pub(crate) struct TopicSource {
     topic: Arc<TopicSpec>,
     schema: SchemaRef,
     ends: Vec<Ends>,
+    /// Where each partition was read on from when its end was looked up.
+    begun: BTreeMap<u32, u64>,
     /// Read from the log and not taken yet.
     fetched: VecDeque<Record>,
     position: Position,
@@ -66,10 +68,12 @@ impl TopicSource {
     ) -> Result<TopicSource, SourceError> {
         let ends = log.ends(topic.dataset.name()).await?;
         let schema = topic_schema(topic.schema.arrow());
-        let fetched = VecDeque::new();
+        let (begun, fetched) = (BTreeMap::new(), VecDeque::new());
+        let position = from.clone();
         let mut source =
-            TopicSource { log, topic, schema, ends, fetched, position: from.clone(), read: 0 };
+            TopicSource { log, topic, schema, ends, begun, fetched, position, read: 0 };
         source.check_position()?;
+        source.begun = source.next_offsets();
         if let Some(end) = extent.end() {
             source.end_at(end);
         }
@@ -85,6 +89,7 @@ impl TopicSource {
     pub(crate) async fn look(&mut self, partitions: &BTreeSet<u32>) -> Result<(), SourceError> {
         self.ends = self.log.ends(self.topic.dataset.name()).await?;
         self.keep_to(partitions);
+        self.begun = self.next_offsets();
         self.check_position()
     }
 
@@ -132,9 +137,19 @@ impl TopicSource {
         self.position.mark(&self.slice(ends.partition)).map_or(ends.start, |mark| mark.at)
     }
 
-    /// Reads the next messages of the first partition that has some.
+    /// How much of what a partition had when the reader last looked was read since.
+    fn share_read(&self, ends: &Ends) -> f64 {
+        let first = self.begun.get(&ends.partition).copied().unwrap_or(ends.start);
+        let all = ends.end.saturating_sub(first).max(1);
+        self.next_offset(ends).saturating_sub(first) as f64 / all as f64
+    }
+
+    /// Reads the next messages of the partition that is least far, so that all come to their ends
+    /// together: what came at one time gets into the same files, which others then leave out.
     async fn fetch(&mut self) -> Result<(), SourceError> {
-        for ends in self.ends.clone() {
+        let mut turns = self.ends.clone();
+        turns.sort_by(|one, other| self.share_read(one).total_cmp(&self.share_read(other)));
+        for ends in turns {
             let from = self.next_offset(&ends);
             if from < ends.end {
                 let fetch = Fetch { max_records: CHUNK_ROWS, max_bytes: FETCH_BYTES };
