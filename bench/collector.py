@@ -103,6 +103,9 @@ class Bench:
             command = [os.environ.get("BENCH_PYTHON", sys.executable), "-m", "uvicorn", "fastapi_peer:app"]
             command += ["--port", str(PORT), "--log-level", "warning"]
         else:
+            if self.options.kafka:
+                (data / "assay.yaml").write_text(f"log: kafka://{self.options.kafka}\n")
+                environment["ASSAY_CONFIG"] = str(data / "assay.yaml")
             command = [self.assay, "--data-dir", data, "collect", "github_events"]
             command += ["--listen", address, "--durability", server]
         process = subprocess.Popen([str(part) for part in command], cwd=HERE, env=environment, stderr=subprocess.DEVNULL)

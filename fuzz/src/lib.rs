@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Once};
 
 use assay_log::{
     Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
@@ -19,6 +19,13 @@ pub static GITHUB_EVENTS: LazyLock<Pipeline> =
 /// Where the shipped pipeline is.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/github_events")
+}
+
+/// Lets a panic unwind, where libFuzzer would end at once: what the product catches is no find. What
+/// it does not catch still ends the fuzzer, which is above it.
+pub fn unwind() {
+    static UNWINDING: Once = Once::new();
+    UNWINDING.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
 }
 
 /// Waits for what never really waits: nothing here reaches the network, or sleeps.

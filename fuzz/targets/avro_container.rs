@@ -3,11 +3,12 @@
 #![no_main]
 
 use assay_core::Position;
-use assay_fuzz::{FixedLog, GITHUB_EVENTS, wait};
+use assay_fuzz::{FixedLog, GITHUB_EVENTS, unwind, wait};
 use assay_pipeline::foreign::topic;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|message: &[u8]| {
+    unwind();
     let events = &GITHUB_EVENTS.ingest.as_ref().expect("the pipeline takes lines in").topic;
     let log = FixedLog::of_value(message);
     let taken = wait(topic(log, events, &Position::default())).expect("no message stops a reader");

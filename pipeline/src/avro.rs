@@ -6,6 +6,7 @@ mod layout;
 
 use std::fmt;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
@@ -108,6 +109,10 @@ impl RecordSchema {
 
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
+        surviving(|| self.decode_whole(message))
+    }
+
+    fn decode_whole(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
         let container = Container::open(message).map_err(Undecodable)?;
         let layout = Layout::of(container.schema).map_err(Undecodable)?;
         let mut decoder = self.decoder(container.schema, container.records())?;
@@ -230,10 +235,31 @@ pub(crate) fn container(schema: &Schema) -> Writer<'_, Vec<u8>> {
         .build()
 }
 
+/// Decoders are others' code, and meet schemas that nobody has tried them with. One that panics has
+/// changed nothing, so its message is refused like any that is damaged: it must not stop a stage
+/// again and again.
+fn surviving<T>(decode: impl FnOnce() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(Undecodable("the decoder fails on it".to_owned())))
+}
+
 fn undecodable(error: ArrowError) -> Undecodable {
     Undecodable(one_line(&error.to_string()))
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Undecodable, surviving};
+
+    #[test]
+    fn a_decoder_that_panics_refuses_its_message() {
+        let refused = surviving(|| -> Result<(), Undecodable> { panic!("index out of bounds") });
+        let said = refused.unwrap_err().to_string();
+        assert_eq!(said, "not an Avro container of this topic's records: the decoder fails on it");
+        assert!(matches!(surviving(|| Ok(7)), Ok(7)));
+    }
 }
