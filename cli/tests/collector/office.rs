@@ -52,11 +52,6 @@ impl Office {
         self.data().join("collector/github_events")
     }
 
-    /// Names the log from now on.
-    pub(crate) fn settle(&self, log: &str) {
-        std::fs::write(self.folder().join("assay.yaml"), format!("log: {log}\n")).unwrap();
-    }
-
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
         command

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::broker::Broker;
+use crate::collector::open;
 use crate::counter::Office;
 use crate::long;
 use crate::proxy::Proxy;
@@ -19,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 fn over_a_bad_line_files_collector_and_worker_lose_and_double_nothing() {
     let Some(broker) = Broker::start() else { return };
     let proxy = Proxy::before(&broker, SEED);
-    let office = Office::new();
-    office.settle(&format!("kafka://127.0.0.1:{}", broker.proxy()));
+    let log = format!("kafka://127.0.0.1:{}", broker.proxy());
+    let office = open(&log, "collector:\n  drain_seconds: 90\n");
     // The topic is made while the line is good.
     let (file, mut accepted) = events(&office, 0);
     assert!(ingest(&office, &file));

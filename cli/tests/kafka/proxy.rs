@@ -173,8 +173,9 @@ impl Link {
                 *self.fate.lock().unwrap() = Fate::None;
                 continue;
             }
-            // Whoever heard nothing for long hears that the line is dead.
             line.broken.fetch_add(1, Ordering::SeqCst);
+            // A dead line stays one, also when the others are good again: nobody is ever told.
+            while fate == Fate::Silent && !self.wait(line, LOOK) {}
             break;
         }
         self.end();
