@@ -182,9 +182,9 @@ async fn back(
     now: &Mark,
     wanted: Option<&Mark>,
 ) -> Result<Option<(Back, Mark)>, RewindError> {
-    let (start, unit) = match &stage.reads {
-        Reads::Topic(topic) => (start_of(log, topic.dataset.name(), slice).await?, "messages"),
-        Reads::Table(_) => (0, "rows"),
+    let ((start, end), unit) = match &stage.reads {
+        Reads::Topic(topic) => (held_of(log, topic.dataset.name(), slice).await?, "messages"),
+        Reads::Table(_) => ((0, now.at), "rows"),
     };
     let mark = match wanted {
         Some(mark) => mark.clone(),
@@ -201,18 +201,19 @@ async fn back(
         return Err(RewindError::Gone { slice: slice.clone(), start });
     }
     let again = match &stage.reads {
-        Reads::Topic(_) => now.at - mark.at,
+        // A topic that was made anew may be shorter than what was read of the old one.
+        Reads::Topic(_) => now.at.min(end).saturating_sub(mark.at),
         Reads::Table(spec) => rows_between(lake, &spec.dataset, mark.at, now.at).await?,
     };
     let slice = slice.to_string();
     Ok(Some((Back { slice, from: now.at, to: mark.at, again, unit }, mark)))
 }
 
-/// The oldest offset that is kept of a partition.
-async fn start_of(log: &dyn Log, topic: &str, slice: &Slice) -> Result<u64, RewindError> {
+/// The oldest offset that is kept of a partition, and the one behind the newest.
+async fn held_of(log: &dyn Log, topic: &str, slice: &Slice) -> Result<(u64, u64), RewindError> {
     let ends = log.ends(topic).await.map_err(SourceError::from)?;
     let mine = ends.iter().find(|ends| Slice::partition(topic, ends.partition) == *slice);
-    Ok(mine.map_or(0, |ends| ends.start))
+    Ok(mine.map_or((0, 0), |ends| (ends.start, ends.end)))
 }
 
 async fn rows_between(

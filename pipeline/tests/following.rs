@@ -6,6 +6,7 @@ use std::time::Duration;
 use assay_core::{Governed, RunStatus};
 use assay_pipeline::{Pace, Patience, RunError, RunSummary, Runner, Stop};
 use assay_store::{Action, AuditEntry, RunFilter, RunRecord};
+use chrono::TimeDelta;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -120,6 +121,27 @@ async fn workers_of_one_stage_take_every_message_once() {
     assert!(read <= 1000);
     let told: u64 = shop.store.reports(None, 1000).await.unwrap().iter().map(written).sum();
     assert_eq!(told, 1000, "what each worker committed is told once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_loses_and_doubles_nothing() {
+    let shop = open().await;
+    let worker = Worker::start(&shop, "land", QUICK);
+    for round in 0..40 {
+        append(&shop, (0..25).map(|n| Some(click(round * 25 + n).into_bytes()))).await;
+        // Not in step with the batches, so now and then in the middle of one.
+        tokio::time::sleep(Duration::from_millis(round * 7 % 30)).await;
+        let days = [3, -1, -400, 398][round as usize % 4];
+        shop.clock.advance(TimeDelta::days(days));
+    }
+    comes(&shop, COUNT, "1000 1000").await;
+    // A run that seems to be silent for days may be closed by others; what it committed counts.
+    let counts = worker.drained().await.counts;
+    assert_eq!((counts.read, counts.written), (1000, 1000));
+    let told: u64 = shop.store.reports(None, 1000).await.unwrap().iter().map(written).sum();
+    assert_eq!(told, 1000);
+    let summary = shop.run("land", Governed::ALL).await.unwrap();
+    assert_eq!(summary.counts.read, 0, "nothing is left, and nothing is read again");
 }
 
 fn written(record: &assay_store::ReportRecord) -> u64 {

@@ -1,8 +1,11 @@
 //! Messages of the topic that did not come from `ingest`.
 
-use assay_core::Governed;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use assay_core::{Governed, Mark, Position, Slice};
 use assay_dlq::Reason;
-use assay_log::{NewRecord, TopicSpec};
+use assay_log::{EmbeddedLog, NewRecord, TopicSpec};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -94,6 +97,40 @@ async fn a_record_of_a_writer_with_names_that_are_none_is_in_the_letter_as_it_wr
     // As a message it is the same record again.
     let decoded = shop.pipeline.topics.values().next().unwrap().schema.decode(payload).unwrap();
     assert_eq!(decoded.num_rows(), 1);
+}
+
+#[tokio::test]
+async fn a_log_that_was_made_anew_is_not_read_on_even_if_it_is_longer() {
+    let mut shop = Shop::open().await;
+    let all = |range: std::ops::Range<u32>| -> Vec<_> {
+        range.map(|number| message(&shop, &records(number, number + 1), None)).collect()
+    };
+    let (first, others) = (all(0..3), all(10..18));
+    shop.append(first).await;
+    shop.run("take", Governed::ALL).await.unwrap();
+    let old = Arc::clone(&shop.log);
+    let clock = Arc::clone(&shop.clock) as _;
+    shop.log = Arc::new(EmbeddedLog::open(&shop.path("anew.db"), clock).await.unwrap());
+    shop.append(others).await;
+    let error = shop.run("take", Governed::ALL).await.unwrap_err().to_string();
+    assert!(error.contains("another record") && error.contains("assay rewind"), "{error}");
+    assert_eq!(shop.query("SELECT count(*) FROM bronze.orders").await, ["3"]);
+
+    // Of a mark by an older version nothing is known, and it goes on.
+    let topic = shop.pipeline.topics.values().next().unwrap();
+    let mark = Mark { at: 3, ..Mark::default() };
+    let from = Position(BTreeMap::from([(Slice::partition("shop_orders", 0), mark)]));
+    let taken = assay_pipeline::foreign::topic(Arc::clone(&shop.log), topic, &from).await.unwrap();
+    assert_eq!(taken.read, 5);
+
+    // In the old one it is at home, and its last record may be gone.
+    let anew = std::mem::replace(&mut shop.log, old);
+    shop.log.delete_before("shop_orders", 0, 3).await.unwrap();
+    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.read, 0);
+    shop.log = anew;
+    shop.rewind("take", "beginning").await.unwrap();
+    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.written, 8);
+    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.read, 0);
 }
 
 #[tokio::test]

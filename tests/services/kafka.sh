@@ -2,6 +2,7 @@
 # Apache Kafka for tests: kafka.sh start|stop|kill|status|tool CLASS [ARGUMENTS]
 # 127.0.0.1:19092 plain, 19094 TLS with PLAIN or SCRAM, 19095 TLS with a certificate of the client.
 # ASSAY_KAFKA_PORT is another first port of the four, ASSAY_KAFKA_STATE the folder of that node.
+# With ASSAY_KAFKA_PROXY the fifth port is plain and tells clients to come to that one instead.
 # Exits with 3 when what it needs can't be had.
 set -euo pipefail
 
@@ -46,6 +47,11 @@ prepare() {
     }
     sed -e "s#@DATA@#$state#; s#@PLAIN@#$port#; s#@CONTROLLER@#$((port + 1))#" \
         -e "s#@SASL@#$((port + 2))#; s#@SSL@#$((port + 3))#" "$here/server.properties" >"$state/server.properties"
+    if [[ -n ${ASSAY_KAFKA_PROXY:-} ]]; then
+        sed -i -e "s#^listeners=.*#&,PROXIED://127.0.0.1:$((port + 4))#" \
+            -e "s#^advertised.listeners=.*#&,PROXIED://127.0.0.1:$ASSAY_KAFKA_PROXY#" \
+            -e 's#^listener.security.protocol.map=.*#&,PROXIED:PLAINTEXT#' "$state/server.properties"
+    fi
     [[ -f $state/data/meta.properties ]] && return
     tool kafka.tools.StorageTool format --standalone -c "$state/server.properties" \
         -t "$(tool kafka.tools.StorageTool random-uuid)" \
@@ -108,5 +114,5 @@ case ${1:-} in
     start | stop | status) "$1" ;;
     kill) kill_it ;;
     tool) install && tool "${@:2}" ;;
-    *) sed -n '2,5p' "${BASH_SOURCE[0]}" && exit 2 ;;
+    *) sed -n '2,6p' "${BASH_SOURCE[0]}" && exit 2 ;;
 esac

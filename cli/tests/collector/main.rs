@@ -11,15 +11,6 @@ use std::time::{Duration, Instant};
 
 use office::{Client, Office, python_is_required, skip};
 
-/// Every id that was answered for is in bronze once, and no id is there twice.
-fn assert_landed(office: &Office, accepted: &BTreeSet<String>) {
-    let landed = office.landed();
-    let distinct: BTreeSet<&String> = landed.iter().collect();
-    assert_eq!(landed.len(), distinct.len(), "events are in bronze twice");
-    let missing: Vec<_> = accepted.iter().filter(|id| !distinct.contains(id)).collect();
-    assert!(missing.is_empty(), "{} of {} are lost: {missing:?}", missing.len(), accepted.len());
-}
-
 #[test]
 fn a_collector_that_is_killed_under_load_loses_and_doubles_nothing() {
     for durability in ["power", "process"] {
@@ -42,7 +33,7 @@ fn a_collector_that_is_killed_under_load_loses_and_doubles_nothing() {
         let told = collector.stop();
         assert!(told.contains("events sent") && !told.contains("kept"), "{told}");
         office.run_bronze();
-        assert_landed(&office, &accepted);
+        office.must_have_landed(&accepted);
     }
 }
 
@@ -59,7 +50,7 @@ fn a_collector_that_is_asked_to_stop_leaves_nothing_behind() {
     let bytes: u64 = waiting.map(|entry| entry.metadata().unwrap().len()).sum();
     assert!(bytes > 0, "the folder is there");
     office.run_bronze();
-    assert_landed(&office, &accepted);
+    office.must_have_landed(&accepted);
 }
 
 #[test]
@@ -93,7 +84,7 @@ fn a_full_disk_refuses_events_and_loses_none_that_was_accepted() {
     assert!(accepted.len() > 200, "only {} were accepted", accepted.len());
     collector.stop();
     office.run_bronze();
-    assert_landed(&office, &accepted);
+    office.must_have_landed(&accepted);
 }
 
 #[test]

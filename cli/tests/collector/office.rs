@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl Office {
         self.data().join("collector/github_events")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
         command
             .current_dir(self.folder.path())
@@ -101,6 +101,20 @@ impl Office {
         rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Every id that was answered for is in bronze once, and no id is there twice.
+    pub(crate) fn must_have_landed(&self, accepted: &BTreeSet<String>) {
+        let landed = self.landed();
+        let distinct: BTreeSet<&String> = landed.iter().collect();
+        assert_eq!(landed.len(), distinct.len(), "events are in bronze twice");
+        let missing: Vec<_> = accepted.iter().filter(|id| !distinct.contains(id)).collect();
+        assert!(
+            missing.is_empty(),
+            "{} of {} are lost: {missing:?}",
+            missing.len(),
+            accepted.len()
+        );
+    }
+
     pub(crate) fn generated(&self, count: usize) -> Vec<String> {
         let count = count.to_string();
         let generate = ["generate", "github-events", "--defects", "0", "--count", &count];
@@ -110,11 +124,16 @@ impl Office {
 
 impl Collector {
     pub(crate) fn load(&self, clients: usize, name: &str) -> Load {
+        self.paced(clients, name, Duration::ZERO)
+    }
+
+    /// Load in which every client sends once in so much time, or as soon as it can after that.
+    pub(crate) fn paced(&self, clients: usize, name: &str, every: Duration) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let address = self.address;
         let client = |number: usize| {
             let (stop, name) = (Arc::clone(&stop), name.to_owned());
-            std::thread::spawn(move || send(address, &format!("{name}-{number}"), &stop))
+            std::thread::spawn(move || send(address, &format!("{name}-{number}"), every, &stop))
         };
         Load { clients: (0..clients).map(client).collect(), stop }
     }
@@ -151,10 +170,13 @@ impl Load {
 }
 
 /// Sends single events and lines of ten in turn, until it is stopped or nobody answers.
-fn send(address: SocketAddr, name: &str, stop: &AtomicBool) -> BTreeSet<String> {
+fn send(address: SocketAddr, name: &str, every: Duration, stop: &AtomicBool) -> BTreeSet<String> {
     let mut answered = BTreeSet::new();
     let mut client = Client::connect(address);
+    let mut next = Instant::now();
     for number in 0.. {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next = Instant::now().max(next + every);
         if stop.load(Ordering::SeqCst) {
             break;
         }

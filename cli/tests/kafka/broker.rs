@@ -2,6 +2,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -10,6 +11,7 @@ const SKIPPED: i32 = 3;
 
 /// A broker that goes with the test.
 pub(crate) struct Broker {
+    /// The first of six; the fifth tells clients to come to the sixth, where a proxy may be.
     port: u16,
     folder: TempDir,
 }
@@ -38,6 +40,7 @@ impl Broker {
         let mut script = Command::new(root().join("tests/services/kafka.sh"));
         script
             .env("ASSAY_KAFKA_PORT", self.port.to_string())
+            .env("ASSAY_KAFKA_PROXY", self.proxy().to_string())
             .env("ASSAY_KAFKA_STATE", self.folder.path())
             .stdin(Stdio::null());
         script
@@ -47,17 +50,36 @@ impl Broker {
         format!("kafka://127.0.0.1:{}", self.port)
     }
 
+    /// Where the proxy has to bring its clients.
+    pub(crate) fn behind_proxy(&self) -> u16 {
+        self.port + 4
+    }
+
+    /// Where a proxy has to listen.
+    pub(crate) fn proxy(&self) -> u16 {
+        self.port + 5
+    }
+
+    /// Goes away as by a loss of power, and comes back after so long.
+    pub(crate) fn is_dead_for(&self, time: Duration) {
+        self.command("kill");
+        std::thread::sleep(time);
+        assert!(self.command("start").status.success());
+    }
+
     /// Runs one of Kafka's own tools.
     pub(crate) fn tool(&self, class: &str, arguments: &[&str]) -> String {
         let at = format!("127.0.0.1:{}", self.port);
-        let told = self
-            .script()
-            .args(["tool", class, "--bootstrap-server", &at])
-            .args(arguments)
-            .output()
-            .unwrap();
+        let mut script = self.script();
+        script.args(["tool", class, "--bootstrap-server", &at]).args(arguments);
+        let told = script.output().unwrap();
         assert!(told.status.success(), "{told:?}");
         String::from_utf8(told.stdout).unwrap()
+    }
+
+    /// Does something with topics: `kafka-topics.sh`.
+    pub(crate) fn topics(&self, arguments: &[&str]) {
+        self.tool("org.apache.kafka.tools.TopicCommand", arguments);
     }
 }
 
@@ -71,13 +93,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The first of four ports in a row that nobody has. No two tests get the same.
+/// The first of six ports in a row that nobody has. No two tests get the same.
 fn free_ports() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let first = 19_300 + TAKEN.fetch_add(1, Ordering::SeqCst) * 4;
-        if (first..first + 4).all(free) {
+        let first = 19_300 + TAKEN.fetch_add(1, Ordering::SeqCst) * 6;
+        if (first..first + 6).all(free) {
             return first;
         }
     }

@@ -18,8 +18,10 @@ use crate::segment::{Folder, Journal, Place, Read, Reader, SegmentError};
 pub(crate) use letters::DeadLetters;
 use parcel::Parcel;
 
-/// Tries before a message counts as left in the backlog, and the pauses between them.
+/// Tries before a message counts as left in the backlog, or how long they may take, and the pauses
+/// between them.
 const TRIES: u32 = 4;
+const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause between two tries after that.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -48,11 +50,31 @@ pub(crate) struct Progress {
     sending: AtomicBool,
 }
 
+/// Something that the log did not take yet.
+struct Failing {
+    since: Instant,
+    tries: u32,
+    left: bool,
+}
+
 /// Why the sender ended before everything was sent.
 enum Ended {
     /// It was asked to, and its time was over.
     Stopped,
     Broken(SegmentError),
+}
+
+impl Failing {
+    fn begin() -> Failing {
+        Failing { since: Instant::now(), tries: 0, left: false }
+    }
+
+    /// Counts a try, and says whether with it the thing is left in the backlog.
+    fn again(&mut self) -> bool {
+        self.tries += 1;
+        let left = self.tries >= TRIES || self.since.elapsed() >= PATIENCE;
+        left && !std::mem::replace(&mut self.left, true)
+    }
 }
 
 impl Sender {
@@ -158,7 +180,7 @@ impl Sender {
     /// Appends records until the log takes them.
     async fn append(&mut self, records: Vec<NewRecord>) -> Result<Sent, Ended> {
         let count = records.len() as u64;
-        let mut tries = 0;
+        let mut failing = Failing::begin();
         loop {
             let begun = Instant::now();
             let appended = self.try_append(records.clone()).await;
@@ -172,11 +194,11 @@ impl Sender {
                 }
                 Err(Refused::TooLarge) => return Ok(Sent::TooLarge),
                 Err(Refused::Not(why)) => {
-                    tries += 1;
-                    self.tell_failure(&why, tries, count);
+                    let left = failing.again();
+                    self.tell_failure(&why, left, count);
                 }
             }
-            self.pause(tries).await?;
+            self.pause(failing.tries).await?;
             self.meters.retries.inc();
         }
     }
@@ -202,26 +224,20 @@ impl Sender {
         Err(Refused::Not(failed))
     }
 
-    fn tell_failure(&self, why: &str, tries: u32, messages: u64) {
+    fn tell_failure(&self, why: &str, left: bool, messages: u64) {
         let topic = &self.topic.name;
-        match tries.cmp(&TRIES) {
-            std::cmp::Ordering::Less => {
-                tracing::debug!(topic, why, "the log did not take messages; trying again");
-            }
-            std::cmp::Ordering::Equal => {
-                self.progress.sending.store(false, Ordering::Relaxed);
-                self.meters.failed.inc_by(messages);
-                self.meters.fallbacks.inc_by(messages);
-                tracing::warn!(
-                    topic,
-                    why,
-                    "the log does not take messages: events are kept here until it does"
-                );
-            }
-            std::cmp::Ordering::Greater => {
-                tracing::debug!(topic, why, "the log still does not take messages");
-            }
+        if !left {
+            tracing::debug!(topic, why, "the log did not take messages; trying again");
+            return;
         }
+        self.progress.sending.store(false, Ordering::Relaxed);
+        self.meters.failed.inc_by(messages);
+        self.meters.fallbacks.inc_by(messages);
+        tracing::warn!(
+            topic,
+            why,
+            "the log does not take messages: events are kept here until it does"
+        );
     }
 
     /// Waits between two tries, or ends when the time is over.
@@ -252,11 +268,11 @@ impl Sender {
     }
 
     async fn set_aside(&mut self, letter: assay_dlq::DeadLetter) -> Result<(), Ended> {
-        let mut tries = 0;
+        let mut failing = Failing::begin();
         while let Err(error) = self.letters.put(letter.clone(), self.clock.now()).await {
-            tries += 1;
-            self.tell_failure(&error.to_string(), tries, 0);
-            self.pause(tries).await?;
+            let left = failing.again();
+            self.tell_failure(&error.to_string(), left, 0);
+            self.pause(failing.tries).await?;
         }
         self.meters.dead.inc();
         Ok(())

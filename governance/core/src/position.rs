@@ -73,6 +73,10 @@ pub struct Mark {
     /// The last sequence taken from each collector, so that a batch sent twice is taken once.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub collectors: BTreeMap<String, u64>,
+    /// Of the last record that was read of a partition: where a topic was made anew, another record
+    /// stands there. Absent in marks of older versions, and where nothing was read since a rewind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// The draft that moved the slice here: a rewind can't be mistaken for the old place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<DraftId>,

@@ -10,6 +10,8 @@ use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer, PurgeConfig};
 use tokio::time::{sleep, timeout};
 
+use assay_core::Fault;
+
 use super::client::{Clients, Heard, most_bytes};
 use super::failure::{PATIENCE, failed, timed_out};
 use super::lookup::{Known, number};
@@ -127,7 +129,15 @@ impl Producers {
                 let bytes = records.iter().map(NewRecord::bytes).max().unwrap_or(0);
                 LogError::TooLargeForTopic { topic, bytes, limit: known.most_bytes }
             }
-            Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
+            // The producer has not heard of it yet: the next one will have.
+            Some(Code::UnknownPartition) => LogError::Failed {
+                doing: doing.to_owned(),
+                log: self.clients.brokers().to_string(),
+                advice: "",
+                fault: Fault::Transient,
+                source: error.into(),
+            },
+            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
                 LogError::UnknownTopic { log: self.clients.brokers().to_string(), topic }
             }
             _ => failed(&self.clients, doing, error),

@@ -49,6 +49,17 @@ pub(super) fn moving(error: &KafkaError) -> bool {
     )
 }
 
+/// Whether a broker did not know the topic or the partition.
+pub(super) fn unknown(error: &LogError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let LogError::Failed { source, .. } = error else { return false };
+    let code = source.downcast_ref::<KafkaError>().and_then(KafkaError::rdkafka_error_code);
+    matches!(
+        code,
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+    )
+}
+
 /// Whether waiting mends nothing.
 pub(super) fn hopeless(error: &KafkaError) -> bool {
     let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,15 @@ use rdkafka::{Offset, TopicPartitionList};
 use assay_core::Fault;
 
 use super::client::{Clients, Heard};
-use super::failure::{PATIENCE, failed, moving};
+use super::failure::{PATIENCE, failed, moving, unknown};
 use crate::{Ends, LogError, MAX_RECORD_BYTES};
 
 /// What may have happened between two questions and is worth hearing.
 const EVENTS: usize = 8;
+
+/// How often a topic is looked for before it is unknown, and the pauses between.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// How long writers rely on what they know of a topic.
 const FRESH: Duration = Duration::from_secs(30);
@@ -79,8 +83,15 @@ impl Lookup {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(topic);
     }
 
-    /// How many partitions a topic has now.
+    /// How many partitions a topic has now. A broker may hear of a new topic, or of all of them
+    /// after its start, a moment later than others.
     pub(super) async fn partitions(&self, topic: &str) -> Result<u32, LogError> {
+        for _ in 1..LOOKS {
+            if let Some(partitions) = self.find(topic).await? {
+                return Ok(partitions);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
         match self.find(topic).await? {
             Some(partitions) => Ok(partitions),
             None => {
@@ -166,6 +177,28 @@ impl Lookup {
 
     /// The first offsets at a time, or at an end; none where nothing is as young as that.
     pub(super) async fn offsets(
+        &self,
+        doing: &str,
+        partitions: &[(String, u32)],
+        at: Offset,
+    ) -> Result<Vec<Option<u64>>, LogError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.offsets_now(doing, partitions, at).await {
+                // The topic is gone, or a partition is so new that its leader does not know it yet.
+                Err(error) if unknown(&error) && Instant::now() < until => {
+                    for topic in partitions.iter().map(|(topic, _)| topic).collect::<BTreeSet<_>>()
+                    {
+                        self.partitions(topic).await?;
+                    }
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    async fn offsets_now(
         &self,
         doing: &str,
         partitions: &[(String, u32)],

@@ -54,6 +54,8 @@ impl Member {
             // Who is silent for so long has lost its partitions.
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "2000"),
+            // Partitions that are added are shared out after so long at most.
+            ("topic.metadata.refresh.interval.ms", "10000"),
             // So long the group waits for a batch to end.
             ("max.poll.interval.ms", "120000"),
         ];

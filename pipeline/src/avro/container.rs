@@ -23,6 +23,9 @@ pub(super) struct Container<'a> {
 impl<'a> Container<'a> {
     /// Takes a container apart. One that is cut off between two blocks is one of fewer records.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Container<'a>, String> {
+        if bytes.is_empty() {
+            return Err("its value is empty".to_owned());
+        }
         let damaged = || "it is cut off or damaged".to_owned();
         let mut rest = Rest(bytes.strip_prefix(MAGIC).ok_or_else(damaged)?);
         let (mut schema, mut codec) = (None, &b"null"[..]);

@@ -234,6 +234,8 @@ impl Runner {
         }
         following.way.halt = None;
         following.feed.place(&following.way.from).await?;
+        // What was committed before may not have been told, or by nobody who is a member.
+        following.feed.committed(&following.way.from).await;
         Ok(false)
     }
 

@@ -227,6 +227,7 @@ impl Runner {
                 None => break,
             }
         }
+        opened.source.confirm().await?;
         let read = match opened.whole() {
             true => opened.source.read(),
             false => opened.source.read() - read_before,

@@ -99,7 +99,7 @@ impl FollowedTopic {
         if source.behind() {
             return Ok(true);
         }
-        self.member.wait(&source.next_offsets(), LISTEN).await?;
+        source.wait(self.member.as_mut(), LISTEN).await?;
         source.look(&self.own).await?;
         self.open = Open::now();
         Ok(source.behind())
@@ -152,7 +152,7 @@ impl Source for FollowedTopic {
                 return Ok(None);
             }
             let left = self.pace.every.saturating_sub(self.open.since.elapsed());
-            self.member.wait(&source.next_offsets(), left.min(LISTEN)).await?;
+            source.wait(self.member.as_mut(), left.min(LISTEN)).await?;
             // What comes bit by bit is better taken in a few pieces.
             tokio::time::sleep(left.min(GATHER)).await;
             source.look(&self.own).await?;
@@ -165,5 +165,12 @@ impl Source for FollowedTopic {
 
     fn read(&self) -> u64 {
         self.reading.as_ref().map(Source::read).unwrap_or_default()
+    }
+
+    async fn confirm(&mut self) -> Result<(), SourceError> {
+        match &mut self.reading {
+            Some(source) => source.confirm().await,
+            None => Ok(()),
+        }
     }
 }

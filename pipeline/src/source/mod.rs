@@ -5,6 +5,7 @@ mod containers;
 mod day;
 mod followed;
 mod json;
+mod last_record;
 mod rows;
 mod table;
 mod topic;
@@ -90,6 +91,12 @@ pub(crate) trait Source: Send {
 
     /// Rows read so far, by the source's own count.
     fn read(&self) -> u64;
+
+    /// Says at the end of a batch whether it is of the source that it was begun on, as far as that
+    /// can change under a reader.
+    async fn confirm(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
 }
 
 /// A source that is read on behalf of one batch, and goes on to the next.
@@ -105,6 +112,10 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     fn read(&self) -> u64 {
         (**self).read()
+    }
+
+    async fn confirm(&mut self) -> Result<(), SourceError> {
+        (**self).confirm().await
     }
 }
 

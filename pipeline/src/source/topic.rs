@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -10,11 +11,12 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use assay_core::{Mark, Position, Slice};
 use assay_dlq::{Origin, Source as Place};
-use assay_log::{Ends, Fetch, Log, Record};
+use assay_log::{Ends, Fetch, Log, Membership, Record};
 use async_trait::async_trait;
 
 use super::containers::{Gathered, Message};
 use super::json::{JsonMessages, JsonRows};
+use super::last_record::{check_ends, check_last_records, explained, fingerprint};
 use super::{Chunk, Extent, Refused, Source, SourceError};
 use crate::definition::{MessageFormat, TopicSpec};
 
@@ -50,11 +52,17 @@ pub(crate) struct TopicSource {
     topic: Arc<TopicSpec>,
     schema: SchemaRef,
     ends: Vec<Ends>,
-    /// Where each partition was read on from when its end was looked up.
-    begun: BTreeMap<u32, u64>,
+    /// From where each partition was read on when its end was looked up.
+    starts: BTreeMap<u32, u64>,
+    /// The end of a partition up to which nothing is behind our place: offsets without a record.
+    dry: BTreeMap<u32, u64>,
     /// Read from the log and not taken yet.
     fetched: VecDeque<Record>,
     position: Position,
+    /// Where the batch began.
+    begun: Position,
+    /// The last record taken of each partition.
+    last: BTreeMap<u32, Record>,
     read: u64,
 }
 
@@ -66,14 +74,24 @@ impl TopicSource {
         from: &Position,
         extent: &Extent,
     ) -> Result<TopicSource, SourceError> {
-        let ends = log.ends(topic.dataset.name()).await?;
-        let schema = topic_schema(topic.schema.arrow());
-        let (begun, fetched) = (BTreeMap::new(), VecDeque::new());
-        let position = from.clone();
-        let mut source =
-            TopicSource { log, topic, schema, ends, begun, fetched, position, read: 0 };
-        source.check_position()?;
-        source.begun = source.next_offsets();
+        let name = topic.dataset.name();
+        let ends = log.ends(name).await.map_err(|error| explained(error, name, from))?;
+        check_ends(name, &ends, from)?;
+        check_last_records(log.as_ref(), name, &ends, from).await?;
+        let mut source = TopicSource {
+            schema: topic_schema(topic.schema.arrow()),
+            log,
+            topic,
+            ends,
+            starts: BTreeMap::new(),
+            dry: BTreeMap::new(),
+            fetched: VecDeque::new(),
+            position: from.clone(),
+            begun: from.clone(),
+            last: BTreeMap::new(),
+            read: 0,
+        };
+        source.starts = source.next_offsets();
         if let Some(end) = extent.end() {
             source.end_at(end);
         }
@@ -87,10 +105,23 @@ impl TopicSource {
 
     /// Goes on to where those partitions end now.
     pub(crate) async fn look(&mut self, partitions: &BTreeSet<u32>) -> Result<(), SourceError> {
-        self.ends = self.log.ends(self.topic.dataset.name()).await?;
+        let name = self.topic.dataset.name();
+        let ends = self.log.ends(name).await;
+        self.ends = ends.map_err(|error| explained(error, name, &self.position))?;
+        check_ends(name, &self.ends, &self.position)?;
         self.keep_to(partitions);
-        self.begun = self.next_offsets();
-        self.check_position()
+        self.starts = self.next_offsets();
+        Ok(())
+    }
+
+    /// Waits for something new in the partitions of a member, or that long.
+    pub(crate) async fn wait(
+        &self,
+        member: &mut dyn Membership,
+        at_most: Duration,
+    ) -> Result<(), SourceError> {
+        let waited = member.wait(&self.next_offsets(), at_most).await;
+        waited.map_err(|error| explained(error, self.topic.dataset.name(), &self.position))
     }
 
     /// Whether it has not come to the ends that it knows of.
@@ -98,8 +129,8 @@ impl TopicSource {
         !self.fetched.is_empty() || self.ends.iter().any(|ends| self.next_offset(ends) < ends.end)
     }
 
-    /// The offset of each partition that is read next.
-    pub(crate) fn next_offsets(&self) -> BTreeMap<u32, u64> {
+    /// The offset of each partition from which on a record would be new.
+    fn next_offsets(&self) -> BTreeMap<u32, u64> {
         self.ends.iter().map(|ends| (ends.partition, self.next_offset(ends))).collect()
     }
 
@@ -111,35 +142,23 @@ impl TopicSource {
         }
     }
 
-    /// A topic that was deleted and made anew ends before the reader's mark.
-    fn check_position(&self) -> Result<(), SourceError> {
-        for ends in &self.ends {
-            let mark = self.position.mark(&self.slice(ends.partition));
-            if let Some(mark) = mark.filter(|mark| mark.at > ends.end) {
-                return Err(SourceError::Refused {
-                    what: format!("{}, partition {}", self.topic.dataset, ends.partition),
-                    why: format!(
-                        "it ends at offset {}, but {} were read of it before: the topic was \
-                         deleted and made anew. Restore it, or start with an empty table",
-                        ends.end, mark.at
-                    ),
-                });
-            }
-        }
-        Ok(())
-    }
-
     fn slice(&self, partition: u32) -> Slice {
         Slice::partition(self.topic.dataset.name(), partition)
     }
 
-    fn next_offset(&self, ends: &Ends) -> u64 {
+    /// Where it stands in a partition.
+    fn place(&self, ends: &Ends) -> u64 {
         self.position.mark(&self.slice(ends.partition)).map_or(ends.start, |mark| mark.at)
+    }
+
+    fn next_offset(&self, ends: &Ends) -> u64 {
+        let dry = self.dry.get(&ends.partition).copied().unwrap_or(0);
+        self.place(ends).max(dry.min(ends.end))
     }
 
     /// How much of what a partition had when the reader last looked was read since.
     fn share_read(&self, ends: &Ends) -> f64 {
-        let first = self.begun.get(&ends.partition).copied().unwrap_or(ends.start);
+        let first = self.starts.get(&ends.partition).copied().unwrap_or(ends.start);
         let all = ends.end.saturating_sub(first).max(1);
         self.next_offset(ends).saturating_sub(first) as f64 / all as f64
     }
@@ -150,8 +169,9 @@ impl TopicSource {
         let mut turns = self.ends.clone();
         turns.sort_by(|one, other| self.share_read(one).total_cmp(&self.share_read(other)));
         for ends in turns {
-            let from = self.next_offset(&ends);
-            if from < ends.end {
+            if self.next_offset(&ends) < ends.end {
+                // From our place on: what is passed over is not left out if it turns up after all.
+                let from = self.place(&ends);
                 let fetch = Fetch { max_records: CHUNK_ROWS, max_bytes: FETCH_BYTES };
                 let name = self.topic.dataset.name();
                 let messages = self.log.read(name, ends.partition, from, fetch).await?;
@@ -160,6 +180,7 @@ impl TopicSource {
                 if !self.fetched.is_empty() {
                     break;
                 }
+                self.dry.insert(ends.partition, ends.end);
             }
         }
         Ok(())
@@ -178,7 +199,11 @@ impl TopicSource {
             let slice = self.slice(first.partition);
             let mark = self.position.0.entry(slice).or_default();
             let room = CHUNK_ROWS - rows.rows.max(refused.len());
-            for message in self.fetched.drain(..room.min(self.fetched.len())) {
+            let taking = room.min(self.fetched.len());
+            if let Some(last) = taking.checked_sub(1).and_then(|last| self.fetched.get(last)) {
+                self.last.insert(last.partition, last.clone());
+            }
+            for message in self.fetched.drain(..taking) {
                 mark.at = message.offset + 1;
                 self.read += 1;
                 match fresh(&message, 1, mark) {
@@ -247,6 +272,7 @@ impl Source for TopicSource {
             }
             let Some(message) = self.fetched.pop_front() else { break };
             self.take(&message, &mut chunk);
+            self.last.insert(message.partition, message);
         }
         if chunk.messages.is_empty() && chunk.refused.is_empty() {
             return Ok(None);
@@ -255,11 +281,27 @@ impl Source for TopicSource {
     }
 
     fn upto(&self) -> Position {
-        self.position.clone()
+        let mut upto = self.position.clone();
+        for (partition, record) in &self.last {
+            upto.0.entry(self.slice(*partition)).or_default().fingerprint =
+                Some(fingerprint(record));
+        }
+        upto
     }
 
     fn read(&self) -> u64 {
         self.read
+    }
+
+    /// A client of Kafka goes on with a topic that was made anew as if it were the old one. When what
+    /// stood before the batch still stands there behind its end, the batch is of one topic.
+    async fn confirm(&mut self) -> Result<(), SourceError> {
+        let (upto, name) = (self.upto(), self.topic.dataset.name());
+        let moved = |slice: &Slice| upto.mark(slice) != self.begun.mark(slice);
+        let before = self.begun.only(moved);
+        check_last_records(self.log.as_ref(), name, &self.ends, &before).await?;
+        self.begun = upto;
+        Ok(())
     }
 }
 
