@@ -9,9 +9,9 @@ use assay_pipeline::{
 use assay_store::{Action, AuditEntry};
 use serde_json::{Value, json};
 
-use crate::holes::AtPut;
 use crate::recompute::LANDED;
 use crate::shop::{Edit, Shop, numbers, order};
+use crate::troubled::AtPut;
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 

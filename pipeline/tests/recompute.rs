@@ -6,8 +6,8 @@ use assay_core::Governed;
 use assay_pipeline::{Pending, RunError, RunSummary, Runner, TargetError, plan};
 use chrono::{NaiveDate, TimeDelta};
 
-use crate::holes::AtPut;
 use crate::shop::{Edit, Shop, numbers, order, with};
+use crate::troubled::AtPut;
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 
