@@ -161,6 +161,15 @@ mod tests {
         assert_eq!((shorter.reports_days, shorter.runs_days), (30, default.runs_days));
         assert_eq!(load("retention: {}\n").unwrap(), default);
 
+        assert_eq!((default.letters_bytes(), default.topic_bytes()), (None, None));
+        let sizes = load("retention: {letters_mb: 2, store_mb: 3}\n").unwrap();
+        let now = "2026-11-21T12:00:00Z".parse().unwrap();
+        assert_eq!(sizes.letters_bytes(), Some(2 << 20));
+        let (store, before) = sizes.store_bytes(now).unwrap();
+        assert_eq!((store, now - before), (3 << 20, chrono::TimeDelta::days(2)));
+        let error = load("retention:\n  letters_mb: 0\n").unwrap_err().to_string();
+        assert!(error.contains("assay.yaml:2: `letters_mb`"), "{error}");
+
         let error = load("retention:\n  audit_days: 0\n").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: `audit_days`"), "{error}");
         let error = load("retention:\n  reports: 30\n").unwrap_err().to_string();

@@ -7,13 +7,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How long what has been done is kept: `retention` in the file of settings.
+/// How long, and how much of it, what has been done is kept: `retention` in the file of settings.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retention {
     /// What the messages of one topic may weigh; their age is said by the topic.
     #[schemars(range(min = 1))]
     pub(crate) topic_mb: Option<u32>,
+    /// What the letters of one topic may weigh, and what the store may; beyond it the oldest go
+    /// though they are young. Absent: whatever it is.
+    #[schemars(range(min = 1))]
+    pub(crate) letters_mb: Option<u32>,
+    #[schemars(range(min = 1))]
+    pub(crate) store_mb: Option<u32>,
     /// Letters that are open. Each stands for a row that is in no table.
     #[schemars(range(min = 1))]
     pub(crate) letters_days: u32,
@@ -42,6 +48,8 @@ impl Default for Retention {
     fn default() -> Self {
         Retention {
             topic_mb: None,
+            letters_mb: None,
+            store_mb: None,
             letters_days: 365,
             closed_letters_days: 90,
             void_letters_days: 7,
@@ -58,16 +66,36 @@ impl Default for Retention {
 /// How long a draft may wait for its commit at the most, with time to spare.
 const UNSETTLED: TimeDelta = TimeDelta::days(2);
 
+/// Letters younger than that stay, whatever they weigh: a commit that makes them valid is a matter of
+/// seconds.
+const AT_WORK: TimeDelta = TimeDelta::hours(1);
+
 impl Retention {
     pub(crate) fn topic_bytes(&self) -> Option<u64> {
-        self.topic_mb.map(|mb| u64::from(mb) << 20)
+        bytes(self.topic_mb)
     }
 
-    pub(crate) fn of_store(&self, now: DateTime<Utc>) -> KeptSince {
+    pub(crate) fn letters_bytes(&self) -> Option<u64> {
+        bytes(self.letters_mb)
+    }
+
+    /// What the store may take, and before when its records may go for that: what younger ones
+    /// are about may still be going on.
+    pub(crate) fn store_bytes(&self, now: DateTime<Utc>) -> Option<(u64, DateTime<Utc>)> {
+        Some((bytes(self.store_mb)?, now - UNSETTLED))
+    }
+
+    /// `fits_since` is from when on the store has room for records, when it has not for all.
+    pub(crate) fn of_store(
+        &self,
+        now: DateTime<Utc>,
+        fits_since: Option<DateTime<Utc>>,
+    ) -> KeptSince {
+        let since = |days| fits_since.into_iter().fold(before(now, days), DateTime::max);
         KeptSince {
-            reports: before(now, self.reports_days),
-            runs: before(now, self.runs_days),
-            lineage: before(now, self.lineage_days),
+            reports: since(self.reports_days),
+            runs: since(self.runs_days),
+            lineage: since(self.lineage_days),
             audit: before(now, self.audit_days),
         }
     }
@@ -84,6 +112,8 @@ impl Retention {
             closed_since: before(now, self.closed_letters_days),
             void_since: before(now, self.void_letters_days),
             settled: settled.collect(),
+            bytes: self.letters_bytes(),
+            weighed_before: now - AT_WORK,
         }
     }
 
@@ -94,6 +124,10 @@ impl Retention {
     pub(crate) fn of_temporary(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         before(now, self.temporary_days)
     }
+}
+
+fn bytes(mb: Option<u32>) -> Option<u64> {
+    mb.map(|mb| u64::from(mb) << 20)
 }
 
 /// So many days before; longer than there was anything is for ever.

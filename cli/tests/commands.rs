@@ -38,6 +38,20 @@ fn refused(data: &Path, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// A pipeline of one's own, as the README says to begin one.
+fn copy_of_the_shipped_pipeline(pipeline: &Path) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/github_events");
+    for part in ["contracts", "models", "schemas", "."] {
+        std::fs::create_dir_all(pipeline.join(part)).unwrap();
+        for entry in std::fs::read_dir(shipped.join(part)).unwrap() {
+            let from = entry.unwrap().path();
+            if from.is_file() {
+                std::fs::copy(&from, pipeline.join(part).join(from.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn the_demo_shows_the_whole_road_and_can_be_run_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -190,17 +204,8 @@ fn data_that_was_moved_or_copied_is_refused() {
 fn a_contract_that_does_not_fit_is_refused_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/github_events");
     let pipeline = folder.path().join("mine");
-    for part in ["contracts", "models", "schemas", "."] {
-        std::fs::create_dir_all(pipeline.join(part)).unwrap();
-        for entry in std::fs::read_dir(shipped.join(part)).unwrap() {
-            let from = entry.unwrap().path();
-            if from.is_file() {
-                std::fs::copy(&from, pipeline.join(part).join(from.file_name().unwrap())).unwrap();
-            }
-        }
-    }
+    copy_of_the_shipped_pipeline(&pipeline);
     let (file, mine) = (folder.path().join("events.jsonl"), pipeline.to_str().unwrap());
     let generate = ["generate", "github-events", "--count", "50", "--defects", "0", "--out"];
     fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
@@ -270,4 +275,73 @@ fn pruning_shows_first_and_is_accounted_for() {
     let (code, error) = refused(&data, &["audit", "--action", "delete"]);
     assert_eq!(code, 2);
     assert!(error.contains("accept-batch"), "{error}");
+}
+
+#[test]
+fn what_is_too_much_goes_by_the_sizes_of_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("demo");
+    fine(&data, &["demo", "--events", "600"]);
+    let settings = folder.path().join("assay.yaml");
+    let text = "retention: {topic_mb: 1, letters_mb: 1, store_mb: 1}\n";
+    std::fs::write(&settings, text).unwrap();
+    let prune = ["--config", settings.to_str().unwrap(), "prune", "--dry-run"];
+    let dry = json(&data, &prune);
+    let kept_for = |what: &str| {
+        let all = dry["swept"].as_array().unwrap();
+        let one = all.iter().find(|one| one["what"] == what).unwrap_or_else(|| panic!("{dry}"));
+        assert_eq!(one["count"], 0, "all of it is younger than an hour: {one}");
+        one["kept_for"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(kept_for("messages of raw_metrics_avro"), "168 hours, 1.0 MB");
+    let letters = "365 days, closed 90, void 7, 1.0 MB";
+    assert_eq!(kept_for("letters of dlq_processing_errors"), letters);
+    assert_eq!(kept_for("reports"), "180 days, 1.0 MB");
+    assert_eq!(kept_for("audit entries"), "3,650 days");
+}
+
+#[test]
+fn a_day_that_is_judged_again_says_what_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, pipeline) = (folder.path().join("data"), folder.path().join("mine"));
+    copy_of_the_shipped_pipeline(&pipeline);
+    let (file, mine) = (folder.path().join("events.jsonl"), pipeline.to_str().unwrap());
+    let generate = ["generate", "github-events", "--count", "200", "--defects", "5%", "--out"];
+    fine(&data, &[&generate[..], &[file.to_str().unwrap()]].concat());
+    fine(&data, &["ingest", mine, "--file", file.to_str().unwrap()]);
+    let run = ["run", "all", "--pipeline", mine, "--governed"];
+    let first = json(&data, &run);
+    let judged = &first[1]["batches"][0];
+    let landed = judged["counts"]["written"].as_u64().unwrap();
+    let today =
+        json(&data, &["query", "SELECT DISTINCT ingestion_date AS d FROM silver.github_events"]);
+    let today = today[0]["d"].as_str().unwrap().to_owned();
+
+    // A login may be missing.
+    let contract = pipeline.join("contracts/silver.github_events_parsed.odcs.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    let version = text.replacen("version: 1.0.0", "version: 1.1.0", 1);
+    let login = version.find("- name: actor_login").unwrap();
+    let required = version[login..].find("required: true").unwrap() + login;
+    let corrected = [&version[..required], "required: false", &version[required + 14..]].concat();
+    std::fs::write(&contract, corrected).unwrap();
+
+    let hop = ["run", "bronze-to-silver", "--pipeline", mine, "--governed", "--date", &today];
+    let again = json(&data, &hop);
+    let changed = &again[0]["changed"];
+    assert_eq!(changed["dataset"], "silver.github_events_parsed");
+    assert_eq!(changed["rows_before"], landed);
+    let rows = changed["rows"].as_u64().unwrap();
+    assert!(rows > landed, "{changed}");
+    assert_eq!(changed["letters_closed"], rows - landed);
+    assert_eq!(changed["before"][0]["score"], judged["quality"]["judged"]["score"]);
+    assert!(changed["now"]["score"].as_f64() > changed["before"][0]["score"].as_f64(), "{changed}");
+
+    let told = fine(&data, &hop);
+    let score = changed["now"]["score"].as_f64().unwrap();
+    assert!(told.contains(&format!("score {score:.2} (warn), before {score:.2} (warn)")), "{told}");
+    let nothing =
+        ["run", "bronze-to-silver", "--pipeline", mine, "--governed", "--date", "2020-01-01"];
+    let told = fine(&data, &nothing);
+    assert!(told.contains("none before: the day had no rows"), "{told}");
 }

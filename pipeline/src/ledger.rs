@@ -5,7 +5,7 @@ use assay_store::{
     Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
 };
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
 /// Keeps what is told of runs and commits. Each call takes effect whole or not at all, and again
@@ -29,12 +29,14 @@ pub trait Ledger: Send + Sync {
         totals: &[Increment],
     ) -> Result<bool, StoreError>;
 
-    /// The halted batch that a reader at `from` meets again, judged by the same contract.
+    /// The halted batch that a reader at `from` meets again, judged by the same contract; also one
+    /// of the day that is computed anew.
     async fn latest_halt(
         &self,
         stage: &StageId,
         from: &Position,
         contract: &ContractRef,
+        day: Option<NaiveDate>,
     ) -> Result<Option<Halt>, StoreError>;
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError>;
@@ -83,8 +85,9 @@ impl Ledger for Store {
         stage: &StageId,
         from: &Position,
         contract: &ContractRef,
+        day: Option<NaiveDate>,
     ) -> Result<Option<Halt>, StoreError> {
-        Store::latest_halt(self, stage, from, Some(contract)).await
+        Store::latest_halt(self, stage, from, Some(contract), day).await
     }
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError> {

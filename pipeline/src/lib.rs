@@ -30,8 +30,8 @@ pub use definition::{
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Wrong, message};
 pub use lake::{
-    CATALOG, Compact, Compacted, CompactedPartition, Expire, Expired, Freed, Lake, LakeTarget,
-    LakeTargets, Limits, Orphan, rows_of_day,
+    CATALOG, Compact, Compacted, CompactedPartition, DayOfTable, Expire, Expired, Freed, Lake,
+    LakeTarget, LakeTargets, Limits, Orphan, day_of_table,
 };
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};

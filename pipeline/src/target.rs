@@ -215,15 +215,24 @@ impl TargetError {
 
     pub fn fault(&self) -> Fault {
         let transient = match self {
-            TargetError::Iceberg { source, .. } => source.retryable(),
-            TargetError::Catalog { source, .. } => {
-                matches!(source, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) || busy(source)
+            TargetError::Iceberg { source, .. } => {
+                source.retryable() || behind(source).is_some_and(may_pass)
             }
+            TargetError::Catalog { source, .. } => may_pass(source),
             TargetError::Moved { .. } | TargetError::Stale { .. } => true,
             _ => false,
         };
         if transient { Fault::Transient } else { Fault::Permanent }
     }
+}
+
+/// What the catalog's database answered, where Iceberg's own client asked it.
+fn behind(error: &iceberg::Error) -> Option<&sqlx::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+fn may_pass(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) || busy(error)
 }
 
 /// SQLite's answer while another process holds the lock.

@@ -1,7 +1,8 @@
 //! Contracts that change while their tables are there.
 
-use assay_core::Governed;
-use assay_pipeline::{RunError, TargetError};
+use assay_core::{Fault, Governed};
+use assay_pipeline::{RunError, Target, TargetError};
+use sqlx::{Connection, SqliteConnection};
 
 use crate::shop::{Edit, Shop, open_lake, order};
 
@@ -79,4 +80,17 @@ async fn a_table_of_a_newer_version_is_refused_and_not_misread() {
         assert!(error.told().contains("written by a newer Assay"), "{}", error.told());
     }
     assert!(shop.try_query("SELECT * FROM bronze.orders").await.is_err());
+}
+
+#[tokio::test]
+async fn a_table_is_made_once_who_holds_the_catalog_lets_go() {
+    let shop = Shop::open().await;
+    let catalog = format!("sqlite://{}", shop.path("lake/catalog.db").display());
+    let mut other = SqliteConnection::connect(&catalog).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    // A process that was suspended in the middle of its work, say: a run tries again.
+    let error = shop.target("sell").prepare().await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Transient, "{error:?}");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    shop.target("sell").prepare().await.unwrap();
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use assay_core::{DraftId, Governed, Ids, Verdict};
 use assay_pipeline::{
-    Destination, RewindError, Rewinding, RunError, Runner, TargetError, plan_rewind, rewind,
+    Destination, RewindError, Rewinding, RunError, Runner, Target, TargetError, plan_rewind, rewind,
 };
 use assay_store::{Action, AuditEntry};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::holes::AtPut;
 use crate::recompute::LANDED;
 use crate::shop::{Edit, Shop, numbers, order};
+use crate::troubled::AtPut;
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 
@@ -88,9 +89,13 @@ async fn what_was_let_pass_is_that_batch_and_no_other() {
     let shop = Shop::edited(&[BREAKER]).await;
     shop.come([("a", 1), ("b", -1), ("c", -1), ("d", -1)]).await;
     shop.accept(shop.halted().await).await;
-    shop.run("sell", Governed::ALL).await.unwrap();
+    // The next one is read by the same run, and halts it.
     shop.come([("e", 1), ("f", -1), ("g", -1), ("h", -1)]).await;
-    shop.halted().await;
+    let other = shop.halted().await;
+    assert_eq!(shop.query(SALES).await, ["a"]);
+    let told = shop.store.reports(Some(&"silver.sales".parse().unwrap()), 9).await.unwrap();
+    assert_eq!(told[0].report.draft, other);
+    assert!(told[1].commit.is_some() && told[1].report.accepted_at.is_some());
 }
 
 #[tokio::test]
@@ -108,6 +113,34 @@ async fn a_day_computed_anew_is_not_let_pass_with_the_batch_before() {
     let Err(RunError::Halted { report, .. }) = outcome else { panic!("{outcome:?}") };
     assert_eq!(report.recomputed, Some(day));
     assert_eq!(shop.query(SALES).await, ["a"]);
+}
+
+#[tokio::test]
+async fn of_two_days_computed_anew_the_one_is_let_pass_and_not_the_other() {
+    let breaker = (
+        "pipeline.yaml",
+        "    day: landed_on",
+        concat!("    day: landed_on\n", "    breaker: {percent: 50, at_least_rows: 4}"),
+    );
+    let shop = Shop::edited(&[&LANDED[..], &[breaker]].concat()).await;
+    for [good, bad, other, third] in [["a", "b", "c", "d"], ["e", "f", "g", "h"]] {
+        shop.come([(good, 1), (bad, -1), (other, -1), (third, -1)]).await;
+        shop.accept(shop.halted().await).await;
+        shop.run("sell", Governed::ALL).await.unwrap();
+        shop.clock.advance(TimeDelta::days(1));
+    }
+    let again = async |day: &str| {
+        let (stage, day) = (shop.stage("sell"), day.parse().unwrap());
+        match shop.runner().recompute(&shop.pipeline, &stage, Governed::ALL, day).await {
+            Err(RunError::Halted { report, .. }) => Some(report.draft),
+            outcome => outcome.map(|_| None).unwrap(),
+        }
+    };
+    shop.accept(again("2026-03-10").await.unwrap()).await;
+    assert!(again("2026-03-11").await.is_some(), "both end at the same place");
+    // That the other was halted meanwhile does not take the word back.
+    assert!(again("2026-03-10").await.is_none());
+    assert_eq!(shop.query(SALES).await, ["a", "e"]);
 }
 
 #[tokio::test]
@@ -179,10 +212,15 @@ async fn a_worker_whose_reader_is_moved_back_under_it_commits_nothing() {
         act: Box::new(move || {
             let shop = Arc::clone(&moved);
             Box::pin(async move {
-                // There and forth again: the place is the old one, but not the mark.
-                shop.rewind("sell", "beginning").await.unwrap();
+                // Forth and back again: the place is the old one, but not the mark.
+                let (target, reader) = (shop.target("sell"), shop.stage("sell").reader());
+                let before = target.position(&reader).await.unwrap();
+                let snapshot = shop.newest("silver.sales").await.to_string();
                 let run = shop.run("sell", Governed::ALL).await.unwrap();
                 assert_eq!(run.counts.written, 1);
+                shop.rewind("sell", &snapshot).await.unwrap();
+                let after = target.position(&reader).await.unwrap();
+                assert!(after.reaches_as_far(&before) && after != before, "{after:?}");
             })
         }),
         fail: false,

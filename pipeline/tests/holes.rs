@@ -1,153 +1,24 @@
 //! What other systems lose, double or forget, shown closed: each test fails when the guard that
 //! it is about is taken away.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
-use arrow::array::RecordBatch;
-use assay_core::{DatasetName, DraftId, Governed, Position, ReaderId, RunStatus, StageId};
-use assay_dlq::{DeadLetterQueue, DlqError, Letters, LogQueue, Payloads};
-use assay_log::LogError;
+use assay_core::{DatasetName, Governed, RunStatus};
 use assay_pipeline::{
-    Closing, Commit, Day, Draft, DraftOf, LakeTargets, Lookup, RunError, Runner, Snapshot,
-    TableSpec, Target, TargetError, Targets, Write,
+    Compact, Expire, LakeTargets, RunError, RunSummary, Runner, Target, TargetError,
 };
 use assay_store::{RunFilter, Store};
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use futures::future::BoxFuture;
+use chrono::TimeDelta;
 use iceberg::spec::{Operation, SnapshotReference, SnapshotRetention, Summary};
 use iceberg::{MetadataLocation, TableUpdate};
 
-use crate::shop::{Shop, order};
+use crate::maintenance::{self, SMALL};
+use crate::shop::{Shop, order, with};
+use crate::troubled::{AtPut, LosesAnswers};
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
-
-/// Does something at the moment in which letters are put, and then fails if it is to.
-pub(crate) struct AtPut {
-    pub(crate) queue: Arc<LogQueue>,
-    pub(crate) act: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-    pub(crate) fail: bool,
-}
-
-#[async_trait]
-impl DeadLetterQueue for AtPut {
-    async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError> {
-        self.queue.put(letters, draft).await?;
-        (self.act)().await;
-        match self.fail {
-            false => Ok(()),
-            true => Err(DlqError::Log {
-                doing: "go on".to_owned(),
-                source: LogError::UnknownTopic { log: "log".to_owned(), topic: "t".to_owned() },
-            }),
-        }
-    }
-
-    async fn close(
-        &self,
-        stage: &StageId,
-        those: &Payloads<'_>,
-        again: &mut Letters,
-        by: (DraftId, DateTime<Utc>),
-    ) -> Result<BTreeMap<String, u64>, DlqError> {
-        self.queue.close(stage, those, again, by).await
-    }
-
-    async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {
-        self.queue.mark_committed(draft, topics).await
-    }
-}
-
-/// Targets that commit and then say that they could not.
-struct LosesAnswers {
-    targets: LakeTargets,
-    lost: Arc<AtomicU32>,
-    /// Nor can they say afterwards whether the commit is there.
-    forgets: bool,
-}
-
-struct LosesAnswersOf<T> {
-    port: T,
-    lost: Arc<AtomicU32>,
-    forgets: bool,
-}
-
-fn no_answer() -> TargetError {
-    TargetError::Catalog { doing: "commit".to_owned(), source: sqlx::Error::WorkerCrashed }
-}
-
-impl Targets for LosesAnswers {
-    fn target(&self, spec: &Arc<TableSpec>) -> Box<dyn Target> {
-        let (port, lost) = (self.targets.target(spec), Arc::clone(&self.lost));
-        Box::new(LosesAnswersOf { port, lost, forgets: self.forgets })
-    }
-}
-
-#[async_trait]
-impl Target for LosesAnswersOf<Box<dyn Target>> {
-    async fn prepare(&self) -> Result<(), TargetError> {
-        self.port.prepare().await
-    }
-
-    async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError> {
-        self.port.position(reader).await
-    }
-
-    async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError> {
-        let (port, lost) = (self.port.draft(of, write).await?, Arc::clone(&self.lost));
-        Ok(Box::new(LosesAnswersOf { port, lost, forgets: self.forgets }))
-    }
-
-    async fn landed(&self, draft: DraftId) -> Result<Option<Commit>, TargetError> {
-        if self.forgets {
-            return Err(no_answer());
-        }
-        self.port.landed(draft).await
-    }
-
-    async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError> {
-        self.port.commits(after).await
-    }
-
-    async fn lookup(
-        &self,
-        columns: &[String],
-        at: Option<Snapshot>,
-        without: Option<&Day>,
-    ) -> Result<Box<dyn Lookup>, TargetError> {
-        self.port.lookup(columns, at, without).await
-    }
-}
-
-#[async_trait]
-impl Draft for LosesAnswersOf<Box<dyn Draft>> {
-    fn base(&self) -> Option<Snapshot> {
-        self.port.base()
-    }
-
-    fn written(&self) -> u64 {
-        self.port.written()
-    }
-
-    async fn write(&mut self, to: &DatasetName, rows: RecordBatch) -> Result<(), TargetError> {
-        self.port.write(to, rows).await
-    }
-
-    async fn commit(&mut self, closing: Closing<'_>) -> Result<Commit, TargetError> {
-        let commit = self.port.commit(closing).await?;
-        match self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
-            Ok(_) => Err(no_answer()),
-            Err(_) => Ok(commit),
-        }
-    }
-
-    async fn abandon(self: Box<Self>) {
-        self.port.abandon().await;
-    }
-}
 
 /// Another engine, which knows nothing of ours.
 impl Shop {
@@ -243,11 +114,90 @@ async fn foreign_commits_between_a_crash_and_the_next_try_change_nothing() {
     for _ in 0..2 {
         shop.foreign_commit("silver.sales").await;
         shop.foreign_commit("bronze.orders").await;
-        let again = shop.run("sell", Governed::ALL).await.unwrap();
-        assert_eq!((again.batches.len(), again.counts.written), (0, 0));
+        for stage in ["take", "sell"] {
+            let again = shop.run(stage, Governed::ALL).await.unwrap();
+            assert_eq!((again.batches.len(), again.counts.written), (0, 0), "{stage}");
+        }
     }
     assert_eq!(shop.query(SALES).await, ["good"]);
     assert_eq!(shop.letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_position_survives_compaction_and_the_expiry_of_the_snapshot_that_moved_it() {
+    let (shop, bronze) = (maintenance::shop(SMALL).await, "bronze.orders".parse().unwrap());
+    for no in ["a", "b", "c"] {
+        shop.take(&[order(no, "Rome", 1, "2026-03-01T08:00:00Z")]).await;
+        shop.run_all().await;
+    }
+    let ids = shop.ids.as_ref();
+    let merged = shop.lake.compact(&bronze, &Compact::default(), ids).await.unwrap();
+    assert_eq!(merged.partitions.len(), 1);
+    shop.clock.advance(TimeDelta::days(9));
+    let all = Expire { older_than: TimeDelta::zero(), keep: 0 };
+    shop.lake.expire(&bronze, all).await.unwrap();
+    let info = shop.lake.info(&bronze).await.unwrap();
+    assert_eq!(info.snapshots.len(), 1);
+    assert!(info.snapshots[0].summary.keys().all(|key| !key.starts_with("assay.position")));
+
+    // The stage that nothing but its position keeps from reading a message twice.
+    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().batches.len(), 0);
+    assert_eq!(shop.query("SELECT count(*) FROM bronze.orders").await, ["3"]);
+}
+
+#[tokio::test]
+async fn of_only_rejected_rows_there_is_a_commit_that_moves_the_position_and_fences() {
+    let shop = Shop::open().await;
+    let bad = |no: &str| order(no, "Rome", -1, "2026-03-01T08:00:00Z");
+    shop.take(&[bad("one")]).await;
+    shop.run("take", Governed::ALL).await.unwrap();
+    let run = shop.run("sell", Governed::ALL).await.unwrap();
+    assert_eq!((run.counts.rejected, run.counts.written, run.batches.len()), (1, 0, 1));
+    assert_eq!(shop.run("sell", Governed::ALL).await.unwrap().batches.len(), 0);
+    assert_eq!(shop.letters().await.len(), 1);
+
+    // Of two that read such a batch at a time one is refused, though it has no row to write.
+    shop.take(&[bad("two")]).await;
+    shop.run("take", Governed::ALL).await.unwrap();
+    let (shop, outcome) = overtaken(Arc::new(shop), "sell").await;
+    assert!(matches!(outcome, Err(RunError::Target(TargetError::Fenced { .. }))), "{outcome:?}");
+    assert_eq!((shop.letters().await.len(), shop.all_letters().await.len()), (2, 3));
+    let told = shop.store.reports(Some(&"silver.sales".parse().unwrap()), 9).await.unwrap();
+    assert_eq!(told.len(), 2);
+}
+
+/// A worker that stands still when its letters are put, while another does its work.
+async fn overtaken(
+    shop: Arc<Shop>,
+    stage: &'static str,
+) -> (Arc<Shop>, Result<RunSummary, RunError>) {
+    let other = Arc::clone(&shop);
+    let queue = AtPut {
+        queue: Arc::clone(&shop.queue),
+        act: Box::new(move || {
+            let shop = Arc::clone(&other);
+            Box::pin(async move {
+                assert_eq!(shop.run(stage, Governed::ALL).await.unwrap().batches.len(), 1);
+            })
+        }),
+        fail: false,
+    };
+    let slow = Runner { queue: Arc::new(queue), ..shop.runner() };
+    let outcome = slow.run(&shop.pipeline, &shop.stage(stage), Governed::ALL).await;
+    (shop, outcome)
+}
+
+#[tokio::test]
+async fn a_zombie_that_wakes_behind_the_work_of_another_adds_no_row_and_no_letter() {
+    let shop = Shop::open().await;
+    let none = serde_json::json!({"kind": ""});
+    let bad = with(order("bad", "Rome", 1, "2026-03-01T08:00:00Z"), none);
+    // Nothing but its position protects this stage.
+    shop.take(&[order("good", "Rome", 1, "2026-03-01T08:00:00Z"), bad]).await;
+    let (shop, outcome) = overtaken(Arc::new(shop), "take").await;
+    assert!(matches!(outcome, Err(RunError::Target(TargetError::Fenced { .. }))), "{outcome:?}");
+    assert_eq!(shop.query("SELECT \"no\" FROM bronze.orders").await, ["good"]);
+    assert_eq!((shop.letters().await.len(), shop.all_letters().await.len()), (1, 2));
 }
 
 #[tokio::test]

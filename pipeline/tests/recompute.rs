@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use assay_core::Governed;
-use assay_pipeline::{Pending, RunError, RunSummary, Runner, TargetError, plan};
+use assay_pipeline::{
+    Compact, DayOfTable, Pending, RunError, RunSummary, Runner, TargetError, day_of_table, plan,
+};
 use chrono::{NaiveDate, TimeDelta};
 
-use crate::holes::AtPut;
 use crate::shop::{Edit, Shop, numbers, order, with};
+use crate::troubled::AtPut;
 
 const SALES: &str = "SELECT order_no FROM silver.sales ORDER BY order_no";
 
@@ -152,6 +154,36 @@ async fn who_builds_on_the_day_as_it_was_commits_nothing() {
         panic!("{outcome:?}");
     };
     assert_eq!(shop.query(SALES).await, ["a", "c", "d", "g"]);
+}
+
+#[tokio::test]
+async fn a_day_names_the_commits_that_brought_it_also_when_it_was_compacted() {
+    let shop = two_days(&[]).await;
+    let of = async |stage: &str, day: &str| -> DayOfTable {
+        day_of_table(&shop.lake, &shop.stage(stage), date(day)).await.unwrap().unwrap()
+    };
+    let reports = async |day: &DayOfTable| {
+        let dataset = "silver.sales".parse().unwrap();
+        let reports = shop.store.reports_at(&dataset, &day.commits).await.unwrap();
+        reports.iter().map(|record| numbers(&record.report.counts)).collect::<Vec<_>>()
+    };
+    let first = of("sell", "2026-03-10").await;
+    assert_eq!((first.rows, first.commits.len()), (2, 1));
+    assert_eq!(reports(&first).await, [[6, 3, 2, 0, 1]]);
+    shop.recompute("sell", "2026-03-11").await.unwrap();
+    let second = of("sell", "2026-03-11").await;
+    assert_eq!(reports(&second).await, [[3, 1, 1, 0, 1]]);
+    assert_eq!(of("sell", "2026-03-10").await, first, "the rows that stay are of the old commit");
+
+    let dataset = "silver.sales".parse().unwrap();
+    let (everything, ids) = (Compact::default(), shop.ids.as_ref());
+    shop.run("total", Governed::ALL).await.unwrap();
+    shop.lake.compact(&dataset, &everything, ids).await.unwrap();
+    // Merged files are as new as the newest of them.
+    assert!(of("sell", "2026-03-11").await.commits.is_subset(&second.commits));
+    assert_eq!(of("sell", "2020-01-01").await, DayOfTable::default());
+    let gold = of("total", "2026-03-02").await;
+    assert_eq!((gold.rows, gold.commits.len()), (1, 1));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! One file per command: each calls a crate and prints what it answers.
 
 mod audit;
+mod change;
 mod check;
 mod collect;
 mod demo;

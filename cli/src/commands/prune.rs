@@ -87,9 +87,7 @@ async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
             || "ever".to_owned(),
             |keep| format!("{} hours", number(keep.as_secs() / 3600)),
         );
-        if let Some(limit) = limit {
-            kept_for = format!("{kept_for}, {}", bytes(limit));
-        }
+        kept_for += &at_most(limit);
         let readers: Vec<&str> = due.unread_by.iter().map(String::as_str).collect();
         let why = match readers.is_empty() {
             true => "nobody has read them yet".to_owned(),
@@ -115,14 +113,16 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
         true => app.queue.due(&keep).await?,
         false => app.queue.prune(&keep).await?,
     };
+    let kept_for = format!(
+        "{}, closed {}, void {}{}",
+        days(retention.letters_days),
+        retention.closed_letters_days,
+        retention.void_letters_days,
+        at_most(retention.letters_bytes()),
+    );
     let swept = |due: assay_dlq::DueLetters| Swept {
         what: format!("letters of {}", due.topic),
-        kept_for: format!(
-            "{}, closed {}, void {}",
-            days(retention.letters_days),
-            retention.closed_letters_days,
-            retention.void_letters_days
-        ),
+        kept_for: kept_for.clone(),
         count: due.letters + due.closed + due.void,
         bytes: Some(due.bytes),
         oldest: due.oldest,
@@ -134,20 +134,27 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
 
 async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let retention = &app.config.retention;
-    let since = retention.of_store(app.clock.now());
+    let now = app.clock.now();
+    let limit = retention.store_bytes(now);
+    let fits_since = match limit {
+        Some((bytes, before)) => app.store.fits_since(bytes, before).await?,
+        None => None,
+    };
+    let since = retention.of_store(now, fits_since);
     let due = match dry {
         true => app.store.due(&since).await?,
         false => app.store.prune(&since).await?,
     };
+    let of_all = at_most(limit.map(|(bytes, _)| bytes));
     let kept_for = |kind: Kind| match kind {
-        Kind::Reports => retention.reports_days,
-        Kind::Runs => retention.runs_days,
-        Kind::Events | Kind::Edges => retention.lineage_days,
-        Kind::Audit => retention.audit_days,
+        Kind::Reports => days(retention.reports_days) + &of_all,
+        Kind::Runs => days(retention.runs_days) + &of_all,
+        Kind::Events | Kind::Edges => days(retention.lineage_days) + &of_all,
+        Kind::Audit => days(retention.audit_days),
     };
     let swept = |due: assay_store::Due| Swept {
         what: due.kind.name().to_owned(),
-        kept_for: days(kept_for(due.kind)),
+        kept_for: kept_for(due.kind),
         count: due.rows,
         bytes: Some(due.bytes),
         oldest: due.oldest,
@@ -217,6 +224,11 @@ fn show(swept: &[Swept], dry: bool) -> Result<()> {
         line(format!("{:>8} {}: {why}", number(one.kept), one.what))?;
     }
     Ok(())
+}
+
+/// The limit by size beside the one by age.
+fn at_most(limit: Option<u64>) -> String {
+    limit.map(|limit| format!(", {}", bytes(limit))).unwrap_or_default()
 }
 
 fn days(days: u32) -> String {

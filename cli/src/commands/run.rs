@@ -1,15 +1,15 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_core::{DatasetName, DraftId, Evaluated, Governed};
-use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan, rows_of_day};
+use assay_core::{DraftId, Evaluated, Governed};
+use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
 use assay_store::{Action, AuditEntry};
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::RunArgs;
+use crate::commands::change::{changes, days};
 use crate::commands::follow::follow;
 use crate::commands::pause::check_pauses;
 use crate::exit::Usage;
@@ -48,11 +48,24 @@ pub(crate) async fn run(
     let before = days(&app, pipeline, what).await?;
     let asked = Asked { hop: what.stages, governed, date: what.date };
     let outcome = stages(&app, pipeline, asked, as_json, &mut summaries).await;
+    let after = match days(&app, pipeline, what).await {
+        // What went wrong first is what a person has to hear.
+        Err(_) if outcome.is_err() => before.clone(),
+        after => after?,
+    };
+    let changes = changes(&before, &after, &summaries);
     if as_json {
-        json(&summaries.iter().map(value).collect::<Vec<_>>())?;
+        let one = |summary: &RunSummary| {
+            let mut value = value(summary);
+            if let Some(change) = changes.iter().find(|change| change.run == summary.run.id) {
+                value["changed"] = json!(change);
+            }
+            value
+        };
+        json(&summaries.iter().map(one).collect::<Vec<_>>())?;
     } else {
         show(&summaries)?;
-        changed(&before, &days(&app, pipeline, what).await?, &summaries)?;
+        changes.iter().try_for_each(|change| line(change.told()))?;
     }
     Ok(outcome?)
 }
@@ -98,45 +111,6 @@ pub(crate) struct Asked {
     pub(crate) governed: Governed,
     /// The day to compute anew.
     pub(crate) date: Option<NaiveDate>,
-}
-
-/// How many rows the day to be computed anew has in each table; empty when none is to be.
-async fn days(
-    app: &App,
-    pipeline: &Pipeline,
-    what: &RunArgs,
-) -> Result<BTreeMap<DatasetName, u64>> {
-    let mut rows = BTreeMap::new();
-    let Some(date) = what.date else { return Ok(rows) };
-    for stage in pipeline.stages_of(what.stages) {
-        if let Some(count) = rows_of_day(&app.lake, &stage, date).await? {
-            rows.insert(stage.writes.dataset.clone(), count);
-        }
-    }
-    Ok(rows)
-}
-
-/// What computing a day anew has changed.
-fn changed(
-    before: &BTreeMap<DatasetName, u64>,
-    after: &BTreeMap<DatasetName, u64>,
-    summaries: &[RunSummary],
-) -> Result<()> {
-    for report in summaries.iter().flat_map(|summary| &summary.batches) {
-        let Some(date) = report.recomputed else { continue };
-        let rows = |counts: &BTreeMap<DatasetName, u64>| {
-            number(counts.get(&report.output).copied().unwrap_or_default())
-        };
-        line(format!(
-            "  {} of {date}: {} rows, before {}; {} rejected, {} letters closed",
-            report.output,
-            rows(after),
-            rows(before),
-            number(report.counts.rejected),
-            number(report.closed.values().sum()),
-        ))?;
-    }
-    Ok(())
 }
 
 /// Keeps who wants a day computed anew, and why. What comes of it is in the reports.

@@ -161,6 +161,7 @@ fn a_worker_that_slept_while_another_did_its_work_adds_nothing_when_it_wakes() {
         if !(other.complete() | woken.complete()) {
             days.bad.start_run().fine();
         }
+        must_say_that_another_was_faster(&woken);
         if let End::Code(4, words) = woken {
             fenced.push(words);
         }
@@ -185,6 +186,7 @@ fn of_two_equal_runs_at_a_time_one_does_the_work_and_the_other_harms_nothing() {
             let ends = [days.bad.start_run().end(), first.end()];
             println!("{ends:?}");
             assert!(ends.iter().any(End::complete), "nobody did the work: {ends:?}");
+            ends.iter().for_each(must_say_that_another_was_faster);
             fenced += ends.iter().filter(|end| !end.complete()).count();
         }
         days.must_have_ended_alike();
@@ -218,6 +220,15 @@ fn two_hosts_with_a_store_each_over_one_lake_do_the_work_of_one() {
     // What was committed is known to both, whoever committed it.
     let lasting = ["rows", "letters", "reports"];
     State::of(&second).only(&lasting).must_be(&State::of(&days.quiet).only(&lasting));
+}
+
+/// One that did not do the work ends with 4, and says why and what to do.
+fn must_say_that_another_was_faster(end: &End) {
+    if let End::Code(4, said) = end {
+        let why = ["another worker moved its position", "changed by another writer"];
+        assert!(why.iter().any(|why| said.contains(why)), "{said}");
+        assert!(said.contains("run the stage again"), "{said}");
+    }
 }
 
 /// Works until a run comes to its end with nothing left to do, and is killed now and then.

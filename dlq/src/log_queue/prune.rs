@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use assay_core::{DatasetName, DraftId};
-use assay_log::Record;
+use assay_log::{Keep, Record};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::LogQueue;
 use super::close::Closings;
+use super::{LogQueue, PARTITIONS};
 use crate::{DlqError, LetterId, LetterView, TOPICS, view};
 
 /// Which letters have to stay.
@@ -24,6 +24,11 @@ pub struct KeptLetters {
     /// Up to when the commits of a dataset are settled: a void letter on its way there that was
     /// put before can't become valid any more. Others stay.
     pub settled: BTreeMap<DatasetName, DateTime<Utc>>,
+    /// What the letters of one topic may weigh, shared equally by its partitions, where the log
+    /// weighs its records; the oldest beyond it go, whatever their age.
+    pub bytes: Option<u64>,
+    /// What was put from then on stays, whatever it weighs: what makes it valid may still come.
+    pub weighed_before: DateTime<Utc>,
 }
 
 /// What of one topic goes.
@@ -38,7 +43,7 @@ pub struct DueLetters {
     pub void: u64,
     pub bytes: u64,
     pub oldest: Option<DateTime<Utc>>,
-    /// As old, and behind letters that stay.
+    /// As old or too much, and behind letters that stay.
     pub kept: u64,
     /// The first offset that stays, of each partition.
     #[serde(skip)]
@@ -74,6 +79,8 @@ impl What {
 #[derive(Default)]
 struct Lane {
     old: Vec<Old>,
+    /// The records before this offset are too much.
+    too_much: u64,
     /// Whether something was met that stays.
     blocked: bool,
     kept: u64,
@@ -95,7 +102,7 @@ impl LogQueue {
     pub async fn due(&self, keep: &KeptLetters) -> Result<Vec<DueLetters>, DlqError> {
         let committed = self.committed().await?;
         let closings = self.closings(&committed).await?;
-        let mut lanes: BTreeMap<(&str, u32), Lane> = BTreeMap::new();
+        let mut lanes = self.weighed(keep.bytes).await?;
         let mut rest = Rest::default();
         for topic in TOPICS {
             self.scan(topic, |record| {
@@ -106,6 +113,30 @@ impl LogQueue {
         }
         hold_markers(&mut lanes, &mut rest);
         Ok(TOPICS.into_iter().map(|topic| sum(topic, &lanes)).collect())
+    }
+
+    /// The partitions, each with what of it is too much.
+    async fn weighed(
+        &self,
+        bytes: Option<u64>,
+    ) -> Result<BTreeMap<(&'static str, u32), Lane>, DlqError> {
+        let mut lanes = BTreeMap::new();
+        let Some(bytes) = bytes else { return Ok(lanes) };
+        for topic in TOPICS {
+            let partitions = self.partitions.get(topic).copied().unwrap_or(PARTITIONS);
+            let keep =
+                Keep { bytes: Some(bytes / u64::from(partitions.max(1))), ..Keep::default() };
+            for partition in 0..partitions {
+                let head = self.log.head(topic, partition, keep).await;
+                let head = head.map_err(|source| DlqError::Log {
+                    doing: format!("weigh the letters of topic `{topic}`"),
+                    source,
+                })?;
+                let lane = Lane { too_much: head.until, ..Lane::default() };
+                lanes.insert((topic, partition), lane);
+            }
+        }
+        Ok(lanes)
     }
 
     /// Deletes what is due, and says what that was. Room is given back by the log.
@@ -126,16 +157,17 @@ impl LogQueue {
 
 impl Lane {
     fn take(&mut self, record: &Record, seen: Seen, keep: &KeptLetters, rest: &mut Rest) {
+        let too_much = record.offset < self.too_much && record.timestamp < keep.weighed_before;
+        let past = |since: DateTime<Utc>| too_much || record.timestamp < since;
         let goes = match seen.what {
-            What::Letter(_) => record.timestamp < keep.since,
-            What::Closed(..) => record.timestamp < keep.closed_since,
+            What::Letter(_) => past(keep.since),
+            What::Closed(..) => past(keep.closed_since),
             What::Void => {
                 let settled = seen.dataset.and_then(|dataset| keep.settled.get(&dataset));
-                record.timestamp < keep.void_since
-                    && settled.is_some_and(|settled| record.timestamp < *settled)
+                past(keep.void_since) && settled.is_some_and(|settled| record.timestamp < *settled)
             }
             // They go after the letters that need them. Those of a young one may not be seen yet.
-            What::Marker(_) | What::Closing(..) => record.timestamp < keep.void_since,
+            What::Marker(_) | What::Closing(..) => past(keep.void_since),
         };
         if self.blocked || !goes {
             self.kept += u64::from(goes && seen.what.is_letter());

@@ -1,7 +1,7 @@
 //! Batches that quality halted, and those of them that a person let pass.
 
 use assay_core::{ContractRef, DraftId, Position, Report, StageId};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::TryStreamExt;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -22,7 +22,10 @@ impl Halt {
     /// Whether both are of the same rows, judged by the same contract.
     fn same_batch(&self, other: &Halt) -> bool {
         let (a, b) = (&self.report, &other.report);
-        a.run.stage == b.run.stage && a.stretch() == b.stretch() && a.contract == b.contract
+        a.run.stage == b.run.stage
+            && a.stretch() == b.stretch()
+            && a.recomputed == b.recomputed
+            && a.contract == b.contract
     }
 
     /// Whether a reader at `from` meets rows of the batch again. Of a topic that several workers
@@ -38,15 +41,19 @@ const OPEN: &str = "SELECT r.body, h.accepted_at FROM halts h JOIN reports r ON 
 
 impl Store {
     /// The newest halt of a stage that reads from `from` and is judged by `contract`, unless the
-    /// stage has committed something since.
+    /// stage has committed something since: of what was new there, or of the day that is computed
+    /// anew.
     pub async fn latest_halt(
         &self,
         stage: &StageId,
         from: &Position,
         contract: Option<&ContractRef>,
+        day: Option<NaiveDate>,
     ) -> Result<Option<Halt>, StoreError> {
-        let here =
-            |halt: &Halt| halt.lies_before(from) && halt.report.contract.as_ref() == contract;
+        let here = |halt: &Halt| {
+            let day = halt.report.recomputed.is_none() || halt.report.recomputed == day;
+            day && halt.lies_before(from) && halt.report.contract.as_ref() == contract
+        };
         let found = async {
             match self.find_halt(stage, "", here).await? {
                 None => Ok(None),

@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::column::{count, from_count, from_json, from_time, json, some_time};
 use crate::{Store, StoreError};
 
-mod kinds;
+pub(crate) mod kinds;
 
 use kinds::Table;
 

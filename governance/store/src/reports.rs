@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::{Counts, DatasetName, Report, RunId};
 use chrono::{DateTime, Utc};
@@ -54,6 +54,32 @@ impl Store {
         let query = sqlx::query(&sql).bind(run.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The reports of these commits of a dataset, as far as they are kept, oldest first.
+    pub async fn reports_at(
+        &self,
+        dataset: &DatasetName,
+        sequences: &BTreeSet<u64>,
+    ) -> Result<Vec<ReportRecord>, StoreError> {
+        let failed = self.failed("read the reports of commits");
+        let mut found = Vec::new();
+        let sequences: Vec<i64> = sequences.iter().copied().map(from_count).collect();
+        for some in sequences.chunks(500) {
+            let places: Vec<String> =
+                (2..some.len() + 2).map(|place| format!("${place}")).collect();
+            let sql = format!(
+                "{REPORT} WHERE r.dataset = $1 AND r.sequence IN ({}) ORDER BY r.sequence",
+                places.join(", ")
+            );
+            let query = sqlx::query(&sql).bind(dataset.to_string());
+            let query = some.iter().fold(query, |query, sequence| query.bind(*sequence));
+            let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+            for row in &rows {
+                found.push(record(row).map_err(&failed)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The last report of each dataset, committed or halted.

@@ -1,9 +1,11 @@
 use assay_core::Fault;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::column::count;
-use crate::{Store, StoreError};
+use crate::column::{count, from_count, from_time, time};
+use crate::prune::kinds::{self, Table};
+use crate::{Kind, Store, StoreError};
 
 /// Below this it is not worth the work.
 const LEAST: u64 = 1 << 20;
@@ -17,7 +19,31 @@ struct Size {
     free: u64,
 }
 
+/// What makes way when the store takes too much room. The audit is small, and stays.
+const GIVE_WAY: [Kind; 4] = [Kind::Reports, Kind::Runs, Kind::Events, Kind::Edges];
+
 impl Store {
+    /// From when on records can be kept for the store to take no more than `bytes`; none when it
+    /// takes no more. Those from `before` on are kept whatever they take.
+    ///
+    /// What else the store holds, and what it needs to find its records, is taken to be in
+    /// proportion to them.
+    pub async fn fits_since(
+        &self,
+        bytes: u64,
+        before: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let failed = self.failed("look for what is too much");
+        let mut connection = self.pool().acquire().await.map_err(&failed)?;
+        let size = size(&mut connection).await.map_err(&failed)?;
+        let used = size.all - size.free;
+        if used <= bytes {
+            return Ok(None);
+        }
+        let since = too_much(&mut connection, used, used - bytes, before).await.map_err(&failed)?;
+        Ok(Some(since.unwrap_or(before)))
+    }
+
     /// Gives room that deleted rows left back to the disk, where that pays: when a quarter of the
     /// file is free and the rest is copied in seconds. Says how many bytes that was; none where
     /// others are at work without a pause.
@@ -43,6 +69,34 @@ impl Store {
             reclaimed => reclaimed,
         }
     }
+}
+
+/// The end of the oldest records that together take `excess` of what is `used`.
+async fn too_much(
+    connection: &mut SqliteConnection,
+    used: u64,
+    excess: u64,
+    before: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let of = |kind: Kind| {
+        let Table { name, at, weight, goes, .. } = kinds::table(kind);
+        format!("SELECT {at} AS at, {weight} AS weight, ({goes}) AS goes FROM {name} r")
+    };
+    let all = GIVE_WAY.map(of).join(" UNION ALL ");
+    let weigh = format!("SELECT CAST(COALESCE(SUM(weight), 0) AS BIGINT) AS weight FROM ({all}) a");
+    let weight = count(&sqlx::query(&weigh).fetch_one(&mut *connection).await?, "weight")?;
+    let excess = u128::from(excess) * u128::from(weight) / u128::from(used.max(1));
+    let last = format!(
+        "SELECT at FROM (SELECT at, SUM(weight) OVER (ORDER BY at) AS gone FROM ({all}) a
+             WHERE goes AND at < $1) b
+         WHERE gone >= $2 ORDER BY at LIMIT 1"
+    );
+    let last = sqlx::query(&last)
+        .bind(from_time(before))
+        .bind(from_count(u64::try_from(excess).unwrap_or(u64::MAX)))
+        .fetch_optional(connection)
+        .await?;
+    last.map(|row| Ok(time(&row, "at")? + TimeDelta::nanoseconds(1))).transpose()
 }
 
 async fn size(connection: &mut SqliteConnection) -> Result<Size, sqlx::Error> {

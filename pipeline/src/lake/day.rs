@@ -1,6 +1,6 @@
 //! The rows of one day: where they are, and a table's files without them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use assay_core::DatasetName;
@@ -92,13 +92,21 @@ pub(super) async fn parted(
     Ok((others, mixed))
 }
 
-/// How many rows of a day are in the table that a stage writes (for an aggregate stage: from that
-/// day on); none when the stage has no days, or there is no table yet.
-pub async fn rows_of_day(
+/// A day in the table that a stage writes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DayOfTable {
+    /// Its rows; for an aggregate stage those from that day on.
+    pub rows: u64,
+    /// The sequence numbers of the commits that brought the day, as far as its files still tell.
+    pub commits: BTreeSet<u64>,
+}
+
+/// What is there of a day; none when the stage has no days, or there is no table yet.
+pub async fn day_of_table(
     lake: &Lake,
     stage: &Stage,
     date: NaiveDate,
-) -> Result<Option<u64>, TargetError> {
+) -> Result<Option<DayOfTable>, TargetError> {
     let dataset = &stage.writes.dataset;
     let (column, on) = match (&stage.aggregate, &stage.day) {
         (Some(aggregate), _) => (&aggregate.replace, true),
@@ -107,27 +115,46 @@ pub async fn rows_of_day(
     };
     let Some(table) = lake.table(dataset).await? else { return Ok(None) };
     let day = Day { column: column.clone(), date };
+    let mut commits = BTreeSet::new();
+    if let Some(snapshot) = table.metadata().current_snapshot() {
+        for (sequence, file) in sequences_since(dataset, &table, snapshot, 0).await? {
+            if day.in_file(&table, &file) != Share::None {
+                commits.insert(sequence);
+            }
+        }
+    }
     let wanted = match on {
         true => Expr::Column(Column::from_name(column)).gt_eq(lit(day.value())),
         false => day.rows(),
     };
+    let rows = count(lake, dataset, table, &day, wanted).await?;
+    Ok(Some(DayOfTable { rows, commits }))
+}
+
+async fn count(
+    lake: &Lake,
+    dataset: &DatasetName,
+    table: Table,
+    day: &Day,
+    wanted: Expr,
+) -> Result<u64, TargetError> {
     let wrong = |source| TargetError::Query {
-        doing: format!("count the rows of {date} in {dataset}"),
+        doing: format!("count the rows of {} in {dataset}", day.date),
         source,
     };
     let lost = |source| TargetError::iceberg(format!("count the rows of {dataset}"), source);
     let scan = LakeScan::of(table, None).map_err(lost)?;
     let plan = LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(scan)), None)
         .and_then(|plan| plan.filter(wanted))
-        .and_then(|plan| plan.project([Expr::Column(Column::from_name(column))]))
+        .and_then(|plan| plan.project([Expr::Column(Column::from_name(&day.column))]))
         .and_then(LogicalPlanBuilder::build)
         .map_err(wrong)?;
     let mut stream = in_order(lake, &plan).await.map_err(wrong)?;
-    let mut count = 0;
+    let mut rows = 0;
     while let Some(batch) = stream.try_next().await.map_err(wrong)? {
-        count += batch.num_rows() as u64;
+        rows += batch.num_rows() as u64;
     }
-    Ok(Some(count))
+    Ok(rows)
 }
 
 /// A table without one day.

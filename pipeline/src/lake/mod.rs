@@ -51,7 +51,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 pub(crate) use self::commits::as_of;
 pub use self::compact::{Compact, Compacted, CompactedPartition};
-pub use self::day::rows_of_day;
+pub use self::day::{DayOfTable, day_of_table};
 pub(crate) use self::day::{files_of_day, in_order};
 pub use self::draft::{LakeTarget, LakeTargets};
 pub use self::expire::{Expire, Expired};

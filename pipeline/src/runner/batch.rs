@@ -14,8 +14,14 @@ use datafusion::error::DataFusionError;
 use super::letters::Writer;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
-use crate::stage::{Shaped, Shaper, Stage, conform};
+use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
+
+/// Rows that may be written, and for each its index in the chunk.
+struct Good {
+    rows: RecordBatch,
+    input: Vec<u32>,
+}
 
 pub(super) struct Batch<'a> {
     runner: &'a Runner,
@@ -105,9 +111,9 @@ impl<'a> Batch<'a> {
 
         let good = match self.run.governed.quality {
             true => self.judge(&chunk, &shaped).await?,
-            false => shaped.rows,
+            false => Good { input: shaped.input, rows: shaped.rows },
         };
-        let fresh = self.deduplicate(good).await?;
+        let fresh = self.deduplicate(&chunk, good).await?;
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
         }
@@ -142,7 +148,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn judge(&mut self, chunk: &Chunk, shaped: &Shaped) -> Result<RecordBatch, RunError> {
+    async fn judge(&mut self, chunk: &Chunk, shaped: &Shaped) -> Result<Good, RunError> {
         let mut facts = Facts::default();
         for (reference, lookup) in self.stage.suite.references().iter().zip(&self.references) {
             let keys = renamed(&shaped.rows, reference.place, &reference.target)
@@ -155,11 +161,17 @@ impl<'a> Batch<'a> {
             self.letters.rule_broken(chunk, shaped.input[bad.row as usize], &rules)?;
         }
         self.tally.merge(judged.tally)?;
-        Ok(judged.good)
+        let places = judged.good_rows.iter();
+        // The rows of an aggregate stage come from no row.
+        let input = places.filter_map(|row| shaped.input.get(*row as usize).copied()).collect();
+        Ok(Good { rows: judged.good, input })
     }
 
-    /// The rows whose key is neither in the target nor in this draft.
-    async fn deduplicate(&mut self, good: RecordBatch) -> Result<RecordBatch, RunError> {
+    /// The rows whose key is neither in the target nor in this draft. A table shows rows again: of
+    /// a commit that was read in part, or that another engine compacted. A row of it without a key
+    /// could not be known then, so it is set aside.
+    async fn deduplicate(&mut self, chunk: &Chunk, good: Good) -> Result<RecordBatch, RunError> {
+        let Good { rows: good, input } = good;
         let Some((hasher, lookup)) = &self.keys else { return Ok(good) };
         let wrong = |stage: &Stage| format!("compare the keys of {}", stage.id);
         let places: Result<Vec<usize>, _> =
@@ -168,11 +180,19 @@ impl<'a> Batch<'a> {
         let keys = keys.map_err(|error| query(wrong(self.stage), error))?;
         let known = lookup.known(&keys).await?;
         let hashes = hasher.hash(&good).map_err(|error| query(wrong(self.stage), error))?;
+        let shown_again = matches!(self.stage.reads, Reads::Table(_));
         let mut fresh = Vec::with_capacity(good.num_rows());
         for (row, hash) in hashes.into_iter().enumerate() {
-            fresh.push(!known.value(row) && hash.is_none_or(|hash| self.seen.insert(hash)));
+            if hash.is_none() && shown_again {
+                let why = without_key(self.stage);
+                self.letters.broken(chunk, &Broken { row: input[row], why })?;
+                fresh.push(false);
+                continue;
+            }
+            let new = !known.value(row) && hash.is_none_or(|hash| self.seen.insert(hash));
+            self.counts.duplicates += u64::from(!new);
+            fresh.push(new);
         }
-        self.counts.duplicates += fresh.iter().filter(|fresh| !**fresh).count() as u64;
         filter_record_batch(&good, &BooleanArray::from(fresh))
             .map_err(|error| query(wrong(self.stage), error))
     }
@@ -264,6 +284,12 @@ impl<'a> Batch<'a> {
         };
         Ok((report, letters, self.seen))
     }
+}
+
+/// Why a row is set aside that no later run could know again.
+fn without_key(stage: &Stage) -> String {
+    let columns = stage.deduplicate.join("`, `");
+    format!("its key (`{columns}`) has a NULL, so it could not be known if it came again")
 }
 
 /// One column under the name that it has in the other dataset.

@@ -223,7 +223,7 @@ impl Runner {
         }
         let position = following.target.position(&stage.reader()).await?;
         let from = following.feed.own_of(&position);
-        let halt = self.halt_at(stage, &from).await?;
+        let halt = self.halt_at(stage, &from, None).await?;
         let tried = following.way.tried;
         let upto = halt.as_ref().map(|halt| following.feed.own_of(&halt.report.upto));
         following.way = Way { tried, ..Way::new(from, halt, None) };

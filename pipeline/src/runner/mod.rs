@@ -18,7 +18,7 @@ use assay_core::{Clock, Counts, DraftId, Ids, Position, Report, Run, RunId};
 use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
 use assay_store::Halt;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use self::batch::Batch;
 pub use self::error::RunError;
@@ -131,7 +131,8 @@ impl Runner {
         self.patience.keep(|| target.prepare()).await?;
         let reader = stage.reader();
         let from = self.patience.keep(|| target.position(&reader)).await?;
-        let halt = self.halt_at(stage, &from).await?;
+        let date = day.as_ref().map(|day| day.date);
+        let halt = self.halt_at(stage, &from, date).await?;
         let mut way = Way::new(from, halt, day);
         while let Some(extent) = way.ahead.front().cloned() {
             match self.pass(stage, target, teller, &extent, &mut way, summary).await {
@@ -148,9 +149,14 @@ impl Runner {
     }
 
     /// The batch that quality halted where a reader stands.
-    async fn halt_at(&self, stage: &Stage, from: &Position) -> Result<Option<Halt>, RunError> {
+    async fn halt_at(
+        &self,
+        stage: &Stage,
+        from: &Position,
+        day: Option<NaiveDate>,
+    ) -> Result<Option<Halt>, RunError> {
         let contract = stage.writes.contract.reference();
-        let halt = || self.ledger.latest_halt(&stage.id, from, &contract);
+        let halt = || self.ledger.latest_halt(&stage.id, from, &contract, day);
         Ok(self.patience.keep(halt).await?)
     }
 

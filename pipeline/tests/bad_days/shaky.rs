@@ -20,7 +20,7 @@ use assay_pipeline::{
 };
 use assay_store::{Event, Halt, Increment, Pause, RunEnd, RunRecord, StoreError, Telling, Told};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -277,8 +277,9 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         stage: &StageId,
         from: &Position,
         contract: &ContractRef,
+        day: Option<NaiveDate>,
     ) -> Result<Option<Halt>, StoreError> {
-        self.fate.effect("halt", in_store, self.port.latest_halt(stage, from, contract)).await
+        self.fate.effect("halt", in_store, self.port.latest_halt(stage, from, contract, day)).await
     }
 
     async fn start_run(&self, run: &Run, events: &[Event]) -> Result<bool, StoreError> {

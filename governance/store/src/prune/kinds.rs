@@ -3,16 +3,16 @@
 use super::Kind;
 
 /// A table to prune. Its rows are called `r` in all expressions.
-pub(super) struct Table {
-    pub(super) name: &'static str,
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
     /// The columns that name a row.
-    pub(super) key: &'static str,
+    pub(crate) key: &'static str,
     /// How old a row is.
-    pub(super) at: &'static str,
+    pub(crate) at: &'static str,
     /// About how many bytes a row takes.
-    pub(super) weight: &'static str,
+    pub(crate) weight: &'static str,
     /// What has to hold beside the age.
-    pub(super) goes: &'static str,
+    pub(crate) goes: &'static str,
 }
 
 /// The last report of a dataset is shown by `status`, the last with a score is a metric, the last
@@ -44,7 +44,7 @@ const EDGES: &str = "
     EXISTS (SELECT 1 FROM edges l WHERE l.output = r.output AND l.pipeline = r.pipeline
         AND l.stage = r.stage AND l.last_seen_at > r.last_seen_at)";
 
-pub(super) fn table(kind: Kind) -> Table {
+pub(crate) fn table(kind: Kind) -> Table {
     match kind {
         Kind::Reports => Table {
             name: "reports",

@@ -39,7 +39,7 @@ fn accepting(draft: DraftId) -> AuditEntry {
 
 async fn latest(store: &Store) -> Option<DraftId> {
     let contract = contract("1.0.0");
-    let halt = store.latest_halt(&stage(), &place(5), Some(&contract)).await.unwrap();
+    let halt = store.latest_halt(&stage(), &place(5), Some(&contract), None).await.unwrap();
     halt.map(|halt| halt.report.draft)
 }
 
@@ -52,13 +52,13 @@ async fn a_halt_is_found_where_it_lies_and_under_the_contract_that_halted_it() {
 
     assert_eq!(latest(&store).await, Some(halted(2, 20).draft));
     let (old, new) = (contract("1.0.0"), contract("1.1.0"));
-    let halt = store.latest_halt(&stage(), &place(5), Some(&old)).await.unwrap().unwrap();
+    let halt = store.latest_halt(&stage(), &place(5), Some(&old), None).await.unwrap().unwrap();
     assert_eq!((halt.report, halt.accepted_at), (halted(2, 20), None));
-    assert_eq!(store.latest_halt(&stage(), &place(9), Some(&old)).await.unwrap(), None);
-    assert_eq!(store.latest_halt(&stage(), &place(5), Some(&new)).await.unwrap(), None);
-    assert_eq!(store.latest_halt(&stage(), &place(5), None).await.unwrap(), None);
+    assert_eq!(store.latest_halt(&stage(), &place(9), Some(&old), None).await.unwrap(), None);
+    assert_eq!(store.latest_halt(&stage(), &place(5), Some(&new), None).await.unwrap(), None);
+    assert_eq!(store.latest_halt(&stage(), &place(5), None, None).await.unwrap(), None);
     let other = run(1, "enrich").stage;
-    assert_eq!(store.latest_halt(&other, &place(5), Some(&old)).await.unwrap(), None);
+    assert_eq!(store.latest_halt(&other, &place(5), Some(&old), None).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -129,6 +129,27 @@ fn shared(places: [Option<u64>; 2]) -> Position {
 }
 
 #[tokio::test]
+async fn a_day_computed_anew_meets_its_own_halt_and_no_other_day_s() {
+    let (_folder, store) = store().await;
+    let (stage, contract) = (stage(), halted(1, 10).contract.unwrap());
+    let [first, second] = ["2026-11-01", "2026-11-02"].map(|day| day.parse().unwrap());
+    // Both read on from the same place, and get no further.
+    for (draft, day) in [(1, first), (2, second)] {
+        let of_day = Report { recomputed: Some(day), ..halted(draft, draft.cast_signed()) };
+        store.halted(&of_day, &[], &[]).await.unwrap();
+    }
+    let drafts = [1, 2].map(|draft| halted(draft, 0).draft);
+    assert!(store.accept(drafts[0], &accepting(drafts[0])).await.unwrap());
+    let met = async |day| {
+        let halt = store.latest_halt(&stage, &place(5), Some(&contract), day).await.unwrap();
+        halt.map(|halt| (halt.report.draft, halt.accepted_at.is_some()))
+    };
+    assert_eq!(met(Some(first)).await, Some((drafts[0], true)));
+    assert_eq!(met(Some(second)).await, Some((drafts[1], false)));
+    assert_eq!(met(None).await, None, "what is new was not halted");
+}
+
+#[tokio::test]
 async fn a_halt_of_one_partition_waits_while_another_worker_commits_another_partition() {
     let (_folder, store) = store().await;
     let bad =
@@ -141,7 +162,8 @@ async fn a_halt_of_one_partition_waits_while_another_worker_commits_another_part
 
     let contract = contract("1.0.0");
     let at = async |places| {
-        let halt = store.latest_halt(&stage(), &shared(places), Some(&contract)).await.unwrap();
+        let halt =
+            store.latest_halt(&stage(), &shared(places), Some(&contract), None).await.unwrap();
         halt.map(|halt| halt.report.draft)
     };
     assert_eq!(at([Some(5), Some(4)]).await, Some(bad.draft));

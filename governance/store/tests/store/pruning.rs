@@ -206,6 +206,36 @@ async fn more_than_one_transaction_takes_goes_all_the_same_and_the_file_shrinks(
     assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 1);
 }
 
+#[tokio::test]
+async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
+    let (_folder, store) = store().await;
+    let run = run(1, "parse");
+    let take = async |sequences: std::ops::RangeInclusive<u64>| {
+        for sequence in sequences {
+            let mut telling = telling(&run, sequence);
+            telling.events[0].body = json!({"text": "x".repeat(3000)});
+            store.tell(&telling).await.unwrap();
+        }
+    };
+    take(1..=900).await;
+    let (most, later) = (2 << 20, at(5000));
+    assert_eq!(store.fits_since(9 << 20, later).await.unwrap(), None);
+    let half = store.fits_since(most, later).await.unwrap().unwrap();
+    assert!(at(300) < half && half < at(800), "{half}");
+    // What is younger than the limit allows stays, however much it is.
+    assert_eq!(store.fits_since(most, at(50)).await.unwrap(), Some(at(50)));
+
+    let since = KeptSince { reports: half, runs: half, lineage: half, audit: at(0) };
+    let all = prune(&store, &since).await;
+    assert_eq!(all["reports"].0, all["lineage events"].0);
+    assert!((300..800).contains(&all["reports"].0), "{all:?}");
+    // It has found its size, but for what nobody can foresee.
+    assert!(store.reclaim().await.unwrap() > 1 << 20);
+    assert_eq!(store.fits_since(most + most / 8, later).await.unwrap(), None, "{all:?}");
+    take(901..=902).await;
+    assert!((processed(&store).await - 9.0 * 902.0).abs() < 1e-9);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_go_on_while_it_is_pruned() {
     let (_folder, store) = store().await;
