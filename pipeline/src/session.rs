@@ -28,6 +28,10 @@ const CATALOG: &str = "assay";
 /// Rows in one batch of a scan, and so in a chunk.
 pub(crate) const ROWS_PER_BATCH: usize = 8192;
 
+/// Rows in one batch of a query that may spill. An operator that merges what it has spilled holds some
+/// batches of every run, and in part uncounted.
+const ROWS_PER_SPILLED_BATCH: usize = 2048;
+
 /// Where queries may spill, and how much memory they may hold before they do.
 pub(crate) fn runtime(spill: &std::path::Path, memory_bytes: usize) -> Result<Arc<RuntimeEnv>> {
     let disk = DiskManagerBuilder::default()
@@ -43,7 +47,7 @@ pub(crate) fn session(at: DateTime<Utc>, runtime: Option<Arc<RuntimeEnv>>) -> Se
     let mut config = SessionConfig::new()
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, "none")
-        .with_batch_size(ROWS_PER_BATCH)
+        .with_batch_size(if runtime.is_some() { ROWS_PER_SPILLED_BATCH } else { ROWS_PER_BATCH })
         .with_information_schema(true);
     config.options_mut().sql_parser.collect_spans = true;
     // A join by hashes holds one side in memory and can't spill; sorts can.
