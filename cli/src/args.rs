@@ -221,8 +221,9 @@ Examples:
   assay prune -o json
 
 How long, and up to what size, is said under `retention` in assay.yaml, see
-docs/configuration.md; topics have their own. What somebody still needs stays: messages that are not
-read, the last report of a dataset, halts that wait. Workers may go on.")]
+docs/configuration.md; topics have their own. What somebody still needs stays:
+messages that are not read, the last report of a dataset, halts that wait.
+Workers may go on.")]
     Prune(PruneArgs),
 
     /// List what people did to the data, and why
