@@ -213,16 +213,17 @@ Examples:
     #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
     Metrics,
 
-    /// Delete what was kept for long enough
+    /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
 Examples:
   assay prune --dry-run            show what would go, and what stays and why
   assay prune
   assay prune -o json
 
-How long is said under `retention` in assay.yaml, see docs/configuration.md;
-topics have their own. What somebody still needs stays: messages that are not
-read, the last report of a dataset, halts that wait. Workers may go on.")]
+How long, and up to what size, is said under `retention` in assay.yaml, see
+docs/configuration.md; topics have their own. What somebody still needs stays:
+messages that are not read, the last report of a dataset, halts that wait.
+Workers may go on.")]
     Prune(PruneArgs),
 
     /// List what people did to the data, and why

@@ -137,7 +137,9 @@ async fn of_two_days_computed_anew_the_one_is_let_pass_and_not_the_other() {
         }
     };
     shop.accept(again("2026-03-10").await.unwrap()).await;
-    assert!(again("2026-03-11").await.is_some(), "both end at the same place");
+    for _ in 0..2 {
+        assert!(again("2026-03-11").await.is_some(), "both end at the same place");
+    }
     // That the other was halted meanwhile does not take the word back.
     assert!(again("2026-03-10").await.is_none());
     assert_eq!(shop.query(SALES).await, ["a", "e"]);

@@ -217,7 +217,7 @@ fn show(swept: &[Swept], dry: bool) -> Result<()> {
     grid.print()?;
     let mut kept = swept.iter().filter(|one| one.kept > 0).peekable();
     if kept.peek().is_some() {
-        line("\nAs old, and kept:")?;
+        line("\nAs old or too much, and kept:")?;
     }
     for one in kept {
         let why = one.why_kept.as_deref().unwrap_or_default();
