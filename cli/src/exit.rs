@@ -12,12 +12,18 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const HALTED: u8 = 3;
 const FENCED: u8 = 4;
+const BREAKING: u8 = 5;
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// What a command was asked for does not exist, or makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// A contract's new version breaks someone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Breaking(pub(crate) String);
 
 /// Says what went wrong, and gives the code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -79,7 +85,9 @@ fn code(error: &anyhow::Error) -> u8 {
         let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
         let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
-        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(usage.then_some(USAGE))
+        let breaking = cause.is::<Breaking>().then_some(BREAKING);
+        let ours = breaking.or(usage.then_some(USAGE));
+        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(ours)
     });
     codes.into_iter().next().unwrap_or(FAILED)
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod collect;
+mod contract;
 mod demo;
 mod dlq;
 mod follow;
@@ -98,6 +99,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             table::expire(&existing(config(DATA)?).await?, &what, json).await
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
+        Command::Contract { command } => contract::contract(command, json),
         Command::Quality { command: QualityCommand::Show { dataset } } => {
             quality::show(&existing(config(DATA)?).await?, &dataset, json).await
         }
