@@ -16,11 +16,11 @@ mod run;
 mod table;
 
 pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
-pub(crate) use contract::{ContractCommand, DiffArgs, LintArgs};
+pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
-pub(crate) use quality::QualityCommand;
+pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
 pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 

@@ -33,6 +33,13 @@ pub(crate) fn load(name: &str) -> Result<Pipeline> {
     Ok(Pipeline::load(&folder(name)?)?)
 }
 
+/// The pipeline with the folder that it is in.
+pub(crate) fn opened(name: &str) -> Result<(Folder, Pipeline)> {
+    let folder = folder(name)?;
+    let pipeline = Pipeline::load(&folder)?;
+    Ok((folder, pipeline))
+}
+
 /// The contracts of a shipped pipeline, each with its place.
 pub(crate) fn contracts(name: &str) -> Option<Vec<(String, String)>> {
     let (name, files) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Subcommand, ValueEnum};
 
+use super::Written;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContractCommand {
     /// Find every mistake in contracts, with file, line and a way to fix it
@@ -37,6 +39,68 @@ good may be refused now, and judgement when scores and verdicts of before and
 after can't be compared. Ends with 0 when nothing breaks, with 5 when something
 breaks readers or writers (or those named with --for).")]
     Diff(DiffArgs),
+
+    /// Write a contract from what the rows of a file or table have in common
+    #[command(after_help = "\
+Examples:
+  assay contract infer orders.csv --to orders.odcs.yaml
+  assay contract infer silver.github_events
+  assay contract infer events.jsonl.gz --name events
+
+Types, NULLs, small sets, ranges, lengths, keys and forms (uuid, email, uri, dates)
+are taken from all rows, in memory that does not grow with them. The contract is
+valid, and the rows keep all that it says. It is a beginning: ranges are what was
+seen, so widen them.")]
+    Infer(InferArgs),
+
+    /// Make one page of HTML from contracts
+    #[command(after_help = "\
+Examples:
+  assay contract docs orders.odcs.yaml --to orders.html
+  assay contract docs github_events --to contracts.html")]
+    Docs(DocsArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct InferArgs {
+    /// A file (.parquet, .csv, .jsonl; also .gz), `-` for standard input, or a
+    /// table as layer.name
+    #[arg(value_name = "FILE|DATASET")]
+    pub(crate) what: String,
+    /// Where the contract is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    /// The id of the contract [default: the name of the file or table]
+    #[arg(long, value_name = "NAME", value_parser = id)]
+    pub(crate) name: Option<String>,
+    /// How the file is written, where its name does not tell
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Written>,
+    /// Look at what this query answers; the file or table is called data in it
+    #[arg(long, value_name = "SELECT …")]
+    pub(crate) sql: Option<String>,
+    /// Read the table as of this snapshot
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub(crate) at: Option<i64>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct DocsArgs {
+    /// A contract, a folder with *.odcs.yaml, or a pipeline
+    #[arg(value_name = "FILE|PIPELINE")]
+    pub(crate) what: String,
+    /// Where the page is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+/// What can stand as an id in a contract.
+fn id(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !text.is_empty() && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("letters, digits, `_` and `-` make a name".to_owned()),
+    }
 }
 
 #[derive(Debug, Group)]

@@ -1,6 +1,8 @@
-//! Contracts by themselves: no data folder is looked at.
+//! Contracts by themselves; only what one is inferred from may be in the data folder.
 
 mod diff;
+mod docs;
+mod infer;
 mod lint;
 
 use std::io::Read;
@@ -10,11 +12,18 @@ use anyhow::Result;
 use assay_core::contract::{ContractFile, json_schema};
 
 use crate::args::ContractCommand;
+use crate::config::{Config, ConfigError};
 use crate::exit::Usage;
 use crate::output::json;
 
-pub(crate) fn contract(command: ContractCommand, as_json: bool) -> Result<()> {
+pub(crate) async fn contract(
+    command: ContractCommand,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
+    as_json: bool,
+) -> Result<()> {
     match command {
+        ContractCommand::Infer(what) => infer::infer(config()?, &what, as_json).await,
+        ContractCommand::Docs(what) => docs::docs(&what),
         ContractCommand::Lint(what) => lint::lint(&what, as_json),
         ContractCommand::Schema => json(&json_schema()),
         ContractCommand::Diff(what) => diff::diff(&what, as_json),

@@ -122,7 +122,7 @@ impl Found {
 }
 
 /// All contracts in a folder and those below it.
-fn on_disk(folder: &Path) -> Result<Vec<(String, String)>> {
+pub(super) fn on_disk(folder: &Path) -> Result<Vec<(String, String)>> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
