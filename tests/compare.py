@@ -5,9 +5,11 @@
 
 The second does what other engines do to a lake, or shows what is in it (compare/foreign.py).
     python3 tests/compare.py --python      prints the Python that has the packages
+    python3 tests/compare.py contracts FILE...   asks datacontract-cli whether it takes contracts
 
-Needs nothing but Python: the packages in compare/requirements.txt are installed once, below the
-user's cache folder, into an environment named by the hash of that file. Exit code 0: all equal;
+Needs nothing but Python: the packages in compare/requirements.txt (for contracts, those in
+compare/contracts.txt) are installed once, below the user's cache folder, into an environment named
+by the hash of that file. Exit code 0: all equal;
 1: something differs; 2: could not be compared; 77: skipped, because the packages can't be had
 (1 instead when ASSAY_REQUIRE names python).
 """
@@ -22,23 +24,24 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent / "compare"
 REQUIREMENTS = SCRIPTS / "requirements.txt"
+CONTRACTS = SCRIPTS / "contracts.txt"
 SKIPPED = 77
 
 
-def environment():
+def environment(requirements=REQUIREMENTS):
     """The Python with the packages, installed by the first who asks."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    name = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = cache / "assay-tools" / "compare-venv" / name
     python, complete = folder / "bin" / "python", folder / "complete"
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.exists():
-            print(f"installing {REQUIREMENTS.name} into {folder}", file=sys.stderr, flush=True)
+            print(f"installing {requirements.name} into {folder}", file=sys.stderr, flush=True)
             venv.create(folder, clear=True, with_pip=True)
             pip = [python, "-m", "pip", "install", "--quiet", "--no-input"]
-            pip += ["--disable-pip-version-check", "--requirement", REQUIREMENTS]
+            pip += ["--disable-pip-version-check", "--requirement", requirements]
             subprocess.run(pip, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
             complete.touch()
     return python
@@ -49,11 +52,12 @@ def main():
         print(environment())
         return 0
     foreign = sys.argv[1:2] == ["foreign"] and len(sys.argv) > 3
-    if len(sys.argv) != 3 and not foreign:
+    contracts = sys.argv[1:2] == ["contracts"] and len(sys.argv) > 2
+    if len(sys.argv) != 3 and not foreign and not contracts:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        python = environment()
+        python = environment(CONTRACTS if contracts else REQUIREMENTS)
     except (OSError, subprocess.CalledProcessError) as error:
         if isinstance(error, subprocess.CalledProcessError):
             error = f"the installation exited with {error.returncode}"
@@ -63,6 +67,10 @@ def main():
         return 1 if required else SKIPPED
     if foreign:
         script = [python, SCRIPTS / "foreign.py", *sys.argv[2:]]
+        done = subprocess.run(script, stdin=subprocess.DEVNULL)
+        return 2 if done.returncode < 0 else done.returncode
+    if contracts:
+        script = [python, SCRIPTS / "contracts.py", *sys.argv[2:]]
         done = subprocess.run(script, stdin=subprocess.DEVNULL)
         return 2 if done.returncode < 0 else done.returncode
     raw, catalog = (str(Path(path).resolve()) for path in sys.argv[1:])

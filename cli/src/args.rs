@@ -7,16 +7,20 @@ use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod contract;
 mod following;
 mod generate;
 mod housekeeping;
+mod quality;
 mod run;
 mod table;
 
 pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
+pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
+pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
 pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
@@ -30,7 +34,7 @@ Try it:
 
 Exit codes: 0 fine, 1 failed, 2 usage, configuration or contract, 3 halted by
 quality (or by a bad row where dead letters are off), 4 fenced off by another
-worker, 130 stopped by Ctrl-C.")]
+worker, 5 a contract's change breaks someone, 130 stopped by Ctrl-C.")]
 pub(crate) struct Args {
     /// Where log, lake and store are kept [default: ./assay-data; demo: ./assay-demo]
     #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
@@ -191,6 +195,12 @@ Examples:
   assay query \"SELECT count(*) FROM gold.user_activity\" --at 6204810927103884")]
     Query(QueryArgs),
 
+    /// Write contracts, and find out what is wrong in them
+    Contract {
+        #[command(subcommand)]
+        command: ContractCommand,
+    },
+
     /// Show how good a dataset is
     Quality {
         #[command(subcommand)]
@@ -313,16 +323,6 @@ pub(crate) struct QueryArgs {
     /// Show at most so many rows (0: all)
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QualityCommand {
-    /// Score, verdict and rules of the last judged batch, and how the score went
-    #[command(after_help = "Example:\n  assay quality show silver.github_events")]
-    Show {
-        /// A table, as layer.name
-        dataset: DatasetName,
-    },
 }
 
 #[derive(Debug, Subcommand)]

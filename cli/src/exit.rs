@@ -4,7 +4,9 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use assay_collect::CollectorError;
-use assay_pipeline::{IngestError, LoadError, QueryError, RewindError, RunError, TargetError};
+use assay_pipeline::{
+    IngestError, InspectError, LoadError, QueryError, RewindError, RunError, TargetError,
+};
 
 use crate::config::ConfigError;
 
@@ -12,12 +14,23 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const HALTED: u8 = 3;
 const FENCED: u8 = 4;
+const BREAKING: u8 = 5;
 pub(crate) const INTERRUPTED: u8 = 130;
 
 /// What a command was asked for does not exist, or makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
+
+/// A contract's new version breaks someone.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Breaking(pub(crate) String);
+
+/// Quality halts what was judged.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Halted(pub(crate) String);
 
 /// Says what went wrong, and gives the code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
@@ -79,7 +92,11 @@ fn code(error: &anyhow::Error) -> u8 {
         let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
         let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
-        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(usage.then_some(USAGE))
+        let inspect = cause.downcast_ref::<InspectError>().is_some_and(InspectError::usage);
+        let breaking = cause.is::<Breaking>().then_some(BREAKING);
+        let halted = cause.is::<Halted>().then_some(HALTED);
+        let ours = breaking.or(halted).or((usage || inspect).then_some(USAGE));
+        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(ours)
     });
     codes.into_iter().next().unwrap_or(FAILED)
 }

@@ -8,6 +8,7 @@ mod config;
 mod exit;
 mod generate;
 mod output;
+mod page;
 mod progress;
 mod retention;
 mod scratch;

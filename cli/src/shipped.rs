@@ -33,6 +33,20 @@ pub(crate) fn load(name: &str) -> Result<Pipeline> {
     Ok(Pipeline::load(&folder(name)?)?)
 }
 
+/// The pipeline with the folder that it is in.
+pub(crate) fn opened(name: &str) -> Result<(Folder, Pipeline)> {
+    let folder = folder(name)?;
+    let pipeline = Pipeline::load(&folder)?;
+    Ok((folder, pipeline))
+}
+
+/// The contracts of a shipped pipeline, each with its place.
+pub(crate) fn contracts(name: &str) -> Option<Vec<(String, String)>> {
+    let (name, files) = SHIPPED.iter().find(|(shipped, _)| *shipped == name)?;
+    let contracts = files.iter().filter(|(path, _)| path.ends_with(".odcs.yaml"));
+    Some(contracts.map(|(path, text)| (format!("{name}/{path}"), (*text).to_owned())).collect())
+}
+
 fn folder(name: &str) -> Result<Folder> {
     if let Some((name, files)) = SHIPPED.iter().find(|(shipped, _)| *shipped == name) {
         return Ok(Folder::Shipped { name, files });

@@ -8,6 +8,7 @@ mod expiry;
 #[doc(hidden)]
 pub mod foreign;
 mod ingest;
+mod inspect;
 mod lake;
 mod ledger;
 mod pending;
@@ -29,6 +30,10 @@ pub use definition::{
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Wrong, message};
+pub use inspect::{
+    FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
+    Subject, infer, judge,
+};
 pub use lake::{
     CATALOG, Compact, Compacted, CompactedPartition, DayOfTable, Expire, Expired, Freed, Lake,
     LakeTarget, LakeTargets, Limits, Orphan, day_of_table,

@@ -8,6 +8,7 @@ mod compile;
 mod distinct;
 mod expression;
 mod finding;
+mod import;
 mod judge;
 mod keys;
 mod literal;
@@ -20,6 +21,7 @@ mod wording;
 
 pub use breaker::Breaker;
 pub use distinct::SpoolError;
+pub use import::{ImportError, import};
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
 pub use report::BatchFacts;

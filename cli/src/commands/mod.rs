@@ -4,11 +4,13 @@ mod audit;
 mod change;
 mod check;
 mod collect;
+mod contract;
 mod demo;
 mod dlq;
 mod follow;
 mod generate;
 mod ingest;
+mod inspect;
 mod keys;
 mod lineage;
 mod metrics;
@@ -30,14 +32,14 @@ use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
-    QualityCommand, TableCommand,
+    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand, TableCommand,
 };
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
 
 pub(crate) use self::follow::Seconds;
+pub(crate) use self::inspect::ByContract;
 
 const DATA: &str = "assay-data";
 const DEMO_DATA: &str = "assay-demo";
@@ -99,9 +101,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             table::expire(&existing(config(DATA)?).await?, &what, json).await
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Quality { command: QualityCommand::Show { dataset } } => {
-            quality::show(&existing(config(DATA)?).await?, &dataset, json).await
-        }
+        Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
+        Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
         Command::Dlq { command: DlqCommand::List(what) } => {
             dlq::list(&existing(config(DATA)?).await?, &what, json).await
         }

@@ -1,24 +1,56 @@
+mod history;
+mod import;
+mod junit;
+mod rows;
+mod run;
+
 use anyhow::Result;
 use assay_core::{DatasetName, Evaluated, Outcome, Quality, RuleResult, Verdict};
 use assay_store::ReportRecord;
 use serde_json::json;
 
+use super::existing;
 use crate::app::App;
+use crate::args::QualityCommand;
+use crate::config::Config;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score, short, time};
 
 /// Reports of the past that are shown as a history of the score.
 const HISTORY: u32 = 10;
 
-pub(crate) async fn show(app: &App, dataset: &DatasetName, as_json: bool) -> Result<()> {
-    let reports = app.store.reports(Some(dataset), HISTORY).await?;
+pub(crate) async fn quality(command: QualityCommand, config: Config, as_json: bool) -> Result<()> {
+    match command {
+        QualityCommand::Run(what) => run::run(config, &what, as_json).await,
+        QualityCommand::Import(what) => import::import(config, &what, as_json).await,
+        QualityCommand::History { dataset, limit } => {
+            history::history(&existing(config).await?, &dataset, limit, as_json).await
+        }
+        QualityCommand::Rows(what) => rows::rows(existing(config).await?, &what, as_json).await,
+        QualityCommand::Show { dataset } => {
+            // Only others' datasets have names of another form; they are in a data folder.
+            if let (Err(error), false) = (dataset.parse::<DatasetName>(), config.data_dir.is_dir())
+            {
+                return Err(Usage(error.to_string()).into());
+            }
+            show(&existing(config).await?, &dataset, as_json).await
+        }
+    }
+}
+
+async fn show(app: &App, name: &str, as_json: bool) -> Result<()> {
+    let dataset = name.parse::<DatasetName>();
+    let reports = match &dataset {
+        Ok(dataset) => app.store.reports(Some(dataset), HISTORY).await?,
+        Err(_) => Vec::new(),
+    };
+    let imported = app.store.imported(name, HISTORY).await?;
     let Some(latest) = reports.first() else {
-        let known: Vec<String> =
-            app.store.latest_reports().await?.iter().map(|r| r.report.output.to_string()).collect();
-        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-        return Err(
-            Usage(format!("no batch of {dataset} was ever reported; there is: {known}")).into()
-        );
+        return match (imported.is_empty(), dataset) {
+            (false, _) => import::show(&imported, as_json),
+            (true, Err(error)) => Err(Usage(error.to_string()).into()),
+            (true, Ok(dataset)) => Err(unknown(app, &dataset).await?.into()),
+        };
     };
     if as_json {
         let history: Vec<_> = reports
@@ -30,7 +62,8 @@ pub(crate) async fn show(app: &App, dataset: &DatasetName, as_json: bool) -> Res
             .collect();
         return json(
             &json!({"latest": latest.report, "commit_snapshot": latest.commit.map(|c| c.snapshot),
-                    "waits": latest.waits, "accepted_at": latest.accepted_at, "history": history}),
+                    "waits": latest.waits, "accepted_at": latest.accepted_at, "history": history,
+                    "imported": imported}),
         );
     }
     report(latest)?;
@@ -49,7 +82,20 @@ pub(crate) async fn show(app: &App, dataset: &DatasetName, as_json: bool) -> Res
         }
         grid.print()?;
     }
+    if !imported.is_empty() {
+        line("")?;
+        import::show(&imported, false)?;
+    }
     Ok(())
+}
+
+/// Nothing is known of the dataset; of these something is.
+async fn unknown(app: &App, dataset: &DatasetName) -> Result<Usage> {
+    let reports = app.store.latest_reports().await?;
+    let mut known: Vec<String> = reports.iter().map(|r| r.report.output.to_string()).collect();
+    known.extend(app.store.imported_datasets().await?);
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    Ok(Usage(format!("no batch of {dataset} was ever reported; there is: {known}")))
 }
 
 /// One report, down to what each rule cost.

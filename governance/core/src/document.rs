@@ -3,13 +3,14 @@ use std::fmt;
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 mod explain;
 
 /// One thing that is wrong in a file that a person wrote, and the way to fix it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Mistake {
     pub file: String,
     pub line: Option<u32>,
@@ -32,18 +33,23 @@ impl fmt::Display for Mistake {
 }
 
 /// Every mistake that was found, never only the first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
     /// `value`, unless there are mistakes.
-    pub fn none_or<T>(mut self, value: T) -> Result<T, Mistakes> {
+    pub fn none_or<T>(self, value: T) -> Result<T, Mistakes> {
         if self.0.is_empty() {
             return Ok(value);
         }
+        Err(self.sorted())
+    }
+
+    /// In the order of the file, each once.
+    pub fn sorted(mut self) -> Mistakes {
         self.0.sort();
         self.0.dedup();
-        Err(self)
+        self
     }
 }
 
@@ -125,7 +131,7 @@ impl Document {
     }
 
     /// Holds the document against a JSON Schema.
-    fn check(&self, schema: &Value) -> Result<(), Mistakes> {
+    pub(crate) fn check(&self, schema: &Value) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
         for error in validator(schema).iter_errors(&self.value) {
             mistakes.0.extend(explain::explain(self, schema, &error));

@@ -8,6 +8,7 @@ pub mod contract;
 mod dataset;
 mod document;
 mod fault;
+mod imported;
 mod position;
 mod report;
 mod rule;
@@ -18,6 +19,7 @@ pub use contract::Contract;
 pub use dataset::{DatasetName, InvalidDatasetName, Layer};
 pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
+pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod halts;
 mod identity;
+mod imported;
 mod pauses;
 mod prune;
 mod reports;

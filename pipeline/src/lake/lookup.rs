@@ -12,6 +12,7 @@ use iceberg::spec::{DataFile, Datum};
 use iceberg::table::Table;
 use tokio::sync::Mutex;
 
+use super::Lake;
 use super::files::new_since;
 use super::key_file::{KeyFile, Wanted};
 use super::predicate::datum;
@@ -30,6 +31,19 @@ pub(super) struct LakeLookup {
     columns: Vec<String>,
     /// None until the first question.
     files: Mutex<Option<Vec<KeyFile>>>,
+}
+
+impl Lake {
+    /// Answers whether values are in a column of a table, as of now.
+    pub(crate) async fn lookup(
+        &self,
+        dataset: &DatasetName,
+        column: &str,
+    ) -> Result<Box<dyn Lookup>, TargetError> {
+        let table = self.existing(dataset).await?;
+        let at = table.metadata().current_snapshot().map(|now| Snapshot(now.snapshot_id()));
+        Ok(Box::new(LakeLookup::new(dataset, table, at, &[column.to_owned()])))
+    }
 }
 
 impl LakeLookup {

@@ -14,7 +14,7 @@ use assay_core::{DatasetName, ReaderId, StageId};
 use assay_quality::{Breaker, Suite};
 
 pub use columns::arrow_schema;
-pub(crate) use columns::fits;
+pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
 pub(crate) use model::{Expression, ModelError, RowModel, line_of, query_columns};
 pub use shape::StageError;

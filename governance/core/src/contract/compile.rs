@@ -33,12 +33,22 @@ pub(super) fn compile(
     contract: &OpenDataContract,
     dataset: &DatasetName,
 ) -> Result<Contract, Mistakes> {
-    let mut compiler = Compiler { document, dataset, rules: Vec::new(), mistakes: Vec::new() };
     let Some((place, object)) = find(contract, dataset) else {
         let what = format!("the contract has no schema for {dataset}");
         let fix = format!("name one `{}`, or give it the physicalName `{dataset}`", dataset.name());
         return Err(document.mistake("/schema", what, fix).into());
     };
+    compile_schema(document, contract, dataset, (place, object))
+}
+
+/// Compiles the schema at `place`, whatever it is called.
+pub(super) fn compile_schema(
+    document: &Document,
+    contract: &OpenDataContract,
+    dataset: &DatasetName,
+    (place, object): (usize, &SchemaObject),
+) -> Result<Contract, Mistakes> {
+    let mut compiler = Compiler { document, dataset, rules: Vec::new(), mistakes: Vec::new() };
     let at = format!("/schema/{place}");
     let thresholds = compiler.thresholds(&at, object);
     let columns = compiler.columns(&at, object);

@@ -5,15 +5,23 @@
 //! vendor is `assay`.
 
 mod compile;
+mod diff;
 mod extension;
+mod file;
 mod odcs;
+mod published;
+mod wording;
 
 use crate::{ContractRef, DatasetName, Document, Mistakes, Rule};
 
+pub use diff::{Change, Party, diff};
+pub use file::{ContractFile, Unjudged};
 pub use odcs::{
     ApiVersion, CustomProperty, DataQuality, LogicalType, Metric, OpenDataContract, Property,
     SchemaObject, SlaProperty,
 };
+pub use published::json_schema;
+pub use wording::describe;
 
 /// What a dataset promises: its columns and its rules.
 #[derive(Debug, Clone, PartialEq)]

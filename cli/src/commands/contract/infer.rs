@@ -1,0 +1,61 @@
+use anyhow::{Context, Result};
+use assay_pipeline::{Look, infer as infer_from};
+use serde_json::json;
+
+use crate::args::InferArgs;
+use crate::commands::inspect::Desk;
+use crate::config::Config;
+use crate::output::{json, line, number};
+
+pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Result<()> {
+    let format = what.format.map(Into::into);
+    let desk = Desk::open(config, &what.what, format, what.at).await?;
+    let subject = desk.subject(what.sql.as_deref(), None).await?;
+    let name = what.name.clone().unwrap_or_else(|| name_of(&what.what));
+    let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake() };
+    let found = infer_from(&subject, &name, &look).await?;
+    let rules = found.judgement.quality.rules.len();
+    if let Some(path) = &what.to {
+        std::fs::write(path, &found.text)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if as_json {
+        return json(&json!({
+            "contract": found.text,
+            "rows": found.rows,
+            "refused": found.judgement.refused,
+            "score": found.judgement.quality.score,
+            "verdict": found.judgement.quality.verdict,
+            "notes": found.notes,
+        }));
+    }
+    for note in &found.notes {
+        eprintln!("note: {note}");
+    }
+    for refused in &found.judgement.refused {
+        eprintln!("note: {} rows could not be read: {}", number(refused.rows), refused.why);
+    }
+    match &what.to {
+        None => line(&found.text),
+        Some(path) => line(format!(
+            "{}: a contract with {rules} rules, which its {} rows keep",
+            path.display(),
+            number(found.rows)
+        )),
+    }
+}
+
+/// What the file or table is called, as an id.
+fn name_of(what: &str) -> String {
+    let name = std::path::Path::new(what).file_name().and_then(|name| name.to_str());
+    let name = match what.parse::<assay_core::DatasetName>() {
+        Ok(dataset) => dataset.name().to_owned(),
+        Err(_) => name.unwrap_or_default().split('.').next().unwrap_or_default().to_owned(),
+    };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    match name.trim_matches(['-', '_']).is_empty() {
+        true => "data".to_owned(),
+        false => name,
+    }
+}

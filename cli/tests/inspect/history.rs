@@ -1,0 +1,106 @@
+use super::Desk;
+
+/// Two batches of events, some of them with planted defects.
+fn with_batches() -> Desk {
+    let desk = Desk::new();
+    for (seed, defects) in [("1", "0"), ("2", "6%")] {
+        let made = ["generate", "github-events", "--count", "400", "--seed", seed];
+        desk.fine(&[&made[..], &["--defects", defects, "--out", "made.jsonl"]].concat());
+        desk.fine(&["ingest", "github_events", "--file", "made.jsonl"]);
+        desk.fine(&["run", "all", "--pipeline", "github_events", "--governed"]);
+    }
+    desk
+}
+
+#[test]
+fn the_history_of_a_table_and_the_rows_of_a_rule() {
+    let desk = with_batches();
+    let table = "silver.github_events_parsed";
+    let history = desk.json(&["quality", "history", table]);
+    let batches = history["batches"].as_array().unwrap();
+    assert_eq!(batches.len(), 2, "{history}");
+    assert_eq!(batches[0]["score"], 100.0);
+    assert!(batches[1]["score"].as_f64().unwrap() < 100.0);
+    let text = desk.fine(&["quality", "history", table]);
+    assert!(text.contains(" █▁ "), "{text}");
+
+    // Rows that were set aside, of the last batch and of one that is named.
+    let shown = desk.json(&["quality", "show", table]);
+    let rules = shown["latest"]["quality"]["judged"]["rules"].as_array().unwrap();
+    let broken = rules.iter().find(|it| it["rule"] == "event_type.one_of").unwrap();
+    let failed = broken["failed"].as_u64().unwrap();
+    assert!(failed > 0, "{shown}");
+    let rows =
+        desk.json(&["quality", "rows", table, "--rule", "event_type.one_of", "--limit", "500"]);
+    assert_eq!(rows["set_aside"].as_array().unwrap().len() as u64, failed, "{rows}");
+    assert_eq!(rows["set_aside"][0]["rules"][0], "event_type.one_of");
+    let first = batches[0]["batch"].as_str().unwrap();
+    let rows = ["quality", "rows", table, "--rule", "event_type.one_of", "--batch", first];
+    assert_eq!(desk.json(&rows)["set_aside"].as_array().unwrap().len(), 0);
+    let text = desk.fine(&["quality", "rows", table, "--rule", "event_type.one_of"]);
+    assert!(text.contains("set aside as dead letters"), "{text}");
+}
+
+#[test]
+fn rows_that_were_kept_are_found_by_judging_the_snapshot_again() {
+    let desk = with_batches();
+    let table = "silver.github_events";
+    // A rule that only warns, in a copy of the contract.
+    let file =
+        super::root().join("pipelines/github_events/contracts/silver.github_events.odcs.yaml");
+    let contract = std::fs::read_to_string(file).unwrap();
+    let shown = desk.json(&["quality", "show", table]);
+    assert_eq!(shown["latest"]["output"], table);
+    let kept = desk.json(&["quality", "run", table, "--pipeline", "github_events"]);
+    assert_eq!(kept["quality"]["verdict"], "pass", "{kept}");
+    let warned = contract.replace(
+        "description: 'Who did it: the login at that time, in lower case'\n        required: true",
+        "description: 'x'\n        required: true\n        classification: restricted\n        \
+         logicalTypeOptions: {pattern: '^[^0-9]*$'}\n        customProperties:\n          - {vendor: assay, \
+         property: onFail, value: keep}",
+    );
+    assert_ne!(warned, contract);
+    desk.write("warned.yaml", warned);
+    let report = desk.json(&["quality", "run", table, "--contract", "warned.yaml"]);
+    let sample = &report["samples"]["actor_login.pattern"];
+    assert!(!sample["rows"].as_array().unwrap().is_empty(), "{report}");
+    let login = sample["columns"].as_array().unwrap().iter().position(|it| it == "actor_login");
+    assert_eq!(sample["rows"][0][login.unwrap()], "•••", "{sample}");
+
+    let rows =
+        ["quality", "rows", table, "--rule", "actor_login.not_null", "--contract", "warned.yaml"];
+    let rows = desk.json(&rows);
+    assert_eq!(rows["kept"]["rows"].as_array().unwrap().len(), 0, "{rows}");
+    let (code, _, error) = desk.done(&["quality", "rows", table, "--rule", "nothing"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("it has event_id.not_null"), "{error}");
+    let (code, _, error) = desk.done(&["quality", "history", "gold.nothing"]);
+    assert_eq!(code, 2, "{error}");
+}
+
+#[test]
+fn rules_about_other_tables_are_asked_of_the_lake() {
+    let desk = with_batches();
+    let report =
+        desk.json(&["quality", "run", "gold.user_activity", "--pipeline", "github_events"]);
+    let rules = report["quality"]["rules"].as_array().unwrap();
+    let reference = rules.iter().find(|it| it["rule"] == "actor_id.references").unwrap();
+    assert_eq!(reference["outcome"], "passed", "{report}");
+    let query = "SELECT g.* REPLACE (g.actor_id + 1000000000 AS actor_id) FROM data g";
+    let (code, text, error) = desk.done(&[
+        "quality",
+        "run",
+        "gold.user_activity",
+        "--pipeline",
+        "github_events",
+        "--sql",
+        query,
+        "-o",
+        "json",
+    ]);
+    assert_eq!(code, 3, "{text}{error}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let rules = report["quality"]["rules"].as_array().unwrap();
+    let reference = rules.iter().find(|it| it["rule"] == "actor_id.references").unwrap();
+    assert_eq!(reference["failed"], report["rows"], "{report}");
+}

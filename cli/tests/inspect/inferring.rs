@@ -1,0 +1,167 @@
+use std::path::{Path, PathBuf};
+
+use assay_core::Document;
+use serde_json::Value;
+
+use super::{Desk, ROWS, root, shared};
+
+/// What every contract that is inferred must be: without mistakes, valid by the standard, and kept
+/// by its own data.
+fn sound(desk: &Desk, what: &str, more: &[&str]) -> String {
+    let infer = [&["contract", "infer", what, "--to", "inferred.odcs.yaml"][..], more].concat();
+    let found = desk.json(&infer);
+    let text = desk.read("inferred.odcs.yaml");
+    assert_eq!(found["contract"].as_str().unwrap(), text);
+    let lint = desk.json(&["contract", "lint", "inferred.odcs.yaml"]);
+    assert_eq!(lint["mistakes"].as_array().unwrap().len(), 0, "{lint}\n{text}");
+    by_the_standard(&text);
+    let judge = ["quality", "run", what, "--contract", "inferred.odcs.yaml"];
+    let report = desk.json(&[&judge[..], more].concat());
+    let quality = &report["quality"];
+    let refused = report["refused"].as_array().unwrap().len();
+    if refused == 0 && report["rows"] != 0 {
+        assert_eq!(quality["verdict"], "pass", "{report}\n{text}");
+        assert_eq!(quality["score"], 100.0, "{report}\n{text}");
+    }
+    text
+}
+
+fn by_the_standard(text: &str) {
+    let Some(file) = shared("reference/odcs/odcs-json-schema-v3.2.0.json") else { return };
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let document = Document::parse("inferred", text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let wrong: Vec<String> =
+        validator.iter_errors(document.value()).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{text}");
+}
+
+#[test]
+fn a_contract_says_what_the_rows_have_in_common() {
+    let desk = Desk::new();
+    let mut rows = "id,who,mail,site,amount,status,code,day,at,flag,note,nothing\n".to_owned();
+    for n in 0..100 {
+        let status = ["new", "paid", "no"][n % 3];
+        let note = if n % 4 == 0 { String::new() } else { format!("note: {n} #\"\"x\"\"") };
+        rows += &format!(
+            "0a1b2c3d-0000-4000-8000-{n:012},{n},p{n}@example.org,https://example.org/{n},{}.5,\
+             {status},{n:04},2026-01-{:02},2026-01-01T00:00:{:02}Z,{},\"{note}\",\n",
+            n + 1,
+            n % 28 + 1,
+            n % 60,
+            n % 2 == 0
+        );
+    }
+    desk.write("things.csv", rows);
+    let text = sound(&desk, "things.csv", &[]);
+    let document = Document::parse("x", &text).unwrap();
+    let columns = document.value()["schema"][0]["properties"].as_array().unwrap().clone();
+    let column = |name: &str| columns.iter().find(|column| column["name"] == name).unwrap().clone();
+    let kind = |name: &str| column(name)["physicalType"].as_str().unwrap().to_owned();
+    assert_eq!(
+        ["id", "who", "amount", "code", "day", "at", "flag"].map(kind),
+        ["string", "bigint", "double", "string", "date", "timestamptz", "boolean"]
+    );
+    assert_eq!(column("id")["primaryKey"], true);
+    let pattern = |name: &str| column(name)["logicalTypeOptions"]["pattern"].clone();
+    assert!(pattern("id").as_str().unwrap().contains("[0-9a-fA-F]{12}"));
+    assert!(pattern("mail").as_str().unwrap().contains('@'));
+    assert!(pattern("site").as_str().unwrap().contains("://"));
+    let values: Vec<Value> =
+        column("status")["enum"].as_array().unwrap().iter().map(|it| it["value"].clone()).collect();
+    assert_eq!(values, ["new", "no", "paid"]);
+    assert_eq!(column("amount")["logicalTypeOptions"]["maximum"], 100.5);
+    assert_eq!(column("code")["logicalTypeOptions"]["maxLength"], 4);
+    assert_eq!(column("note")["required"], Value::Null);
+    assert_eq!(column("note")["quality"][0]["metric"], "nullValues");
+    assert_eq!(column("who")["required"], true);
+    // A contract of the same rows as JSON has the same columns.
+    let lines: String = ROWS
+        .lines()
+        .skip(1)
+        .map(|row| {
+            let cells: Vec<&str> = row.split(',').collect();
+            format!(
+                "{{\"id\": {}, \"who\": \"{}\", \"deep\": {{\"a\": [1]}}}}\n",
+                cells[0], cells[1]
+            )
+        })
+        .collect();
+    desk.write("things.jsonl", lines);
+    let text = sound(&desk, "things.jsonl", &[]);
+    assert!(text.contains("physicalType: bigint"), "{text}");
+}
+
+#[test]
+fn a_key_is_only_what_comes_once_in_all_rows() {
+    let desk = Desk::new();
+    // More rows than hashes are held for a column; the last one repeats the first.
+    let rows: String = (0..250_000).map(|n| format!("{n},{}\n", n % 249_999)).collect();
+    desk.write("keys.csv", format!("id,ref_id\n{rows}"));
+    let text = sound(&desk, "keys.csv", &[]);
+    let of = |name: &str| {
+        text.split("- name: ")
+            .find(|part| part.starts_with(&format!("{name}\n")))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(of("id").contains("primaryKey: true"), "{text}");
+    assert!(!of("ref_id").contains("unique: true"), "{text}");
+}
+
+#[test]
+fn odd_files_have_contracts_too() {
+    let desk = Desk::new();
+    desk.write("none.csv", "a,b\n");
+    desk.write("one.csv", "a\n1\n");
+    desk.write("null.csv", "a,b\n,\n,\n");
+    desk.write("odd.csv", "yes,a b,ä: #,\"q\"\"x\",1\n1,2,3,4,5\n");
+    let wide: Vec<String> = (0..2000).map(|n| format!("c{n}")).collect();
+    desk.write("few.csv", format!("{}\n{}\n", wide[..120].join(","), vec!["1"; 120].join(",")));
+    for name in ["none.csv", "one.csv", "null.csv", "odd.csv"] {
+        sound(&desk, name, &[]);
+    }
+    let (code, _, error) = desk.done(&["contract", "infer", "nowhere.csv"]);
+    assert_eq!(code, 2, "{error}");
+    let printed = desk.fine(&["contract", "infer", "one.csv", "--name", "single"]);
+    assert!(printed.contains("id: single\n"), "{printed}");
+}
+
+#[test]
+fn contracts_of_generated_and_of_real_events_are_sound() {
+    let desk = Desk::new();
+    let made =
+        ["generate", "github-events", "--count", "2000", "--defects", "0", "--out", "made.jsonl"];
+    desk.fine(&made);
+    sound(&desk, "made.jsonl", &[]);
+    desk.fine(&["ingest", "github_events", "--file", "made.jsonl"]);
+    desk.fine(&["run", "all", "--pipeline", "github_events", "--governed"]);
+    let mut written: Vec<PathBuf> = Vec::new();
+    for table in ["bronze.github_events", "silver.github_events", "gold.user_activity"] {
+        let text = sound(&desk, table, &[]);
+        assert!(text.contains(&format!("physicalName: {table}")), "{text}");
+        let name = format!("{table}.odcs.yaml");
+        desk.write(&name, text);
+        written.push(desk.path().join(name));
+    }
+    if let Some(real) = shared("data/github_events.jsonl") {
+        std::fs::copy(real, desk.path().join("real.jsonl")).unwrap();
+        let text = sound(&desk, "real.jsonl", &[]);
+        desk.write("real.odcs.yaml", text);
+        written.push(desk.path().join("real.odcs.yaml"));
+    }
+    if let Some(orders) = shared("data/quality/orders.csv") {
+        std::fs::copy(orders, desk.path().join("lab.csv")).unwrap();
+        sound(&desk, "lab.csv", &[]);
+    }
+    accepted_by_others(&written);
+}
+
+fn accepted_by_others(files: &[PathBuf]) {
+    let script: &Path = &root().join("tests/compare.py");
+    let done =
+        std::process::Command::new("python3").arg(script).arg("contracts").args(files).output();
+    let Ok(done) = done else { return };
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!([Some(0), Some(77)].contains(&done.status.code()), "{told}");
+}

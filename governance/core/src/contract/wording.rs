@@ -1,0 +1,70 @@
+//! What a rule asks for, in words for a person.
+
+use serde_json::Value;
+
+use crate::{Bound, Check};
+
+/// The promise of a check in a few words: `one of VND, USD`, `from 0 on`.
+pub fn describe(check: &Check) -> String {
+    #[allow(unreachable_patterns, reason = "a kind without words shows as it is stored")]
+    match check {
+        Check::NotNull { .. } => "has a value".to_owned(),
+        Check::NotMissing { missing, .. } if missing.is_empty() => "has a value".to_owned(),
+        Check::NotMissing { missing, .. } => format!("has a value, none of {}", list(missing)),
+        Check::OneOf { values, .. } => format!("one of {}", list(values)),
+        Check::Matches { pattern, .. } => format!("matches {pattern}"),
+        Check::Between { min, max, .. } => range(min.as_ref(), max.as_ref()),
+        Check::Length { min, max, .. } => length(*min, *max),
+        Check::Holds { expression } => expression.clone(),
+        Check::References { dataset, target, .. } => format!("is in {dataset}.{target}"),
+        Check::Unique { columns } => format!("no {} twice", columns.join(" and ")),
+        Check::RowCount => "number of rows".to_owned(),
+        Check::Fresh { error_after_seconds, .. } => {
+            format!("newest at most {} old", span(*error_after_seconds))
+        }
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+/// A span of time in its largest whole unit.
+fn span(seconds: f64) -> String {
+    let units = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min")];
+    let whole = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0.0);
+    let (unit, name) = whole.unwrap_or((1.0, "s"));
+    format!("{} {name}", seconds / unit)
+}
+
+/// A few values; of long lists the first.
+pub(super) fn list(values: &[Value]) -> String {
+    const SHOWN: usize = 12;
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let shown: Vec<String> = values.iter().take(SHOWN).map(plain).collect();
+    let more = values.len().saturating_sub(SHOWN);
+    match more {
+        0 => shown.join(", "),
+        _ => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn range(min: Option<&Bound>, max: Option<&Bound>) -> String {
+    let end = |bound: &Bound, open: &str, closed: &str| {
+        let word = if bound.inclusive { closed } else { open };
+        format!("{word} {}", list(std::slice::from_ref(&bound.value)))
+    };
+    let ends: Vec<String> = min
+        .map(|min| end(min, ">", "≥"))
+        .into_iter()
+        .chain(max.map(|max| end(max, "<", "≤")))
+        .collect();
+    ends.join(" and ")
+}
+
+fn length(min: Option<u64>, max: Option<u64>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => format!("{min} characters"),
+        (Some(min), Some(max)) => format!("{min} to {max} characters"),
+        (Some(min), None) => format!("at least {min} characters"),
+        (None, Some(max)) => format!("at most {max} characters"),
+        (None, None) => "any length".to_owned(),
+    }
+}

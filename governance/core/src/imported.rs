@@ -1,0 +1,91 @@
+//! Results that other tools found, brought into one form.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::Severity;
+
+/// What one run of another tool found of one dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportedScan {
+    /// `great-expectations`, `dbt` or `soda`.
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_version: Option<String>,
+    /// What the tool calls the run.
+    pub run: String,
+    /// As the tool names it, unless whoever imported it said better.
+    pub dataset: String,
+    pub at: DateTime<Utc>,
+    pub results: Vec<ImportedResult>,
+}
+
+/// How one check of another tool fared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImportedResult {
+    /// What it is called; the same in every run.
+    pub rule: String,
+    /// The kind of check in the words of the tool.
+    pub kind: String,
+    pub columns: Vec<String>,
+    pub dimension: String,
+    pub severity: Severity,
+    pub outcome: ImportedOutcome,
+    /// What was counted, where something was: of this many that were looked at, so many are wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u64>,
+    pub unit: CountedUnit,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<u64>,
+    /// What a check of a single figure measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<f64>,
+    /// What would have been fine, in the words of the tool.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub expected: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ImportedOutcome {
+    Passed,
+    Warned,
+    Failed,
+    /// The tool could not judge it.
+    NotEvaluated {
+        why: String,
+    },
+}
+
+/// What a tool counted. Tools disagree: of a key that comes three times one says 2, one 3, one 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CountedUnit {
+    /// Rows that break the rule; of repeated keys those beyond the first of each.
+    Rows,
+    /// Rows whose key comes more than once, the first ones too.
+    Copies,
+    /// Keys that come more than once.
+    Keys,
+    /// Different values that are not allowed.
+    Values,
+    /// Rows that a query of the tool's gave.
+    Answers,
+    /// Nothing was counted.
+    Nothing,
+}
+
+impl ImportedScan {
+    /// How many checks passed, warned, failed, and were not evaluated.
+    pub fn counts(&self) -> [usize; 4] {
+        let count = |wanted: fn(&ImportedOutcome) -> bool| {
+            self.results.iter().filter(|result| wanted(&result.outcome)).count()
+        };
+        [
+            count(|it| *it == ImportedOutcome::Passed),
+            count(|it| *it == ImportedOutcome::Warned),
+            count(|it| *it == ImportedOutcome::Failed),
+            count(|it| matches!(it, ImportedOutcome::NotEvaluated { .. })),
+        ]
+    }
+}

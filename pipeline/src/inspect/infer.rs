@@ -1,0 +1,261 @@
+//! Writes a contract from what rows have in common, and judges them by it: what it promises holds.
+
+use assay_core::contract::{ColumnType, ContractFile};
+use assay_core::{Check, Outcome};
+use datafusion::error::DataFusionError;
+use futures::TryStreamExt;
+use serde_json::{Value, json};
+
+use super::judge::{Judgement, Look, judge};
+use super::profile::{Column, Profile, column_type};
+use super::yaml::Yaml;
+use super::{InspectError, Subject};
+
+/// Rows that are needed before few values are taken for a set.
+const ROWS_OF_A_SET: u64 = 20;
+
+const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
+const URI: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$";
+const DATE: &str = r"^\d{4}-\d{2}-\d{2}$";
+const TIME: &str = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}";
+
+/// A contract that its own data keeps.
+#[derive(Debug, Clone)]
+pub struct Inferred {
+    pub text: String,
+    pub rows: u64,
+    /// What could not be put into a contract.
+    pub notes: Vec<String>,
+    /// What the rows are by it.
+    pub judgement: Judgement,
+}
+
+/// Profiles all rows in one pass and writes a contract named `name`; a second pass judges them by
+/// it, so that keys are sure and all that it says holds.
+pub async fn infer(
+    subject: &Subject,
+    name: &str,
+    look: &Look<'_>,
+) -> Result<Inferred, InspectError> {
+    let mut notes = Vec::new();
+    let profile = profile(subject, &mut notes).await?;
+    let rows = profile.columns.first().map_or(0, |column| column.rows);
+    let candidates = profile.columns.iter().filter(|column| column.may_be_key());
+    let mut keys: Vec<String> = candidates.map(|column| column.name.clone()).collect();
+    loop {
+        let text = contract(subject, name, &profile, &keys);
+        let file = ContractFile::parse(name, &text)?;
+        let Some((_, promised)) = file.schema(None) else {
+            return Err(InspectError::Unfit("a contract has one schema".to_owned()));
+        };
+        let judgement = judge(subject, promised, look).await?;
+        let broken = |name: &str| {
+            let results = &judgement.quality.rules;
+            results.iter().any(|it| it.rule == name && it.outcome != Outcome::Passed)
+        };
+        let repeated: Vec<String> = promised
+            .rules
+            .iter()
+            .filter(|rule| broken(&rule.name))
+            .filter_map(|rule| match &rule.check {
+                Check::Unique { columns } => columns.first().cloned(),
+                _ => None,
+            })
+            .collect();
+        if repeated.is_empty() {
+            return Ok(Inferred { text, rows, notes, judgement });
+        }
+        keys.retain(|key| !repeated.contains(key));
+    }
+}
+
+async fn profile(subject: &Subject, notes: &mut Vec<String>) -> Result<Profile, InspectError> {
+    let schema = subject.schema();
+    let mut columns = Vec::new();
+    for field in schema.fields() {
+        match column_type(field.data_type()) {
+            Some(kind) => columns.push((field.name().clone(), kind)),
+            None => notes.push(format!(
+                "`{}` is left out: a contract has no columns of type {}",
+                field.name(),
+                field.data_type()
+            )),
+        }
+    }
+    if columns.is_empty() {
+        let name = subject.name();
+        return Err(InspectError::Unfit(format!("{name} has no column that a contract can have")));
+    }
+    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+    let mut profile = Profile::new(columns);
+    let wrong = |error: DataFusionError| InspectError::rows(subject.name(), &error);
+    for mut part in subject.parts(&names).await? {
+        while let Some(rows) = part.try_next().await.map_err(wrong)? {
+            profile.take(&rows).map_err(|error| wrong(error.into()))?;
+        }
+    }
+    Ok(profile)
+}
+
+/// The first of the keys whose name says so, else the first.
+fn primary(keys: &[String]) -> Option<&String> {
+    let named = |key: &&String| {
+        let name = key.to_ascii_lowercase();
+        name == "id"
+            || name == "uuid"
+            || name == "key"
+            || name.ends_with("_id")
+            || name.ends_with("id")
+    };
+    keys.iter().find(named).or_else(|| keys.first())
+}
+
+fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -> String {
+    let mut yaml = Yaml::default();
+    let rows = profile.columns.first().map_or(0, |column| column.rows);
+    yaml.comment(&format!(
+        "Inferred by `assay contract infer` from {rows} rows: a beginning, to be"
+    ));
+    yaml.comment("corrected by someone who knows what the columns mean. Ranges are what was seen.");
+    yaml.key("apiVersion", "v3.2.0");
+    yaml.key("kind", "DataContract");
+    yaml.key("id", name);
+    yaml.key("version", "0.1.0");
+    yaml.key("status", "draft");
+    yaml.key("name", name);
+    let key = primary(keys);
+    yaml.list("schema", [()], |yaml, ()| {
+        yaml.key("name", name);
+        if let Some(table) = subject.table() {
+            yaml.key("physicalName", table);
+        }
+        yaml.key("logicalType", "object");
+        yaml.key("physicalType", if subject.table().is_some() { "table" } else { "file" });
+        yaml.list("properties", &profile.columns, |yaml, it| {
+            column(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+        });
+        yaml.list("quality", [()], |yaml, ()| {
+            yaml.key("id", "some_rows");
+            yaml.key("description", "A batch without a row is worth a look.");
+            yaml.key("metric", "rowCount");
+            yaml.key("mustBeGreaterOrEqualTo", i64::from(rows > 0));
+            yaml.key("severity", "warning");
+        });
+    });
+    yaml.finish()
+}
+
+fn column(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
+    yaml.key("name", column.name.as_str());
+    yaml.key("logicalType", logical(column.kind));
+    yaml.key("physicalType", column.kind.name());
+    if primary {
+        yaml.key("primaryKey", true);
+        yaml.key("primaryKeyPosition", 1);
+    }
+    if column.rows > 0 && column.nulls == 0 {
+        yaml.key("required", true);
+    }
+    if unique && !primary && sounds_unique(column) {
+        yaml.key("unique", true);
+    }
+    let options = options(column);
+    if !options.is_empty() {
+        yaml.map("logicalTypeOptions", |yaml| {
+            options.into_iter().for_each(|(name, value)| yaml.key(name, value));
+        });
+    }
+    if let Some(values) = set(column) {
+        yaml.list("enum", values, |yaml, value| yaml.key("value", value.as_str()));
+    }
+    if column.nulls > 0 && column.known() {
+        // Half as much again as was seen.
+        let allowed = (column.nulls * 150).div_ceil(column.rows).clamp(1, 100);
+        yaml.list("quality", [()], |yaml, ()| {
+            yaml.key("metric", "nullValues");
+            yaml.key("mustBeLessOrEqualTo", allowed);
+            yaml.key("unit", "percent");
+            yaml.key("severity", "info");
+        });
+    }
+}
+
+/// A text or number that is never the same in a small file need not be a key for that.
+fn sounds_unique(column: &Column) -> bool {
+    let name = column.name.to_ascii_lowercase();
+    column.forms.uuid && column.kind == ColumnType::Text
+        || ["id", "uuid", "key", "email"].iter().any(|end| name.ends_with(end))
+}
+
+fn options(column: &Column) -> Vec<(&'static str, Value)> {
+    if !column.known() {
+        return Vec::new();
+    }
+    match column.kind {
+        ColumnType::Text => text_options(column),
+        ColumnType::Int | ColumnType::Long => {
+            let Some((least, greatest)) = column.whole else { return Vec::new() };
+            // Numbers that name something have no range.
+            if column.name.to_ascii_lowercase().ends_with("id") {
+                return Vec::new();
+            }
+            vec![("minimum", json!(least.min(0))), ("maximum", json!(greatest))]
+        }
+        ColumnType::Double => match column.number {
+            Some((least, greatest)) if !column.odd_numbers => {
+                vec![("minimum", json!(least.min(0.0))), ("maximum", json!(greatest))]
+            }
+            _ => Vec::new(),
+        },
+        // Others may not be numbers of JSON.
+        ColumnType::Decimal { .. } => match column.number {
+            Some((least, _)) if least >= 0.0 => vec![("minimum", json!(0))],
+            _ => Vec::new(),
+        },
+        ColumnType::Boolean | ColumnType::Date | ColumnType::Timestamp => Vec::new(),
+    }
+}
+
+fn text_options(column: &Column) -> Vec<(&'static str, Value)> {
+    let forms = column.forms;
+    let pattern = [
+        (forms.uuid, UUID),
+        (forms.email, EMAIL),
+        (forms.uri, URI),
+        (forms.date, DATE),
+        (forms.time, TIME),
+    ];
+    if let Some((_, pattern)) = pattern.into_iter().find(|(holds, _)| *holds) {
+        return vec![("pattern", json!(pattern))];
+    }
+    if set(column).is_some() {
+        return Vec::new();
+    }
+    match column.length {
+        Some((least, greatest)) if least == greatest && column.rows >= ROWS_OF_A_SET => {
+            vec![("minLength", json!(least)), ("maxLength", json!(greatest))]
+        }
+        Some((least, _)) if least > 0 => vec![("minLength", json!(1))],
+        _ => Vec::new(),
+    }
+}
+
+/// The values of a column that come again and again.
+fn set(column: &Column) -> Option<Vec<&String>> {
+    let values = column.values.as_ref()?;
+    let rows = column.rows - column.nulls;
+    let few = !values.is_empty() && rows >= ROWS_OF_A_SET && values.len() as u64 * 5 <= rows;
+    few.then(|| values.keys().collect())
+}
+
+fn logical(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Text => "string",
+        ColumnType::Int | ColumnType::Long => "integer",
+        ColumnType::Double | ColumnType::Decimal { .. } => "number",
+        ColumnType::Boolean => "boolean",
+        ColumnType::Date => "date",
+        ColumnType::Timestamp => "timestamp",
+    }
+}
