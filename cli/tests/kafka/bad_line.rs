@@ -59,7 +59,14 @@ fn over_a_bad_line_files_collector_and_worker_lose_and_double_nothing() {
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
+    println!("{} messages are in the topic, some again", messages(&broker));
     office.must_have_landed(&accepted);
+}
+
+fn messages(broker: &Broker) -> u64 {
+    let ends =
+        broker.tool("org.apache.kafka.tools.GetOffsetShell", &["--topic", "raw_metrics_avro"]);
+    ends.lines().filter_map(|line| line.rsplit(':').next()?.parse::<u64>().ok()).sum()
 }
 
 /// A file of events, each with an id of its own.

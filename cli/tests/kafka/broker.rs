@@ -50,6 +50,21 @@ impl Broker {
         format!("kafka://127.0.0.1:{}", self.port)
     }
 
+    /// Where users log in over TLS.
+    pub(crate) fn of_users(&self) -> String {
+        format!("kafka://127.0.0.1:{}", self.port + 2)
+    }
+
+    /// Where clients show a certificate.
+    pub(crate) fn of_certificates(&self) -> String {
+        format!("kafka://127.0.0.1:{}", self.port + 3)
+    }
+
+    /// A certificate or key that came with the broker.
+    pub(crate) fn certificate(&self, name: &str) -> String {
+        self.folder.path().join("tls").join(name).display().to_string()
+    }
+
     /// Where the proxy has to bring its clients.
     pub(crate) fn behind_proxy(&self) -> u16 {
         self.port + 4

@@ -174,8 +174,10 @@ impl Link {
                 continue;
             }
             line.broken.fetch_add(1, Ordering::SeqCst);
-            // A dead line stays one, also when the others are good again: nobody is ever told.
-            while fate == Fate::Silent && !self.wait(line, LOOK) {}
+            // A dead line stays one, also when the others are good again: nobody is ever told. Of
+            // those that only answers do not pass some are.
+            let dead = fate == Fate::Silent || fate == Fate::Deaf && chance.between(0, 2) == 0;
+            while dead && !self.wait(line, LOOK) {}
             break;
         }
         self.end();
