@@ -22,3 +22,4 @@ mod messages;
 mod partitions;
 mod pruning;
 mod recompute;
+mod rules;
