@@ -62,6 +62,7 @@ fn rule(name: &str, columns: &[&str], outcome: Outcome, failed: u64) -> RuleResu
         observed: None,
         expected: "no failed rows".into(),
         lost: 0.0,
+        cost: None,
     }
 }
 
@@ -91,6 +92,7 @@ fn report(verdict: Verdict) -> Report {
                 rule("known_pair", &["actor_id", "repo_id"], Outcome::NotEvaluated { why }, 384),
                 fresh,
             ],
+            dimensions: vec![],
         }),
         from: Position::default(),
         upto: Position::default(),

@@ -50,6 +50,7 @@ fn rule(severity: Severity, outcome: Outcome) -> RuleResult {
         observed: None,
         expected: String::new(),
         lost: 0.0,
+        cost: None,
     }
 }
 
@@ -77,6 +78,7 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
                 rule(Severity::Error, Outcome::NotEvaluated { why: "no column".into() }),
                 rule(Severity::Warning, Outcome::Passed),
             ],
+            dimensions: vec![],
         }),
         from: Position::default(),
         upto: Position::default(),

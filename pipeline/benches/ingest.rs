@@ -12,8 +12,8 @@ use assay_core::{Clock, Counts, Governed, Ids, RandomIds, SystemClock};
 use assay_dlq::LogQueue;
 use assay_log::{EmbeddedLog, Fetch, KafkaLog, KafkaSettings, Log, NewRecord, TopicSpec};
 use assay_pipeline::{
-    Folder, Ingest, Input, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Pipeline, RecordSchema, Runner,
-    Stage, Stop, Watch,
+    Folder, Ingest, Input, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Pipeline, RecordSchema,
+    Runner, Stage, Stop, Watch,
 };
 use assay_store::Store;
 use bytes::Bytes;
@@ -121,7 +121,8 @@ async fn containers(file: &Path, folder: &Path, log: &Arc<dyn Log>, clock: &Arc<
     println!("\n{count} events of {} in Avro containers", file.display());
     let topic = &pipeline.ingest.as_ref().unwrap().topic;
     let (messages, _) = measured("read the log", count, read(log.as_ref(), EVENTS)).await;
-    let decode = async { decode_and_write(&topic.schema, &messages, &folder.join("alone.parquet")) };
+    let decode =
+        async { decode_and_write(&topic.schema, &messages, &folder.join("alone.parquet")) };
     let (_, least) = measured("decode and write, in a loop", count, decode).await;
     drop(messages);
     let landing = land(&runner, &pipeline, "land, governed", Governed::ALL, count).await;

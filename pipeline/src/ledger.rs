@@ -55,6 +55,13 @@ pub trait Ledger: Send + Sync {
 
     /// Whether a person has stopped the stage for a while.
     async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError>;
+
+    /// When the newest committed batches of a dataset were judged, and the rows of each.
+    async fn rows_added(
+        &self,
+        dataset: &DatasetName,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError>;
 }
 
 #[async_trait]
@@ -113,5 +120,13 @@ impl Ledger for Store {
 
     async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError> {
         Store::paused(self, stage).await
+    }
+
+    async fn rows_added(
+        &self,
+        dataset: &DatasetName,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
+        Store::rows_added(self, dataset, limit).await
     }
 }

@@ -3,7 +3,6 @@
 
 mod avro;
 mod definition;
-mod depth;
 mod expiry;
 #[doc(hidden)]
 pub mod foreign;

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 
 use self::memory::SharedMemory;
-use crate::depth;
+use assay_quality::depth;
 
 const CATALOG: &str = "assay";
 

@@ -22,4 +22,5 @@ mod messages;
 mod partitions;
 mod pruning;
 mod recompute;
+mod rules;
 mod troubled;

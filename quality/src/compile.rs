@@ -1,11 +1,15 @@
 //! From the rules of a contract to expressions over the rows.
 
+mod columns;
 mod row;
+mod sql;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::PhysicalExpr;
 
 use assay_core::{Check, Contract, Mistake, Mistakes, OnFail, Rule, Severity, Threshold};
 
@@ -14,17 +18,22 @@ use crate::observe::tells_time;
 use crate::suite::{Compiled, Reference, Test};
 use crate::{KeyHasher, Suite};
 
-/// A mask has a bit for each rule about rows, and one for the rule that every suite has.
-const MOST_ROW_RULES: usize = u128::BITS as usize - 1;
-
 /// The rule that every row could be read and brought into the shape of the dataset.
 const READABLE: &str = "readable";
+
+/// Why a rule is not judged on rows that lack what the contract promises.
+const NOT_THERE: &str = "its columns are not there as the contract has them";
 
 pub(crate) struct Compiler<'a> {
     contract: &'a Contract,
     schema: SchemaRef,
     planner: Planner,
     references: Vec<Reference>,
+    /// Text of each condition → its place.
+    known_conditions: BTreeMap<String, usize>,
+    conditions: Vec<Arc<dyn PhysicalExpr>>,
+    /// How the columns differ from those of the contract, where that is a rule of its own.
+    amiss: columns::Amiss,
     mistakes: Vec<Mistake>,
 }
 
@@ -32,13 +41,14 @@ fn readable() -> Compiled {
     let rule = Rule {
         name: READABLE.to_owned(),
         check: Check::Holds { expression: "the row can be read".to_owned() },
+        condition: None,
         severity: Severity::Error,
         on_fail: OnFail::Quarantine,
         threshold: Threshold::NONE,
         dimension: "conformity".to_owned(),
         line: 0,
     };
-    Compiled { rule, columns: vec![], test: Test::Readable }
+    Compiled { rule, columns: vec![], condition: None, test: Test::Readable }
 }
 
 impl<'a> Compiler<'a> {
@@ -50,7 +60,21 @@ impl<'a> Compiler<'a> {
             what: problem.what,
             fix: Some(problem.fix),
         })?;
-        Ok(Compiler { contract, schema, planner, references: Vec::new(), mistakes: Vec::new() })
+        let is_a_rule = |rule: &Rule| matches!(rule.check, Check::Columns { .. });
+        let amiss = match contract.rules.iter().any(is_a_rule) {
+            true => columns::Amiss::find(contract, &schema),
+            false => columns::Amiss::default(),
+        };
+        Ok(Compiler {
+            contract,
+            schema,
+            planner,
+            references: Vec::new(),
+            known_conditions: BTreeMap::new(),
+            conditions: Vec::new(),
+            amiss,
+            mistakes: Vec::new(),
+        })
     }
 
     pub(crate) fn compile(mut self) -> Result<Suite, Mistakes> {
@@ -58,26 +82,20 @@ impl<'a> Compiler<'a> {
         for rule in &self.contract.rules {
             match self.rule(rule) {
                 Ok(compiled) => rules.push(compiled),
+                Err(_) if self.amiss.explains(&rule.check) => rules.push(unjudged(rule)),
                 Err(problem) => self.mistake(rule, problem),
             }
         }
-        let of_rows = |rule: &&Rule| rule.check.of_rows();
-        if let Some(rule) = self.contract.rules.iter().filter(of_rows).nth(MOST_ROW_RULES) {
-            let what = format!(
-                "a contract has at most {MOST_ROW_RULES} rules about rows, this is one more"
-            );
-            let fix = "join some in one expression with AND, or remove them";
-            self.mistake(rule, Problem::new(what, fix));
-        }
-        let Compiler { contract, schema, references, mistakes, .. } = self;
+        let Compiler { contract, schema, references, conditions, mistakes, .. } = self;
         Mistakes(mistakes).none_or(())?;
         if !rules.is_empty() {
             rules.push(readable());
         }
-        Ok(Suite::new(schema, rules, references, contract.thresholds))
+        Ok(Suite::new(schema, rules, references, conditions, contract.thresholds))
     }
 
     fn rule(&mut self, rule: &Rule) -> Result<Compiled, Problem> {
+        let condition = rule.condition.as_deref().map(|sql| self.condition(sql)).transpose()?;
         let mut columns: Vec<String> =
             rule.check.columns().into_iter().map(str::to_owned).collect();
         let test = match &rule.check {
@@ -101,22 +119,51 @@ impl<'a> Compiler<'a> {
             Check::Fresh { column, warn_after_seconds, error_after_seconds } => {
                 self.fresh(column, *warn_after_seconds, *error_after_seconds)?
             }
+            Check::Retained { column, seconds } => {
+                Test::Retained { column: self.time(column)?, seconds: *seconds }
+            }
             Check::Holds { expression } => {
                 let holds = self.planner.read(expression)?;
                 columns = holds.column_refs().into_iter().map(|it| it.name.clone()).collect();
                 columns.sort();
                 Test::Breaks(self.planner.plan(Expr::Not(Box::new(holds)))?)
             }
+            Check::Sql { query, table } => {
+                let tables = [self.contract.dataset.name(), table];
+                let layer = self.contract.dataset.layer().name();
+                let measure = sql::measure(&self.planner, query, layer, &tables)?;
+                columns = measure.columns;
+                Test::Sql(Arc::new(measure.measure))
+            }
+            Check::Columns { exact } => Test::Columns(self.amiss.told(*exact)),
+            Check::Volume(volume) => Test::Volume(*volume),
+            Check::Format { .. } | Check::Conforms { .. } => self.text_test(&rule.check)?,
             check => Test::Breaks(self.planner.plan(self.broken(check)?)?),
         };
-        Ok(Compiled { rule: rule.clone(), columns, test })
+        Ok(Compiled { rule: rule.clone(), columns, condition, test })
+    }
+
+    /// The place of a condition among all; rules that share it have it evaluated once.
+    fn condition(&mut self, sql: &str) -> Result<usize, Problem> {
+        if let Some(place) = self.known_conditions.get(sql) {
+            return Ok(*place);
+        }
+        let plan = self.planner.read(sql).and_then(|condition| self.planner.plan(condition));
+        let plan = plan.map_err(|problem| Problem {
+            what: format!("in its `where`: {}", problem.what),
+            ..problem
+        })?;
+        self.conditions.push(plan);
+        let place = self.conditions.len() - 1;
+        self.known_conditions.insert(sql.to_owned(), place);
+        Ok(place)
     }
 
     fn column(&self, name: &str) -> Result<(usize, &Field), Problem> {
         self.schema.fields().find(name).map(|(place, field)| (place, field.as_ref())).ok_or_else(
             || {
                 let what = format!("it looks at `{name}`, which the rows do not have");
-                Problem::new(what, self.planner.column_names())
+                Problem::new(what, self.planner.nearest(name))
             },
         )
     }
@@ -132,17 +179,22 @@ impl<'a> Compiler<'a> {
     }
 
     fn fresh(&self, column: &str, warn: f64, error: f64) -> Result<Test, Problem> {
-        let (place, field) = self.column(column)?;
-        if !tells_time(field.data_type()) {
-            let what = format!("`{column}` has the type {}, which is no time", field.data_type());
-            return Err(Problem::new(what, "use a date or timestamp column"));
-        }
+        let place = self.time(column)?;
         if warn > error {
             let what = "the warning would come after the error";
             return Err(Problem::new(what, "let `warnAfter` be less than the value"));
         }
         let (warn_after_seconds, error_after_seconds) = (warn, error);
         Ok(Test::Fresh { column: place, warn_after_seconds, error_after_seconds })
+    }
+
+    fn time(&self, column: &str) -> Result<usize, Problem> {
+        let (place, field) = self.column(column)?;
+        if !tells_time(field.data_type()) {
+            let what = format!("`{column}` has the type {}, which is no time", field.data_type());
+            return Err(Problem::new(what, "use a date or timestamp column"));
+        }
+        Ok(place)
     }
 
     fn mistake(&mut self, rule: &Rule, problem: Problem) {
@@ -153,6 +205,12 @@ impl<'a> Compiler<'a> {
             fix: Some(problem.fix),
         });
     }
+}
+
+fn unjudged(rule: &Rule) -> Compiled {
+    let columns = rule.check.columns().into_iter().map(str::to_owned).collect();
+    let test = Test::Unjudged { of_rows: rule.check.of_rows(), why: NOT_THERE };
+    Compiled { rule: rule.clone(), columns, condition: None, test }
 }
 
 /// The schema with every column nullable: a promise that a column has no NULL is what is to be

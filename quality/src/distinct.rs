@@ -73,6 +73,12 @@ impl Distinct {
         Ok(count)
     }
 
+    /// Keys that are kept in files.
+    pub(crate) fn on_disk(&self) -> u64 {
+        let bytes = |run: &Arc<NamedTempFile>| run.as_file().metadata().map_or(0, |it| it.len());
+        self.runs.iter().map(bytes).sum::<u64>() / 16
+    }
+
     /// Gives every key that is kept to `take`, in order.
     fn each(&self, mut take: impl FnMut(u128)) -> Result<(), SpoolError> {
         let mut held = self.held.clone();

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
 use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyContext};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::depth;
 
 /// What is wrong with a rule, and a way out.
 #[derive(Debug)]
@@ -22,8 +25,8 @@ pub(crate) struct Problem {
 
 /// Plans expressions over the rows of one schema.
 pub(crate) struct Planner {
-    state: SessionState,
-    schema: SchemaRef,
+    pub(crate) state: SessionState,
+    pub(crate) schema: SchemaRef,
     columns: DFSchemaRef,
 }
 
@@ -59,7 +62,8 @@ impl Planner {
 
     /// Reads a condition on a row.
     pub(crate) fn read(&self, sql: &str) -> Result<Expr, Problem> {
-        let expression = self.state.create_logical_expr(sql, &self.columns);
+        let expression =
+            depth::check(sql).and_then(|()| self.state.create_logical_expr(sql, &self.columns));
         let expression = expression.map_err(|error| self.explain(&error))?;
         let mut problem = None;
         let found = expression.exists(|part| {
@@ -89,7 +93,7 @@ impl Planner {
             let simplifier = ExprSimplifier::new(context);
             let expression = simplifier.coerce(expression, &self.columns)?;
             let expression = simplifier.simplify(expression)?;
-            let plan = self.state.create_physical_expr(expression, &self.columns)?;
+            let plan = strict(self.state.create_physical_expr(expression, &self.columns)?)?;
             plan.evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
             Ok(plan)
         };
@@ -98,9 +102,15 @@ impl Planner {
 
     /// The columns of the rows, for a message.
     pub(crate) fn column_names(&self) -> String {
+        const SHOWN: usize = 20;
+        let fields = self.schema.fields();
         let names: Vec<&str> =
-            self.schema.fields().iter().map(|field| field.name().as_str()).collect();
-        format!("the rows have {}", names.join(", "))
+            fields.iter().take(SHOWN).map(|field| field.name().as_str()).collect();
+        let more = match fields.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("the rows have {}{more}", names.join(", "))
     }
 
     /// A number compared with a text would be compared as a text, where 10 is less than 9.
@@ -124,7 +134,7 @@ impl Planner {
         })
     }
 
-    fn explain(&self, error: &DataFusionError) -> Problem {
+    pub(crate) fn explain(&self, error: &DataFusionError) -> Problem {
         match error.find_root() {
             DataFusionError::SchemaError(error, _) => match error.as_ref() {
                 SchemaError::FieldNotFound { field, .. } => {
@@ -163,18 +173,35 @@ impl Planner {
         }
     }
 
-    fn nearest(&self, name: &str) -> String {
+    pub(crate) fn nearest(&self, name: &str) -> String {
         let same = |known: &&str| known.eq_ignore_ascii_case(name);
         let mut names = self.schema.fields().iter().map(|field| field.name().as_str());
         match names.find(same) {
             Some(known) => format!("did you mean `{known}`?"),
+            // A path into a column is no name of one.
+            None if name.contains(['.', '[']) => {
+                format!("write a path as an expression, such as a['b']; {}", self.column_names())
+            }
             None => self.column_names(),
         }
     }
 }
 
+/// The same expression, in which a number that grows too large is a failure and not another number.
+pub(crate) fn strict(
+    expression: Arc<dyn PhysicalExpr>,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let checked = expression.transform_up(|part| {
+        Ok(match part.as_any().downcast_ref::<BinaryExpr>() {
+            Some(pair) => Transformed::yes(Arc::new(pair.clone().with_fail_on_overflow(true)) as _),
+            None => Transformed::no(part),
+        })
+    });
+    checked.map(|checked| checked.data)
+}
+
 /// What an expression about one row, judged again at any time with the same answer, can't have.
-fn forbidden(part: &Expr) -> Option<Problem> {
+pub(crate) fn forbidden(part: &Expr) -> Option<Problem> {
     let one_row = |what: &str| Some(Problem::new(what, ONE_ROW));
     match part {
         Expr::AggregateFunction(function) => {

@@ -1,13 +1,11 @@
 //! What one rule found in a whole batch.
 
-use chrono::{DateTime, Utc};
+mod batch;
 
-use assay_core::{Outcome, Rule, RuleResult, Severity};
+use assay_core::{Check, Outcome, RuleResult, Severity};
 
-use crate::score::ramp;
+use crate::report::Known;
 use crate::suite::{Compiled, Test};
-use crate::tally::KeysWritten;
-use crate::wording::Span;
 use crate::{Breaker, SpoolError, Tally};
 
 #[derive(Debug)]
@@ -23,36 +21,68 @@ pub(crate) struct Finding {
     pub(crate) warns: bool,
     /// What to say when it failed or warns.
     pub(crate) sentence: String,
+    /// What judging it took beyond the pass over the rows.
+    pub(crate) cost: Option<String>,
     /// There was nothing that it could have looked at, which is nobody's fault.
     idle: bool,
 }
 
 impl Finding {
-    pub(crate) fn of_rows(rule: &Rule, place: usize, broken: u64, tally: &Tally) -> Finding {
-        let (rows, expected) = (tally.rows, rule.threshold.to_string());
-        let sentence = format!("{broken} of {rows} rows broke it (expected {expected})");
+    pub(crate) fn of_rows(
+        compiled: &Compiled,
+        place: usize,
+        broken: u64,
+        tally: &Tally,
+    ) -> Finding {
+        let rule = &compiled.rule;
+        let (rows, those) = match compiled.condition {
+            Some(_) => {
+                (tally.applied.get(&place).copied().unwrap_or_default(), " that it looks at")
+            }
+            None => (tally.rows, ""),
+        };
+        let expected = rule.threshold.to_string();
+        let sentence = format!("{broken} of {rows} rows{those} broke it (expected {expected})");
         let outcome = outcome(rule.threshold.holds(broken, rows));
         let finding = Finding { broken, sentence, ..Finding::new(outcome, expected) };
-        finding.unless_unevaluated(place, tally, rows)
+        let finding = finding.unless_unevaluated(place, tally, rows);
+        let cost = match &rule.check {
+            Check::References { dataset, target, .. } => {
+                Some(format!("{rows} values looked up in {dataset}.{target}"))
+            }
+            _ => None,
+        };
+        Finding { cost, ..finding }
     }
 
     pub(crate) fn of_batch(
         compiled: &Compiled,
         place: usize,
         tally: &Tally,
-        now: DateTime<Utc>,
+        known: &Known<'_>,
     ) -> Result<Finding, SpoolError> {
+        let rows = match compiled.condition {
+            Some(_) => tally.applied.get(&place).copied().unwrap_or_default(),
+            None => tally.written,
+        };
+        let rule = &compiled.rule;
         let finding = match &compiled.test {
             Test::Fresh { warn_after_seconds: warn, error_after_seconds: error, .. } => {
-                let newest = tally.newest.get(&place);
-                fresh(newest.map(|newest| lag(now, *newest)), *warn, *error, tally.written)
+                let newest = tally.newest.get(&place).map(|newest| known.seconds_since(*newest));
+                batch::fresh(newest, *warn, *error, rows)
             }
-            Test::Unique(_) => unique(&compiled.rule, place, tally)?,
-            Test::RowCount | Test::Breaks(_) | Test::Known { .. } | Test::Readable => {
-                row_count(&compiled.rule, tally)
+            Test::Retained { seconds, .. } => {
+                let oldest = tally.oldest.get(&place).map(|oldest| known.seconds_since(*oldest));
+                batch::retained(oldest, *seconds, rows)
             }
+            Test::Unique(_) => batch::unique(rule, place, rows, tally)?,
+            Test::Sql(measure) => batch::sql(rule, place, tally, measure),
+            Test::Columns(problems) => batch::columns(problems),
+            Test::Unjudged { why, .. } => return Ok(batch::unjudged(why)),
+            Test::Volume(volume) => batch::volume(*volume, tally, known),
+            _ => batch::row_count(rule, rows, tally),
         };
-        Ok(finding.unless_unevaluated(place, tally, tally.written))
+        Ok(finding.unless_unevaluated(place, tally, rows))
     }
 
     /// Whether it counts as failed, for which it need not have been evaluated.
@@ -70,8 +100,16 @@ impl Finding {
             quality,
             warns: false,
             sentence: String::new(),
+            cost: None,
             idle: false,
         }
+    }
+
+    /// Nothing was there to be looked at; it blames nobody.
+    fn idle(why: &str, expected: String) -> Finding {
+        let outcome = Outcome::NotEvaluated { why: why.to_owned() };
+        let sentence = format!("not evaluated, {why}");
+        Finding { sentence, quality: 1.0, idle: true, ..Finding::new(outcome, expected) }
     }
 
     fn unless_unevaluated(self, place: usize, tally: &Tally, rows: u64) -> Finding {
@@ -100,63 +138,10 @@ pub(crate) fn breaker(limits: Breaker, rejected: u64, read: u64) -> RuleResult {
             limits.percent, limits.at_least_rows
         ),
         lost: 0.0,
-    }
-}
-
-fn fresh(lag: Option<f64>, warn: f64, error: f64, written: u64) -> Finding {
-    let expected = format!("at most {} old", Span(error));
-    let Some(lag) = lag else {
-        let idle = written == 0;
-        let why = if idle { "no rows" } else { "the column has no value" };
-        let sentence = format!("not evaluated, {why}");
-        let outcome = Outcome::NotEvaluated { why: why.to_owned() };
-        let quality = if idle { 1.0 } else { 0.0 };
-        return Finding { sentence, quality, idle, ..Finding::new(outcome, expected) };
-    };
-    let outcome = outcome(lag <= error);
-    let warns = outcome == Outcome::Passed && lag > warn;
-    let limit = if warns { warn } else { error };
-    Finding {
-        observed: Some(lag),
-        quality: ramp(lag, warn, error),
-        warns,
-        sentence: format!("the newest row is {} old (expected at most {})", Span(lag), Span(limit)),
-        ..Finding::new(outcome, expected)
-    }
-}
-
-fn unique(rule: &Rule, place: usize, tally: &Tally) -> Result<Finding, SpoolError> {
-    let (rows, expected) = (tally.written, rule.threshold.to_string());
-    let extra = tally.keys.get(&place).map_or(Ok(0), KeysWritten::extra)?;
-    let quality = if rows == 0 { 1.0 } else { 1.0 - extra as f64 / rows as f64 };
-    Ok(Finding {
-        broken: extra,
-        observed: Some(extra as f64),
-        quality,
-        sentence: format!("{extra} of {rows} rows repeat a key (expected {expected})"),
-        ..Finding::new(outcome(rule.threshold.holds(extra, rows)), expected)
-    })
-}
-
-fn row_count(rule: &Rule, tally: &Tally) -> Finding {
-    let expected = rule.threshold.to_string();
-    // Rows that came a second time are not judged; a batch of only those lacks nothing.
-    if tally.rows == 0 {
-        let outcome = Outcome::NotEvaluated { why: "no rows to judge".to_owned() };
-        return Finding { quality: 1.0, idle: true, ..Finding::new(outcome, expected) };
-    }
-    let written = tally.written;
-    Finding {
-        observed: Some(written as f64),
-        sentence: format!("{written} rows were written (expected {expected})"),
-        ..Finding::new(outcome(rule.threshold.holds(written, written)), expected)
+        cost: None,
     }
 }
 
 fn outcome(fine: bool) -> Outcome {
     if fine { Outcome::Passed } else { Outcome::Failed }
-}
-
-fn lag(now: DateTime<Utc>, newest_micros: i64) -> f64 {
-    now.timestamp_micros().saturating_sub(newest_micros) as f64 / 1e6
 }

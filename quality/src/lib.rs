@@ -5,18 +5,23 @@
 
 mod breaker;
 mod compile;
+pub mod depth;
 mod distinct;
 mod expression;
 mod finding;
+mod format;
 mod import;
 mod judge;
 mod keys;
 mod literal;
+mod mask;
+mod measure;
 mod observe;
 mod report;
 mod score;
 mod suite;
 mod tally;
+mod text;
 mod wording;
 
 pub use breaker::Breaker;
@@ -24,7 +29,8 @@ pub use distinct::SpoolError;
 pub use import::{ImportError, import};
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
-pub use report::BatchFacts;
+pub use mask::Mask;
+pub use report::{BatchFacts, Past};
 pub use suite::{Reference, Suite};
 pub use tally::Tally;
 

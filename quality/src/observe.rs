@@ -1,8 +1,9 @@
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{self, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 
-use crate::judge::OTHER_COLUMNS;
+use crate::judge::{Found, OTHER_COLUMNS};
+use crate::measure::Measured;
 use crate::suite::Test;
 use crate::tally::Unevaluated;
 use crate::{SpoolError, Suite, Tally};
@@ -13,32 +14,72 @@ impl Suite {
     pub fn observe(&self, written: &RecordBatch, tally: &mut Tally) -> Result<(), SpoolError> {
         let rows = written.num_rows() as u64;
         tally.written += rows;
+        if rows == 0 {
+            return Ok(());
+        }
         let fits = self.fits(written);
-        for (place, compiled) in self.rules() {
-            let seen = match &compiled.test {
-                Test::Breaks(_) | Test::Known { .. } | Test::Readable | Test::RowCount => continue,
-                _ if !fits => Err(OTHER_COLUMNS),
-                Test::Fresh { column, .. } => newest(written.column(*column)).map(|newest| {
-                    newest.into_iter().for_each(|newest| tally.note_time(place, newest));
-                }),
-                Test::Unique(hasher) => match hasher.hash(written) {
-                    Err(_) => Err("its keys can't be compared"),
-                    Ok(keys) => {
-                        let seen = tally.keys_of(place);
-                        for key in keys.into_iter().flatten() {
-                            seen.rows += 1;
-                            seen.distinct.insert(key)?;
-                        }
-                        Ok(())
-                    }
-                },
+        let asked = self.rules().any(|(_, it)| !it.test.of_rows() && it.condition.is_some());
+        let conditions = if asked { self.conditions_on(written, fits) } else { Vec::new() };
+        for (place, compiled) in self.rules().filter(|(_, compiled)| !compiled.test.of_rows()) {
+            let Some(condition) = compiled.condition.map(|condition| &conditions[condition]) else {
+                self.look(&compiled.test, place, written, fits, tally)?;
+                continue;
             };
-            if let (Err(why), true) = (seen, rows > 0) {
-                tally.note(place, Unevaluated { why, rows });
+            tally.apply(place, condition);
+            if let Some(unevaluated) = condition.unevaluated() {
+                tally.note(place, unevaluated);
             }
+            self.look(&compiled.test, place, &those(written, condition), fits, tally)?;
         }
         Ok(())
     }
+
+    fn look(
+        &self,
+        test: &Test,
+        place: usize,
+        written: &RecordBatch,
+        fits: bool,
+        tally: &mut Tally,
+    ) -> Result<(), SpoolError> {
+        let seen = match test {
+            Test::Unjudged { why, .. } => Err(*why),
+            Test::RowCount | Test::Columns(_) | Test::Volume(_) => return Ok(()),
+            _ if !fits => Err(OTHER_COLUMNS),
+            Test::Fresh { column, .. } => extreme(written.column(*column), compute::max)
+                .map(|time| time.into_iter().for_each(|time| tally.note_newest(place, time))),
+            Test::Retained { column, .. } => extreme(written.column(*column), compute::min)
+                .map(|time| time.into_iter().for_each(|time| tally.note_oldest(place, time))),
+            Test::Sql(measure) => {
+                let new = || Measured::new(measure);
+                tally.measured.entry(place).or_insert_with(new).observe(written);
+                Ok(())
+            }
+            Test::Unique(hasher) => match hasher.hash(written) {
+                Err(_) => Err("its keys can't be compared"),
+                Ok(keys) => {
+                    let seen = tally.keys_of(place);
+                    for key in keys.into_iter().flatten() {
+                        seen.rows += 1;
+                        seen.distinct.insert(key)?;
+                    }
+                    Ok(())
+                }
+            },
+            Test::Breaks(_) | Test::Text { .. } | Test::Known { .. } | Test::Readable => Ok(()),
+        };
+        let rows = written.num_rows() as u64;
+        if let (Err(why), true) = (seen, rows > 0) {
+            tally.note(place, Unevaluated { why, rows });
+        }
+        Ok(())
+    }
+}
+
+/// The rows for which a condition is true.
+fn those(rows: &RecordBatch, condition: &Found) -> RecordBatch {
+    let keep = BooleanArray::from(condition.hits.clone());
+    filter_record_batch(rows, &keep).expect("the filter has one value for each row")
 }
 
 /// Whether values of the type have a time that freshness can look at.
@@ -46,8 +87,11 @@ pub(crate) fn tells_time(kind: &DataType) -> bool {
     micros(1, kind).is_some()
 }
 
-/// The greatest time of a column in microseconds; a date stands for its first moment.
-fn newest(column: &ArrayRef) -> Result<Option<i64>, &'static str> {
+/// The greatest or least time of a column in microseconds; a date stands for its first moment.
+fn extreme(
+    column: &ArrayRef,
+    of: fn(&arrow::array::PrimitiveArray<Int64Type>) -> Option<i64>,
+) -> Result<Option<i64>, &'static str> {
     let failed = |_| "its times can't be read";
     // Dates become 64 bits wide by way of their own width.
     let plain = match column.data_type() {
@@ -55,8 +99,8 @@ fn newest(column: &ArrayRef) -> Result<Option<i64>, &'static str> {
         _ => column.clone(),
     };
     let plain = compute::cast(&plain, &DataType::Int64).map_err(failed)?;
-    let newest = compute::max(plain.as_primitive::<Int64Type>());
-    Ok(newest.and_then(|newest| micros(newest, column.data_type())))
+    let time = of(plain.as_primitive::<Int64Type>());
+    Ok(time.and_then(|time| micros(time, column.data_type())))
 }
 
 fn micros(value: i64, kind: &DataType) -> Option<i64> {

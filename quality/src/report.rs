@@ -1,10 +1,12 @@
 use chrono::{DateTime, Utc};
 
-use assay_core::{OnFail, Outcome, Quality, Rule, RuleResult, Severity, Verdict};
+use assay_core::{
+    Dimension, DimensionScore, OnFail, Outcome, Quality, Rule, RuleResult, Severity, Verdict,
+};
 
 use crate::SpoolError;
 use crate::finding::{Finding, breaker};
-use crate::score::{BatchPart, batch_weight, row_weight, score};
+use crate::score::{BatchPart, Score, batch_weight, row_weight, score};
 use crate::suite::Compiled;
 use crate::wording::Points;
 use crate::{Breaker, Suite, Tally};
@@ -19,6 +21,21 @@ pub struct BatchFacts {
     pub breaker: Option<Breaker>,
 }
 
+/// An earlier batch of the dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    pub at: DateTime<Utc>,
+    /// Rows that it wrote.
+    pub rows: u64,
+}
+
+/// What rules about the batch may know beside its rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) history: &'a [Past],
+}
+
 /// The verdict so far, and what led to it.
 #[derive(Debug)]
 struct Judgement {
@@ -29,19 +46,18 @@ struct Judgement {
 impl Suite {
     /// Sums a batch up. The score is absent when no row was judged, or by no rule.
     pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Result<Quality, SpoolError> {
-        let findings = self.findings(tally, batch.now)?;
-        let of_batch = || findings.iter().filter(|(compiled, _)| !compiled.test.of_rows());
-        let weights: Vec<f64> =
-            self.row_rules().map(|(_, compiled)| row_weight(compiled.rule.severity)).collect();
-        let parts: Vec<BatchPart> = of_batch()
-            .map(|(compiled, finding)| BatchPart {
-                weight: batch_weight(compiled.rule.severity),
-                quality: finding.quality,
-            })
-            .collect();
-        let score = score(tally.rows, &tally.masks, &weights, &parts);
-        let score = score.filter(|_| !findings.is_empty());
+        self.report_among(tally, batch, &[])
+    }
 
+    /// Sums a batch up, which has others before it.
+    pub fn report_among(
+        &self,
+        tally: &Tally,
+        batch: &BatchFacts,
+        history: &[Past],
+    ) -> Result<Quality, SpoolError> {
+        let findings = self.findings(tally, &Known { now: batch.now, history })?;
+        let score = weighed(tally, &findings, None);
         let (mut by_rows, mut by_batch) = score
             .as_ref()
             .map(|score| (score.lost_by_row_rules.iter(), score.lost_by_batch_rules.iter()))
@@ -66,21 +82,22 @@ impl Suite {
             result
         }));
         let Judgement { verdict, because } = judgement;
-        Ok(Quality { score: points, verdict, because, rows: tally.rows, rules })
+        let dimensions = dimensions(tally, &findings, &rules);
+        Ok(Quality { score: points, verdict, because, rows: tally.rows, rules, dimensions })
     }
 
     fn findings(
         &self,
         tally: &Tally,
-        now: DateTime<Utc>,
+        known: &Known<'_>,
     ) -> Result<Vec<(&Compiled, Finding)>, SpoolError> {
         let mut bits = 0..;
         let find = |(place, compiled)| {
             let compiled: &Compiled = compiled;
             let bit = if compiled.test.of_rows() { bits.next() } else { None };
             let finding = match bit {
-                Some(bit) => Finding::of_rows(&compiled.rule, place, tally.broken(bit), tally),
-                None => Finding::of_batch(compiled, place, tally, now)?,
+                Some(bit) => Finding::of_rows(compiled, place, tally.broken(bit), tally),
+                None => Finding::of_batch(compiled, place, tally, known)?,
             };
             Ok((compiled, finding))
         };
@@ -96,6 +113,56 @@ impl Suite {
             judgement.reason(Verdict::Warn, sentence(found));
         }
     }
+}
+
+impl Known<'_> {
+    pub(crate) fn seconds_since(&self, micros: i64) -> f64 {
+        self.now.timestamp_micros().saturating_sub(micros) as f64 / 1e6
+    }
+}
+
+/// The score by all rules, or by those of one dimension: rows need not be looked at again.
+fn weighed(
+    tally: &Tally,
+    findings: &[(&Compiled, Finding)],
+    only: Option<Dimension>,
+) -> Option<Score> {
+    let counts = |rule: &Rule| only.is_none_or(|only| Dimension::of(&rule.dimension) == Some(only));
+    let mut weights = Vec::new();
+    let mut parts = Vec::new();
+    for (compiled, finding) in findings {
+        let (rule, counts) = (&compiled.rule, counts(&compiled.rule));
+        match compiled.test.of_rows() {
+            true => weights.push(if counts { row_weight(rule.severity) } else { 0.0 }),
+            false => parts.push(BatchPart {
+                weight: if counts { batch_weight(rule.severity) } else { 0.0 },
+                quality: finding.quality,
+            }),
+        }
+    }
+    let score = score(tally.rows, &tally.masks, &weights, &parts);
+    score.filter(|_| !findings.is_empty())
+}
+
+/// How the batch does in each dimension that has rules.
+fn dimensions(
+    tally: &Tally,
+    findings: &[(&Compiled, Finding)],
+    rules: &[RuleResult],
+) -> Vec<DimensionScore> {
+    let of = |dimension: Dimension| {
+        // The breaker, which stands last, is no rule of the contract.
+        let rules = rules.iter().take(findings.len());
+        let rules = rules.filter(|rule| Dimension::of(&rule.dimension) == Some(dimension));
+        let lost: Vec<f64> = rules.map(|rule| rule.lost).collect();
+        (!lost.is_empty()).then(|| DimensionScore {
+            dimension,
+            score: weighed(tally, findings, Some(dimension)).map(|score| score.points),
+            lost: lost.iter().sum(),
+            rules: lost.len(),
+        })
+    };
+    Dimension::ALL.into_iter().filter_map(of).collect()
 }
 
 impl Judgement {
@@ -129,5 +196,6 @@ fn result(compiled: &Compiled, finding: &Finding, lost: f64) -> RuleResult {
         observed: finding.observed,
         expected: finding.expected.clone(),
         lost,
+        cost: finding.cost.clone(),
     }
 }

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use assay_core::Severity;
 
+use crate::Mask;
+
 /// What a row rule takes from a row, and a batch rule from the batch.
 pub(crate) fn row_weight(severity: Severity) -> f64 {
     match severity {
@@ -43,7 +45,7 @@ pub(crate) struct Score {
 /// The score of `rows` rows; none without a row.
 pub(crate) fn score(
     rows: u64,
-    masks: &BTreeMap<u128, u64>,
+    masks: &BTreeMap<Mask, u64>,
     weights: &[f64],
     batch: &[BatchPart],
 ) -> Option<Score> {
@@ -52,9 +54,8 @@ pub(crate) fn score(
     }
     let mut lost_by_row_rules = vec![0.0; weights.len()];
     for (mask, count) in masks {
-        let broken = || (0..weights.len()).filter(|bit| mask >> bit & 1 == 1);
-        let worst = broken().map(|bit| weights[bit]).fold(0.0, f64::max);
-        let to_blame: Vec<usize> = broken().filter(|bit| weights[*bit] == worst).collect();
+        let worst = mask.bits().map(|bit| weights[bit]).fold(0.0, f64::max);
+        let to_blame: Vec<usize> = mask.bits().filter(|bit| weights[*bit] == worst).collect();
         let points = 100.0 * worst * *count as f64 / rows as f64;
         for bit in &to_blame {
             lost_by_row_rules[*bit] += points / to_blame.len() as f64;

@@ -7,10 +7,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use assay_core::contract::ScoreThresholds;
-use assay_core::{Contract, DatasetName, Mistakes, OnFail, Rule};
+use assay_core::{Contract, DatasetName, Mistakes, OnFail, Rule, Volume};
 
 use crate::compile::Compiler;
-use crate::{KeyHasher, Tally};
+use crate::measure::Measure;
+use crate::text::TextTest;
+use crate::{KeyHasher, Mask, Tally};
 
 /// The rules of one dataset, compiled against the schema of its rows.
 #[derive(Debug)]
@@ -20,8 +22,10 @@ pub struct Suite {
     /// Bit of a mask → place in `rules`.
     row_rules: Vec<usize>,
     references: Vec<Reference>,
+    /// The different conditions under which rules look at a row.
+    pub(crate) conditions: Vec<Arc<dyn PhysicalExpr>>,
     /// The bits of the rules whose broken rows leave as dead letters.
-    quarantine: u128,
+    quarantine: Mask,
     pub(crate) thresholds: ScoreThresholds,
 }
 
@@ -31,12 +35,18 @@ pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     /// The columns it looks at, also those of an expression.
     pub(crate) columns: Vec<String>,
+    /// Place among the conditions of the suite.
+    pub(crate) condition: Option<usize>,
     pub(crate) test: Test,
 }
 
 pub(crate) enum Test {
     /// True for a row that breaks the rule.
     Breaks(Arc<dyn PhysicalExpr>),
+    Text {
+        column: usize,
+        test: TextTest,
+    },
     /// Answered by the facts of this place in the references.
     Known {
         reference: usize,
@@ -44,13 +54,26 @@ pub(crate) enum Test {
     },
     /// The row could be read and brought into shape; broken by rows that never got here.
     Readable,
+    /// The rows lack what the rule looks at.
+    Unjudged {
+        of_rows: bool,
+        why: &'static str,
+    },
     RowCount,
     Fresh {
         column: usize,
         warn_after_seconds: f64,
         error_after_seconds: f64,
     },
+    Retained {
+        column: usize,
+        seconds: f64,
+    },
     Unique(KeyHasher),
+    Sql(Arc<Measure>),
+    /// How the columns differ from those of the contract, which was found out already.
+    Columns(Vec<String>),
+    Volume(Volume),
 }
 
 /// Keys that another dataset must know; to be looked up before the rows are judged.
@@ -76,17 +99,17 @@ impl Suite {
         schema: SchemaRef,
         rules: Vec<Compiled>,
         references: Vec<Reference>,
+        conditions: Vec<Arc<dyn PhysicalExpr>>,
         thresholds: ScoreThresholds,
     ) -> Suite {
         let of_rows = |(_, compiled): &(usize, &Compiled)| compiled.test.of_rows();
         let row_rules: Vec<usize> =
             rules.iter().enumerate().filter(of_rows).map(|(place, _)| place).collect();
-        let quarantine = row_rules
-            .iter()
-            .enumerate()
-            .filter(|(_, place)| rules[**place].rule.on_fail == OnFail::Quarantine)
-            .fold(0, |mask, (bit, _)| mask | 1 << bit);
-        Suite { schema, rules, row_rules, references, quarantine, thresholds }
+        let quarantines =
+            |(_, place): &(usize, &usize)| rules[**place].rule.on_fail == OnFail::Quarantine;
+        let quarantine =
+            Mask::of(row_rules.iter().enumerate().filter(quarantines).map(|(bit, _)| bit));
+        Suite { schema, rules, row_rules, references, conditions, quarantine, thresholds }
     }
 
     /// What has to be looked up before rows are judged; `Facts` answer in the same order.
@@ -94,26 +117,33 @@ impl Suite {
         &self.references
     }
 
+    /// Whether a rule holds the batch against earlier ones.
+    pub fn asks_for_history(&self) -> bool {
+        self.rules.iter().any(|compiled| matches!(compiled.test, Test::Volume(_)))
+    }
+
     /// The tally of rows that could not be read or brought into shape, and so could not be judged
     /// by any other rule. They are rows of the batch all the same.
     pub fn unreadable(&self, rows: u64) -> Tally {
         let bit =
             self.row_rules().position(|(_, compiled)| matches!(compiled.test, Test::Readable));
-        let mask = bit.map_or(0, |bit| 1 << bit);
-        Tally { rows, masks: BTreeMap::from([(mask, rows)]), ..Tally::default() }
+        Tally { rows, masks: BTreeMap::from([(Mask::of(bit), rows)]), ..Tally::default() }
     }
 
     /// The names of the rules that a mask of a bad row stands for.
-    pub fn names(&self, mask: u128) -> Vec<&str> {
-        let names = self.row_rules().map(|(_, compiled)| compiled.rule.name.as_str());
-        names.enumerate().filter(|(bit, _)| mask >> bit & 1 == 1).map(|(_, name)| name).collect()
+    pub fn names(&self, mask: &Mask) -> Vec<&str> {
+        let name = |bit: usize| {
+            let place = self.row_rules.get(bit)?;
+            Some(self.rules[*place].rule.name.as_str())
+        };
+        mask.bits().filter_map(name).collect()
     }
 
     /// How many rows each rule sent away. A row that broke two of them counts for both.
     pub fn rejected_by(&self, tally: &Tally) -> BTreeMap<String, u64> {
         let mut rejected = BTreeMap::new();
         for (mask, rows) in tally.masks() {
-            for name in self.names(mask & self.quarantine) {
+            for name in self.names(&mask.and(&self.quarantine)) {
                 *rejected.entry(name.to_owned()).or_default() += rows;
             }
         }
@@ -129,8 +159,8 @@ impl Suite {
         self.row_rules.iter().map(|place| (*place, &self.rules[*place]))
     }
 
-    pub(crate) fn rejects(&self, mask: u128) -> bool {
-        mask & self.quarantine != 0
+    pub(crate) fn rejects(&self, mask: &Mask) -> bool {
+        mask.meets(&self.quarantine)
     }
 
     /// Whether `rows` have the columns that the rules were compiled for.
@@ -145,7 +175,11 @@ impl Suite {
 
 impl Test {
     pub(crate) fn of_rows(&self) -> bool {
-        matches!(self, Test::Breaks(_) | Test::Known { .. } | Test::Readable)
+        match self {
+            Test::Breaks(_) | Test::Text { .. } | Test::Known { .. } | Test::Readable => true,
+            Test::Unjudged { of_rows, .. } => *of_rows,
+            _ => false,
+        }
     }
 }
 
@@ -153,11 +187,17 @@ impl fmt::Debug for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Test::Breaks(expression) => write!(f, "Breaks({expression})"),
+            Test::Text { column, test } => write!(f, "Text({column}, {test:?})"),
             Test::Known { reference, .. } => write!(f, "Known({reference})"),
             Test::Readable => f.write_str("Readable"),
+            Test::Unjudged { why, .. } => write!(f, "Unjudged({why})"),
             Test::RowCount => f.write_str("RowCount"),
             Test::Fresh { .. } => f.write_str("Fresh"),
+            Test::Retained { .. } => f.write_str("Retained"),
             Test::Unique(_) => f.write_str("Unique"),
+            Test::Sql(measure) => write!(f, "Sql({measure:?})"),
+            Test::Columns(problems) => write!(f, "Columns({problems:?})"),
+            Test::Volume(volume) => write!(f, "{volume:?}"),
         }
     }
 }

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::SpoolError;
 use crate::distinct::Distinct;
+use crate::judge::Found;
+use crate::measure::Measured;
+use crate::{Mask, SpoolError};
 
 /// What judging found so far, small enough to carry: the rows of a batch in any order and any
 /// division give the same tally.
@@ -13,14 +15,19 @@ pub struct Tally {
     pub(crate) folder: Option<Arc<Path>>,
     pub(crate) rows: u64,
     /// Mask of the rules that a row broke → number of rows. Rows that broke none are there too.
-    pub(crate) masks: BTreeMap<u128, u64>,
+    pub(crate) masks: BTreeMap<Mask, u64>,
+    /// Place of a rule with a condition → rows that it looked at.
+    pub(crate) applied: BTreeMap<usize, u64>,
     /// Place of a rule → rows on which it could not be evaluated.
     pub(crate) unevaluated: BTreeMap<usize, Unevaluated>,
     pub(crate) written: u64,
-    /// Place of a rule → the newest time written, in microseconds.
+    /// Place of a rule → the newest, or the oldest, time written, in microseconds.
     pub(crate) newest: BTreeMap<usize, i64>,
+    pub(crate) oldest: BTreeMap<usize, i64>,
     /// Place of a rule → the keys written.
     pub(crate) keys: BTreeMap<usize, KeysWritten>,
+    /// Place of a rule → its query, as far as it is computed.
+    pub(crate) measured: BTreeMap<usize, Measured>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +60,8 @@ impl Tally {
     }
 
     /// How many rows broke exactly the rules of each mask.
-    pub fn masks(&self) -> impl Iterator<Item = (u128, u64)> {
-        self.masks.iter().map(|(mask, rows)| (*mask, *rows))
+    pub fn masks(&self) -> impl Iterator<Item = (&Mask, u64)> {
+        self.masks.iter().map(|(mask, rows)| (mask, *rows))
     }
 
     /// Adds what another tally of the same suite found.
@@ -64,16 +71,32 @@ impl Tally {
         for (mask, rows) in other.masks {
             *self.masks.entry(mask).or_default() += rows;
         }
+        for (place, rows) in other.applied {
+            *self.applied.entry(place).or_default() += rows;
+        }
         for (place, unevaluated) in other.unevaluated {
             self.note(place, unevaluated);
         }
         for (place, newest) in other.newest {
-            self.note_time(place, newest);
+            self.note_newest(place, newest);
+        }
+        for (place, oldest) in other.oldest {
+            self.note_oldest(place, oldest);
         }
         for (place, keys) in other.keys {
             let ours = self.keys_of(place);
             ours.rows += keys.rows;
             ours.distinct.merge(keys.distinct)?;
+        }
+        for (place, theirs) in other.measured {
+            match self.measured.entry(place) {
+                std::collections::btree_map::Entry::Vacant(free) => {
+                    free.insert(theirs);
+                }
+                std::collections::btree_map::Entry::Occupied(mut ours) => {
+                    ours.get_mut().merge(theirs);
+                }
+            }
         }
         Ok(())
     }
@@ -86,7 +109,14 @@ impl Tally {
 
     /// Rows that broke the rule of a bit.
     pub(crate) fn broken(&self, bit: usize) -> u64 {
-        self.masks().filter(|(mask, _)| mask >> bit & 1 == 1).map(|(_, rows)| rows).sum()
+        self.masks().filter(|(mask, _)| mask.has(bit)).map(|(_, rows)| rows).sum()
+    }
+
+    /// Takes down the rows that a rule looks at because of its condition; where that could not be
+    /// told it counts as if it did.
+    pub(crate) fn apply(&mut self, place: usize, condition: &Found) {
+        let rows = condition.hits.count_set_bits() + condition.failed.len();
+        *self.applied.entry(place).or_default() += rows as u64;
     }
 
     pub(crate) fn note(&mut self, place: usize, found: Unevaluated) {
@@ -96,9 +126,14 @@ impl Tally {
         ours.why = ours.why.min(found.why);
     }
 
-    pub(crate) fn note_time(&mut self, place: usize, newest: i64) {
+    pub(crate) fn note_newest(&mut self, place: usize, newest: i64) {
         let ours = self.newest.entry(place).or_insert(newest);
         *ours = newest.max(*ours);
+    }
+
+    pub(crate) fn note_oldest(&mut self, place: usize, oldest: i64) {
+        let ours = self.oldest.entry(place).or_insert(oldest);
+        *ours = oldest.min(*ours);
     }
 }
 
@@ -106,5 +141,11 @@ impl KeysWritten {
     /// Copies beyond the first of each key.
     pub(crate) fn extra(&self) -> Result<u64, SpoolError> {
         Ok(self.rows - self.distinct.count()?)
+    }
+
+    /// What holding them took.
+    pub(crate) fn cost(&self) -> String {
+        let spilled = self.distinct.on_disk();
+        format!("{} keys of 16 bytes compared, {spilled} of them on disk", self.rows)
     }
 }

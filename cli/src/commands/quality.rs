@@ -160,6 +160,36 @@ fn judged(quality: &Quality) -> Result<()> {
             short(&result.expected, 40),
         ]);
     }
+    grid.print()?;
+    costs(quality)?;
+    dimensions(quality)
+}
+
+/// What rules took beyond the one pass over the rows.
+fn costs(quality: &Quality) -> Result<()> {
+    let asked = |result: &RuleResult| Some(format!("  {}: {}", result.rule, result.cost.as_ref()?));
+    let costs: Vec<String> = quality.rules.iter().filter_map(asked).collect();
+    if costs.is_empty() {
+        return Ok(());
+    }
+    line("\nTook more than one pass over the rows:")?;
+    costs.into_iter().try_for_each(line)
+}
+
+fn dimensions(quality: &Quality) -> Result<()> {
+    if quality.dimensions.is_empty() {
+        return Ok(());
+    }
+    line("\nBy dimension:")?;
+    let mut grid = Grid::new(&["dimension", "score#", "lost#", "rules#"]);
+    for found in &quality.dimensions {
+        grid.row([
+            found.dimension.to_string(),
+            score(found.score),
+            format!("{:.2}", found.lost),
+            found.rules.to_string(),
+        ]);
+    }
     grid.print()
 }
 

@@ -6,6 +6,7 @@
 mod clock;
 pub mod contract;
 mod dataset;
+mod dimension;
 mod document;
 mod fault;
 mod imported;
@@ -13,10 +14,12 @@ mod position;
 mod report;
 mod rule;
 mod run;
+mod text_format;
 
 pub use clock::{Clock, Ids, RandomIds, SystemClock};
 pub use contract::Contract;
 pub use dataset::{DatasetName, InvalidDatasetName, Layer};
+pub use dimension::{Dimension, DimensionScore};
 pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
 pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
@@ -24,5 +27,6 @@ pub use position::{DraftId, Mark, Position, ReaderId, Slice};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
 };
-pub use rule::{Bound, Check, Limit, OnFail, Rule, Severity, Threshold};
+pub use rule::{Bound, Check, Limit, OnFail, Rule, Season, Severity, Threshold, Volume};
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
+pub use text_format::TextFormat;

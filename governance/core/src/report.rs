@@ -4,7 +4,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetName, DraftId, Mark, Position, Run, Severity, Slice};
+use crate::{DatasetName, DimensionScore, DraftId, Mark, Position, Run, Severity, Slice};
 
 /// What a judgement means for the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -84,6 +84,9 @@ pub struct RuleResult {
     pub expected: String,
     /// Points of the score that it cost. All of them sum to 100 − score.
     pub lost: f64,
+    /// What judging it took beyond the one pass over the rows, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<String>,
 }
 
 /// What judging a batch found.
@@ -97,6 +100,9 @@ pub struct Quality {
     /// Rows judged.
     pub rows: u64,
     pub rules: Vec<RuleResult>,
+    /// The same rows scored by the rules of one dimension alone, for each that has rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<DimensionScore>,
 }
 
 /// Which contract judged.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::DatasetName;
+use crate::{DatasetName, TextFormat};
 
 /// How bad it is when a rule does not hold.
 #[derive(
@@ -84,6 +84,21 @@ pub enum Check {
         min: Option<u64>,
         max: Option<u64>,
     },
+    /// A text is written as its format asks for.
+    Format {
+        column: String,
+        format: TextFormat,
+    },
+    /// A number is a whole number of times the value.
+    MultipleOf {
+        column: String,
+        of: Value,
+    },
+    /// A text is JSON that a JSON Schema takes.
+    Conforms {
+        column: String,
+        schema: Value,
+    },
     /// A SQL expression over the columns of a row that must not be false.
     Holds {
         expression: String,
@@ -105,12 +120,69 @@ pub enum Check {
         warn_after_seconds: f64,
         error_after_seconds: f64,
     },
+    /// The oldest value of a time column is not older than what is to be kept.
+    Retained {
+        column: String,
+        seconds: f64,
+    },
+    /// One number that SQL computes of all rows; the contract may call them `table`.
+    Sql {
+        query: String,
+        table: String,
+    },
+    /// The rows have the columns of the contract; with `exact`, no others.
+    Columns {
+        exact: bool,
+    },
+    /// The number of rows is about the median of earlier batches.
+    Volume(Volume),
+}
+
+/// How the number of rows is held against those of earlier batches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Volume {
+    /// How far it may be from their median, in percent of it.
+    pub within_percent: f64,
+    /// Batches that must be known before anything is said.
+    pub at_least_batches: u32,
+    pub season: Season,
+}
+
+/// Which earlier batches are like one of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Season {
+    /// All of them.
+    None,
+    /// Those of the same weekday.
+    Weekday,
+    /// Those of the same hour of the same weekday, in UTC.
+    WeekdayHour,
+}
+
+impl Season {
+    pub fn name(self) -> &'static str {
+        match self {
+            Season::None => "none",
+            Season::Weekday => "weekday",
+            Season::WeekdayHour => "weekdayHour",
+        }
+    }
 }
 
 impl Check {
     /// Whether each row is judged by itself.
     pub fn of_rows(&self) -> bool {
-        !matches!(self, Check::Unique { .. } | Check::RowCount | Check::Fresh { .. })
+        !matches!(
+            self,
+            Check::Unique { .. }
+                | Check::RowCount
+                | Check::Fresh { .. }
+                | Check::Retained { .. }
+                | Check::Sql { .. }
+                | Check::Columns { .. }
+                | Check::Volume(_)
+        )
     }
 
     /// The columns that the check looks at, where it names them.
@@ -122,10 +194,18 @@ impl Check {
             | Check::Matches { column, .. }
             | Check::Between { column, .. }
             | Check::Length { column, .. }
+            | Check::Format { column, .. }
+            | Check::MultipleOf { column, .. }
+            | Check::Conforms { column, .. }
             | Check::References { column, .. }
-            | Check::Fresh { column, .. } => vec![column],
+            | Check::Fresh { column, .. }
+            | Check::Retained { column, .. } => vec![column],
             Check::Unique { columns } => columns.iter().map(String::as_str).collect(),
-            Check::Holds { .. } | Check::RowCount => vec![],
+            Check::Holds { .. }
+            | Check::RowCount
+            | Check::Sql { .. }
+            | Check::Columns { .. }
+            | Check::Volume(_) => vec![],
         }
     }
 }
@@ -210,6 +290,9 @@ pub struct Rule {
     /// Unique in its contract, and stable: the id given there, else made from what it checks.
     pub name: String,
     pub check: Check,
+    /// SQL over the columns of a row: the rule looks only at rows for which it is true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     pub severity: Severity,
     pub on_fail: OnFail,
     pub threshold: Threshold,

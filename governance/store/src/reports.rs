@@ -47,6 +47,28 @@ impl Store {
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// When the newest batches of a dataset were judged and how many rows each added, of those that
+    /// were committed; newest first.
+    pub async fn rows_added(
+        &self,
+        dataset: &DatasetName,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
+        let failed = self.failed("read how many rows earlier batches had");
+        let rows = sqlx::query(
+            "SELECT judged_at, rows_written FROM reports
+             WHERE dataset = $1 AND sequence IS NOT NULL
+             ORDER BY judged_at DESC, draft DESC LIMIT $2",
+        )
+        .bind(dataset.to_string())
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
+        let pair = |row| Ok((time(row, "judged_at")?, count(row, "rows_written")?));
+        rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
+    }
+
     /// The reports of all batches of a run, oldest first.
     pub async fn reports_of(&self, run: RunId) -> Result<Vec<ReportRecord>, StoreError> {
         let failed = self.failed("read the reports of a run");

@@ -224,7 +224,7 @@ impl Bench {
         let judged = self.strict.judge(&rows, &facts);
         let mut stays = vec![true; rows.num_rows()];
         for bad in &judged.bad {
-            let broken = self.strict.names(bad.mask);
+            let broken = self.strict.names(&bad.mask);
             if broken.iter().any(|name| self.quarantining.iter().any(|away| away == name)) {
                 stays[bad.row as usize] = false;
                 part.rejected += 1;

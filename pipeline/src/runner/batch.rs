@@ -8,7 +8,7 @@ use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Report, Run};
 use assay_dlq::Letters;
-use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Tally};
+use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Past, Tally};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
@@ -36,7 +36,12 @@ pub(super) struct Batch<'a> {
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
     references: Vec<Box<dyn Lookup>>,
+    /// Batches before this one, where a rule asks for them.
+    history: Vec<Past>,
 }
+
+/// Earlier batches that a batch is held against: a quarter of a year, when there is one each hour.
+const HISTORY: u32 = 13 * 7 * 24;
 
 impl<'a> Batch<'a> {
     pub(super) async fn new(
@@ -76,6 +81,13 @@ impl<'a> Batch<'a> {
                 );
             }
         }
+        let history = match run.governed.quality && stage.suite.asks_for_history() {
+            true => {
+                let known = runner.ledger.rows_added(&stage.writes.dataset, HISTORY).await?;
+                known.into_iter().map(|(at, rows)| Past { at, rows }).collect()
+            }
+            false => Vec::new(),
+        };
         Ok(Batch {
             runner,
             run,
@@ -88,6 +100,7 @@ impl<'a> Batch<'a> {
             seen: KeySet::default(),
             keys,
             references,
+            history,
         })
     }
 
@@ -157,7 +170,7 @@ impl<'a> Batch<'a> {
         }
         let judged = self.stage.suite.judge(&shaped.rows, &facts);
         for bad in &judged.bad {
-            let rules = self.stage.suite.names(bad.mask);
+            let rules = self.stage.suite.names(&bad.mask);
             self.letters.rule_broken(chunk, shaped.input[bad.row as usize], &rules)?;
         }
         self.tally.merge(judged.tally)?;
@@ -253,7 +266,8 @@ impl<'a> Batch<'a> {
             true => {
                 let breaker = Some(self.stage.breaker);
                 let facts = BatchFacts { now, read, rejected, breaker };
-                Evaluated::Judged(self.stage.suite.report(&self.tally, &facts)?)
+                let suite = &self.stage.suite;
+                Evaluated::Judged(suite.report_among(&self.tally, &facts, &self.history)?)
             }
             false => Evaluated::NotEvaluated,
         };

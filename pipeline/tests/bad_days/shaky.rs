@@ -306,6 +306,14 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
     async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError> {
         self.fate.effect("paused", in_store, self.port.paused(stage)).await
     }
+
+    async fn rows_added(
+        &self,
+        dataset: &DatasetName,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
+        self.fate.effect("history", in_store, self.port.rows_added(dataset, limit)).await
+    }
 }
 
 impl Targets for Shaky<Arc<dyn Targets>> {

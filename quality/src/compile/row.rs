@@ -3,8 +3,11 @@
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, ScalarValue};
+use datafusion::functions::core::expr_fn::greatest;
+use datafusion::functions::math::expr_fn::{abs, round};
 use datafusion::functions::unicode::expr_fn::character_length;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, lit};
+use jsonschema::Validator;
 use regex::Regex;
 use serde_json::Value;
 
@@ -13,6 +16,8 @@ use assay_core::{Bound, Check};
 use super::Compiler;
 use crate::expression::Problem;
 use crate::literal::literal;
+use crate::suite::Test;
+use crate::text::TextTest;
 
 impl Compiler<'_> {
     pub(super) fn broken(&self, check: &Check) -> Result<Expr, Problem> {
@@ -51,12 +56,23 @@ impl Compiler<'_> {
                 let long = max.as_ref().map(|max| Ok(length()?.gt(bound(max)))).transpose()?;
                 Ok(either(short, long))
             }
-            Check::Holds { .. }
-            | Check::References { .. }
-            | Check::Unique { .. }
-            | Check::RowCount
-            | Check::Fresh { .. } => unreachable!("these are no expressions over one column"),
+            Check::MultipleOf { column, of } => {
+                let (_, field) = self.column(column)?;
+                multiple(field, of)
+            }
+            _ => unreachable!("the others are no expressions over one column"),
         }
+    }
+
+    /// A check that is made of each text by itself.
+    pub(super) fn text_test(&self, check: &Check) -> Result<Test, Problem> {
+        let (column, test) = match check {
+            Check::Format { column, format } => (column, TextTest::Format(*format)),
+            Check::Conforms { column, schema } => (column, TextTest::Json(json_schema(schema)?)),
+            _ => unreachable!("the others are not about the letters of a text"),
+        };
+        self.text(column)?;
+        Ok(Test::Text { column: self.column(column)?.0, test })
     }
 
     fn text(&self, column: &str) -> Result<&Field, Problem> {
@@ -138,6 +154,39 @@ fn outside(field: &Field, min: Option<&Bound>, max: Option<&Bound>) -> Result<Ex
         false => value(field).gt_eq(lit(bound)),
     });
     Ok(either(below, above))
+}
+
+/// True for what is no whole number of times `of`. A float that is off by no more than rounding
+/// makes it is one; one that is no number, or without end, is none.
+fn multiple(field: &Field, of: &Value) -> Result<Expr, Problem> {
+    let kind = field.data_type();
+    if !kind.is_numeric() {
+        let what = format!("`{}` is no number, it has the type {kind}", field.name());
+        return Err(Problem::new(what, "use a column of numbers"));
+    }
+    if !kind.is_floating() {
+        return Ok((value(field) % lit(constant(field, of)?)).not_eq(lit(0)));
+    }
+    let of = of.as_f64().unwrap_or(f64::NAN);
+    let times = || cast(value(field), DataType::Float64) / lit(of);
+    let off = abs(times() - round(vec![times()]));
+    let near = off.lt_eq(lit(1e-9) * greatest(vec![lit(1.0), abs(times())]));
+    // NaN is sorted beyond all numbers.
+    let number = abs(times()).lt_eq(lit(f64::MAX));
+    Ok(near.and(number).is_not_true().and(named(field.name()).is_not_null()))
+}
+
+fn json_schema(schema: &Value) -> Result<Box<Validator>, Problem> {
+    if !schema.is_object() && !schema.is_boolean() {
+        return Err(Problem::new("a JSON Schema is an object", "for example {type: object}"));
+    }
+    let validator = jsonschema::validator_for(schema).map_err(|error| {
+        let place = error.instance_path().to_string();
+        let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+        let what = format!("it is no JSON Schema{at}: {error}");
+        Problem::new(what, "mend the schema; what it refers to must stand in it")
+    })?;
+    Ok(Box::new(validator))
 }
 
 fn either(one: Option<Expr>, other: Option<Expr>) -> Expr {

@@ -121,17 +121,6 @@ fn columns_of_an_expression_are_written_as_in_the_contract() {
 }
 
 #[test]
-fn more_row_rules_than_a_mask_has_bits_are_refused() {
-    let rules = |count: usize| (0..count).map(|n| holds(&format!("r{n}"), "size > 0")).collect();
-    assert!(Suite::compile(&contract(rules(127)), &schema()).is_ok());
-    insta::assert_snapshot!(mistakes(rules(128)), @r"
-    1 mistake
-      orders.odcs.yaml:137: `r127`: a contract has at most 127 rules about rows, this is one more
-        fix: join some in one expression with AND, or remove them
-    ");
-}
-
-#[test]
 fn two_columns_of_one_name_are_refused() {
     let field = Field::new("a", DataType::Int64, true);
     let twice = Schema::new(vec![field.clone(), field]);

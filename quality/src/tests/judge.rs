@@ -6,7 +6,7 @@ use arrow::datatypes::Int64Type;
 use assay_core::{Check, OnFail, Outcome, Rule, Severity, Verdict};
 
 use super::{batch, facts_of_batch, holds, numbers, report, rule, suite, tally};
-use crate::{BadRow, Facts, Reference};
+use crate::{BadRow, Facts, Mask, Reference};
 
 fn references(column: &str) -> Rule {
     let dataset = "silver.users".parse().unwrap();
@@ -25,24 +25,36 @@ fn bad_rows_leave_with_all_their_reasons_and_the_rest_goes_on_in_order() {
     let kept = Rule { on_fail: OnFail::Keep, ..holds("b_positive", "b > 0") };
     let suite = suite(vec![holds("a_positive", "a > 0"), kept], &rows);
     let judged = suite.judge(&rows, &Facts::default());
-    assert_eq!(judged.bad, [BadRow { row: 1, mask: 0b01 }, BadRow { row: 2, mask: 0b11 }]);
-    assert_eq!(suite.names(0b11), ["a_positive", "b_positive"]);
+    assert_eq!(judged.bad, [bad(1, &[0]), bad(2, &[0, 1])]);
+    assert_eq!(suite.names(&Mask::of([0, 1])), ["a_positive", "b_positive"]);
     assert_eq!(judged.good_rows, [0, 3]);
     assert_eq!(judged.good.column(0).as_primitive::<Int64Type>().values(), &[1, 3]);
-    let masks: Vec<(u128, u64)> = judged.tally.masks().collect();
-    assert_eq!(masks, [(0b00, 1), (0b01, 1), (0b10, 1), (0b11, 1)]);
+    let masks: Vec<(Mask, u64)> =
+        judged.tally.masks().map(|(mask, rows)| (mask.clone(), rows)).collect();
+    let all = [&[] as &[usize], &[0], &[1], &[0, 1]].map(|bits| (Mask::of(bits.to_vec()), 1));
+    assert_eq!(masks, all);
     assert_eq!(suite.rejected_by(&judged.tally), [("a_positive".to_owned(), 2)].into());
 }
 
 #[test]
-fn all_127_rules_have_a_bit_of_their_own() {
-    let rows = numbers(&[(Some(-1), None), (Some(1), None)]);
-    let mut rules: Vec<Rule> = (0..126).map(|n| holds(&format!("r{n}"), "a < 5")).collect();
-    rules.push(holds("last", "a > 0"));
-    let suite = suite(rules, &rows);
-    let judged = suite.judge(&rows, &Facts::default());
-    assert_eq!(judged.bad, [BadRow { row: 0, mask: 1 << 126 }]);
-    assert_eq!(suite.names(1 << 126), ["last"]);
+fn two_hundred_rules_and_more_have_a_bit_of_their_own() {
+    let rows = numbers(&[(Some(-1), None), (Some(1), None), (Some(-6), None)]);
+    for count in [64, 65, 128, 200, 1000] {
+        let mut rules: Vec<Rule> = (1..count).map(|n| holds(&format!("r{n}"), "a > -5")).collect();
+        rules.push(holds("last", "a > 0"));
+        let suite = suite(rules, &rows);
+        let judged = suite.judge(&rows, &Facts::default());
+        let all: Vec<usize> = (0..count).collect();
+        assert_eq!(judged.bad, [bad(0, &[count - 1]), bad(2, &all)]);
+        assert_eq!(suite.names(&judged.bad[0].mask), ["last"]);
+        assert_eq!(suite.rejected_by(&judged.tally).len(), count);
+        let quality = suite.report(&judged.tally, &facts_of_batch()).unwrap();
+        assert!((quality.score.unwrap() - 100.0 / 3.0).abs() < 1e-9, "{:?}", quality.score);
+    }
+}
+
+fn bad(row: u32, bits: &[usize]) -> BadRow {
+    BadRow { row, mask: Mask::of(bits.to_vec()) }
 }
 
 #[test]
@@ -70,7 +82,7 @@ fn references_ask_for_facts_and_null_needs_none() {
     let known = vec![Some(true), Some(false), Some(false), None];
     let facts = Facts { known: vec![BooleanArray::from(known)] };
     let judged = suite.judge(&rows, &facts);
-    assert_eq!(judged.bad, [BadRow { row: 1, mask: 0b10 }, BadRow { row: 3, mask: 0b11 }]);
+    assert_eq!(judged.bad, [bad(1, &[1]), bad(3, &[0, 1])]);
 }
 
 #[test]

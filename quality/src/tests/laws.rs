@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use assay_core::{Limit, OnFail, Rule, Severity};
 
-use super::{close, facts_of_batch, holds, numbers, row_count, suite, tally, unique};
+use super::{close, facts_of_batch, holds, numbers, report, row_count, sql, suite, tally, unique};
 use crate::score::{BatchPart, Score, batch_weight, row_weight, score};
-use crate::{KeySet, Suite, Tally};
+use crate::{KeySet, Mask, Suite, Tally};
 
 const RULES: usize = 6;
 
@@ -39,7 +39,8 @@ impl Case {
     fn score(&self) -> Score {
         let mut masks = BTreeMap::new();
         for row in &self.rows {
-            *masks.entry(*row).or_insert(0) += 1;
+            let bits = (0..RULES).filter(|bit| row >> bit & 1 == 1);
+            *masks.entry(Mask::of(bits)).or_insert(0) += 1;
         }
         let weights: Vec<f64> = self.severities.iter().copied().map(row_weight).collect();
         let part = |(severity, quality): &(Severity, f64)| BatchPart {
@@ -128,6 +129,50 @@ proptest! {
     }
 
     #[test]
+    fn other_weights_need_no_other_pass(rows in rows(), severities in (severity(), severity())) {
+        let rows = numbers(&rows);
+        let rules = |severities: (Severity, Severity)| {
+            let with = |severity, rule| Rule { severity, on_fail: OnFail::Keep, ..rule };
+            vec![
+                with(severities.0, holds("a_positive", "a > 0")),
+                with(severities.1, holds("b_small", "b < 2")),
+                unique("a_b.unique", &["a", "b"]),
+            ]
+        };
+        let first = suite(rules((Severity::Error, Severity::Error)), &rows);
+        let second = suite(rules(severities), &rows);
+        // The tally of the one suite, weighed by the other.
+        let again = second.report(&tally(&first, &rows), &facts_of_batch()).unwrap();
+        prop_assert_eq!(again, report(&second, &rows));
+    }
+
+    #[test]
+    fn what_dimensions_lose_is_what_the_whole_loses(rows in rows()) {
+        let rows = numbers(&rows);
+        let of = |dimension: &str, rule| Rule { dimension: dimension.to_owned(), ..rule };
+        let suite = suite(
+            vec![
+                of("completeness", holds("there", "a IS NOT NULL")),
+                of("conformity", holds("a_positive", "a > 0")),
+                of("consistency", Rule { severity: Severity::Warning, ..holds("less", "a < b") }),
+                of("uniqueness", unique("a.unique", &["a"])),
+                of("coverage", row_count(Limit::GreaterThan(10.0))),
+            ],
+            &rows,
+        );
+        let quality = report(&suite, &rows);
+        prop_assert_eq!(quality.dimensions.len(), 4);
+        let lost: f64 = quality.dimensions.iter().map(|found| found.lost).sum();
+        prop_assert!(close(lost, quality.score.map_or(0.0, |score| 100.0 - score)));
+        for found in &quality.dimensions {
+            prop_assert_eq!(found.score.is_some(), quality.score.is_some());
+            // By fewer rules a batch never does worse.
+            let points = |score: Option<f64>| score.unwrap_or_default();
+            prop_assert!(points(found.score) >= points(quality.score) - 1e-9, "{quality:?}");
+        }
+    }
+
+    #[test]
     fn every_row_judged_is_good_or_bad_and_in_one_mask(rows in rows()) {
         let rows = numbers(&rows);
         let judged = all_kinds(&rows).judge(&rows, &crate::Facts::default());
@@ -166,8 +211,11 @@ fn all_kinds(rows: &RecordBatch) -> Suite {
             holds("a_positive", "a > 0"),
             Rule { severity: Severity::Warning, ..holds("ratio", "a / b < 2") },
             Rule { on_fail: OnFail::Keep, ..holds("b_small", "b < 2") },
+            Rule { condition: Some("b > 0".to_owned()), ..holds("where", "a > 1") },
+            Rule { condition: Some("a / b > 0".to_owned()), ..unique("some", &["a"]) },
             unique("a_b.unique", &["a", "b"]),
             row_count(Limit::GreaterThan(10.0)),
+            sql("SELECT SUM(a) - 2 * MIN(b) + COUNT(*) FROM orders WHERE b <> 1"),
         ],
         rows,
     )

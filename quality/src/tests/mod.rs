@@ -1,7 +1,9 @@
+mod bad_input;
 mod checks;
 mod compile;
 mod judge;
 mod keys;
+mod kinds;
 mod laws;
 mod report;
 
@@ -20,6 +22,7 @@ fn rule(name: &str, check: Check) -> Rule {
     Rule {
         name: name.to_owned(),
         check,
+        condition: None,
         severity: Severity::Error,
         on_fail,
         threshold: Threshold::NONE,
@@ -35,6 +38,12 @@ fn holds(name: &str, expression: &str) -> Rule {
 fn unique(name: &str, columns: &[&str]) -> Rule {
     let columns = columns.iter().map(|&column| column.to_owned()).collect();
     rule(name, Check::Unique { columns })
+}
+
+/// One number over all rows, which is to be 0.
+fn sql(query: &str) -> Rule {
+    let check = Check::Sql { query: query.to_owned(), table: "orders".to_owned() };
+    rule("sql", check)
 }
 
 fn row_count(limit: Limit) -> Rule {

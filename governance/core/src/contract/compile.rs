@@ -1,6 +1,7 @@
 //! From what an ODCS file says to columns and rules that can be judged.
 
 mod column;
+mod custom;
 mod quality;
 mod sla;
 
@@ -8,12 +9,16 @@ use std::collections::BTreeMap;
 
 use super::extension::Extension;
 use super::{Contract, OpenDataContract, SchemaObject, ScoreThresholds};
-use crate::{Check, DatasetName, Document, Mistake, Mistakes, OnFail, Rule, Severity, Threshold};
+use crate::{
+    Check, DatasetName, Dimension, Document, Mistake, Mistakes, OnFail, Rule, Severity, Threshold,
+};
 
 /// Collects rules and mistakes while a contract is read.
 struct Compiler<'a> {
     document: &'a Document,
     dataset: &'a DatasetName,
+    /// What the contract calls the table.
+    table: String,
     rules: Vec<Rule>,
     mistakes: Vec<Mistake>,
 }
@@ -26,6 +31,7 @@ struct Manner {
     on_fail: Option<OnFail>,
     threshold: Option<Threshold>,
     dimension: Option<String>,
+    condition: Option<String>,
 }
 
 pub(super) fn compile(
@@ -48,7 +54,9 @@ pub(super) fn compile_schema(
     dataset: &DatasetName,
     (place, object): (usize, &SchemaObject),
 ) -> Result<Contract, Mistakes> {
-    let mut compiler = Compiler { document, dataset, rules: Vec::new(), mistakes: Vec::new() };
+    let table = object.name.clone();
+    let mut compiler =
+        Compiler { document, dataset, table, rules: Vec::new(), mistakes: Vec::new() };
     let at = format!("/schema/{place}");
     let thresholds = compiler.thresholds(&at, object);
     let columns = compiler.columns(&at, object);
@@ -89,7 +97,21 @@ impl Compiler<'_> {
         let expected = "write a score from 0 to 100";
         let warn_below: Option<f64> = ours.take("warnBelow", expected, &mut self.mistakes);
         let halt_below: Option<f64> = ours.take("haltBelow", expected, &mut self.mistakes);
-        ours.finish("warnBelow or haltBelow", &mut self.mistakes);
+        let columns: Option<String> =
+            ours.take("columns", "write exact or atLeast", &mut self.mistakes);
+        ours.finish("warnBelow, haltBelow or columns", &mut self.mistakes);
+        match columns.as_deref() {
+            None => {}
+            Some(word @ ("exact" | "atLeast")) => {
+                let check = Check::Columns { exact: word == "exact" };
+                self.add(at, "columns".to_owned(), check, Manner::default());
+            }
+            Some(word) => self.mistake(
+                at,
+                format!("`columns` can't be `{word}`"),
+                "exact, when other columns are a mistake, else atLeast",
+            ),
+        }
         for score in [warn_below, halt_below].into_iter().flatten() {
             if !(0.0..=100.0).contains(&score) {
                 self.mistake(at, format!("a score can't be {score}"), expected);
@@ -116,6 +138,7 @@ impl Compiler<'_> {
             check,
             severity,
             on_fail,
+            condition: manner.condition,
             threshold: manner.threshold.unwrap_or(Threshold::NONE),
             dimension,
             line: self.document.line(at).unwrap_or_default(),
@@ -145,6 +168,22 @@ impl Compiler<'_> {
         self.mistakes.extend(found);
     }
 
+    /// A condition of ours at some place of the contract.
+    fn condition(&mut self, ours: &mut Extension<'_>) -> Option<String> {
+        let expected = "SQL over the columns of a row, for example `country = 'VN'`";
+        ours.take("where", expected, &mut self.mistakes)
+    }
+
+    fn dimension(&mut self, at: &str, word: Option<&str>) -> Option<String> {
+        let word = word?;
+        let known = Dimension::OF_THE_STANDARD.contains(&word);
+        if !known {
+            let fix = Dimension::OF_THE_STANDARD.join(", ");
+            self.mistake(&format!("{at}/dimension"), format!("unknown dimension `{word}`"), fix);
+        }
+        known.then(|| word.to_owned())
+    }
+
     fn severity(&mut self, at: &str, text: Option<&str>) -> Option<Severity> {
         let text = text?;
         let known = [Severity::Info, Severity::Warning, Severity::Error, Severity::Critical];
@@ -168,10 +207,14 @@ fn dimension_of(check: &Check) -> &'static str {
         Check::OneOf { .. }
         | Check::Matches { .. }
         | Check::Between { .. }
-        | Check::Length { .. } => "conformity",
-        Check::Holds { .. } | Check::References { .. } => "consistency",
+        | Check::Length { .. }
+        | Check::Format { .. }
+        | Check::MultipleOf { .. }
+        | Check::Conforms { .. }
+        | Check::Columns { .. } => "conformity",
+        Check::Holds { .. } | Check::References { .. } | Check::Sql { .. } => "consistency",
         Check::Unique { .. } => "uniqueness",
-        Check::RowCount => "coverage",
-        Check::Fresh { .. } => "timeliness",
+        Check::RowCount | Check::Volume(_) => "coverage",
+        Check::Fresh { .. } | Check::Retained { .. } => "timeliness",
     }
 }

@@ -74,3 +74,85 @@ fn an_unknown_key_is_a_mistake() {
     assert!(mistakes.contains("unknown key `propertys`"), "{mistakes}");
     assert!(mistakes.contains("did you mean `properties`?"), "{mistakes}");
 }
+
+#[test]
+fn every_kind_of_rule_has_a_place_in_the_contract() {
+    let contract = parse(
+        "schema:
+  - name: sales
+    physicalName: silver.orders
+    customProperties: [{vendor: assay, property: columns, value: exact}]
+    properties:
+      - name: id
+        logicalType: string
+        logicalTypeOptions: {format: uuid}
+        relationships:
+          - to: silver.users.id
+            customProperties:
+              - {vendor: assay, property: where, value: amount > 0}
+              - {vendor: assay, property: severity, value: warning}
+      - name: amount
+        logicalType: number
+        logicalTypeOptions: {multipleOf: 0.5, minimum: 0}
+        customProperties: [{vendor: assay, property: where, value: id <> ''}]
+        quality:
+          - {type: sql, query: 'SELECT SUM(${column}) FROM {object}', mustBeBetween: [1, 9]}
+      - name: payload
+        logicalType: string
+        logicalTypeOptions: {format: binary}
+        customProperties: [{vendor: assay, property: jsonSchema, value: {type: object}}]
+      - {name: at, logicalType: timestamp}
+    quality:
+      - {type: custom, engine: assay, implementation: {volume: {within: 50, season: weekdayHour}}}
+slaProperties:
+  - {property: retention, value: 2, unit: y, element: sales.at}
+  - {property: retention, value: 3, unit: y}
+",
+    )
+    .unwrap();
+    let told: Vec<String> = contract
+        .rules
+        .iter()
+        .map(|rule| {
+            let condition = rule.condition.as_deref().unwrap_or("always");
+            format!("{} {} {:?} {condition}", rule.name, rule.severity, rule.check)
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn mistakes_in_the_newer_kinds_of_rules_are_told_with_line_and_fix() {
+    let mistakes = parse(
+        "schema:
+  - name: orders
+    customProperties: [{vendor: assay, property: columns, value: some}]
+    properties:
+      - name: id
+        logicalType: string
+        logicalTypeOptions: {format: iban}
+        customProperties: [{vendor: assay, property: wher, value: x}]
+      - name: amount
+        logicalType: number
+        logicalTypeOptions: {multipleOf: 0}
+        quality:
+          - {type: sql, mustBe: 0}
+          - {type: sql, query: SELECT 1}
+          - {type: sql, query: SELECT 1, mustBe: 0, unit: percent}
+          - {metric: nullValues, mustBe: 0, dimension: beauty}
+          - {metric: nullValues, mustBeBetween: [9, 1]}
+          - {metric: nullValues, mustBe: 0, customProperties: [{vendor: assay, property: where, value: 7}]}
+    relationships:
+      - {from: orders.id, to: silver.users.id, customProperties: [{vendor: assay, property: weight, value: 1}]}
+    quality:
+      - {type: sql, query: 'SELECT COUNT({property}) FROM {object}', mustBe: 0}
+      - {type: custom, engine: assay, implementation: {volume: {atLeast: 7}}}
+      - {type: custom, engine: assay, implementation: {volume: {within: 50, season: moon}}}
+      - {type: custom, engine: assay, implementation: {volume: {within: 50, days: 7}}}
+slaProperties:
+  - {property: retention, value: -1, unit: y, element: orders.amount}
+",
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(mistakes);
+}

@@ -72,6 +72,7 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
             because: vec![],
             rows: 10,
             rules: vec![],
+            dimensions: vec![],
         }),
         from: Position::default(),
         upto: Position::default(),

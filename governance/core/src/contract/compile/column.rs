@@ -6,7 +6,7 @@ use super::super::extension::Extension;
 use super::super::odcs::{LogicalTypeOptions, Relationship};
 use super::super::{ColumnType, ContractColumn, LogicalType, Property, SchemaObject};
 use super::{Compiler, Manner};
-use crate::{Bound, Check, DatasetName, OnFail};
+use crate::{Bound, Check, DatasetName, OnFail, TextFormat};
 
 impl Compiler<'_> {
     pub(super) fn columns(&mut self, at: &str, object: &SchemaObject) -> Vec<ContractColumn> {
@@ -68,8 +68,12 @@ impl Compiler<'_> {
         let severity =
             ours.take("severity", "info, warning, error or critical", &mut self.mistakes);
         let on_fail = ours.take("onFail", "keep, quarantine or halt", &mut self.mistakes);
-        ours.finish("severity or onFail", &mut self.mistakes);
-        let manner = || Manner { severity, on_fail, ..Manner::default() };
+        let condition = self.condition(&mut ours);
+        let schema: Option<Value> =
+            ours.take("jsonSchema", "write a JSON Schema as an object", &mut self.mistakes);
+        ours.finish("severity, onFail, where or jsonSchema", &mut self.mistakes);
+        let manner =
+            || Manner { severity, on_fail, condition: condition.clone(), ..Manner::default() };
         let column = &property.name;
 
         if property.required {
@@ -84,11 +88,20 @@ impl Compiler<'_> {
         if let Some(options) = &property.logical_type_options {
             self.options(&format!("{at}/logicalTypeOptions"), property, options, &manner());
         }
+        if let Some(schema) = schema {
+            let check = Check::Conforms { column: column.clone(), schema };
+            self.add(
+                &format!("{at}/customProperties"),
+                format!("{column}.schema"),
+                check,
+                manner(),
+            );
+        }
         if property.unique && !property.primary_key {
             let check = Check::Unique { columns: vec![column.clone()] };
             // What a batch breaks can't be set aside row by row.
             let on_fail = on_fail.filter(|on_fail| *on_fail != OnFail::Quarantine);
-            let batch = Manner { severity, on_fail, ..Manner::default() };
+            let batch = Manner { on_fail, ..manner() };
             self.add(&format!("{at}/unique"), format!("{column}.unique"), check, batch);
         }
         for (place, relationship) in property.relationships.iter().enumerate() {
@@ -96,7 +109,7 @@ impl Compiler<'_> {
                 &format!("{at}/relationships/{place}"),
                 column,
                 relationship,
-                manner(),
+                &manner(),
             );
         }
         for (place, quality) in property.quality.iter().enumerate() {
@@ -132,15 +145,39 @@ impl Compiler<'_> {
             let check = Check::Between { column: column.clone(), min, max };
             self.add(at, format!("{column}.range"), check, manner.clone());
         }
-        let text = property.logical_type == Some(LogicalType::String);
-        let unjudged = [
-            ("multipleOf", options.multiple_of.is_some()),
-            ("format", text && options.format.is_some()),
-        ];
-        for (key, _) in unjudged.into_iter().filter(|(_, there)| *there) {
-            let what = format!("`{key}` is not judged yet");
-            let fix = "write it as a rule: `type: custom`, `engine: assay`, an `expression` or a `pattern`";
-            self.mistake(&format!("{at}/{key}"), what, fix);
+        if let Some(of) = options.multiple_of {
+            let at = format!("{at}/multipleOf");
+            match of > 0.0 {
+                true => {
+                    let check = Check::MultipleOf { column: column.clone(), of: of.into() };
+                    self.add(&at, format!("{column}.multiple"), check, manner.clone());
+                }
+                false => self.mistake(
+                    &at,
+                    format!("nothing is a multiple of {of}"),
+                    "write a positive number",
+                ),
+            }
+        }
+        let format = options.format.as_ref();
+        if let (Some(LogicalType::String), Some(format)) = (property.logical_type, format) {
+            self.format(&format!("{at}/format"), column, format, manner.clone());
+        }
+    }
+
+    fn format(&mut self, at: &str, column: String, format: &str, manner: Manner) {
+        match TextFormat::of(format) {
+            Some(format) => {
+                let name = format!("{column}.format");
+                self.add(at, name, Check::Format { column, format }, manner);
+            }
+            // These say how a text is shown or carried, which leaves nothing to judge.
+            None if ["password", "byte", "binary"].contains(&format) => {}
+            None => {
+                let known: Vec<&str> = TextFormat::ALL.into_iter().map(TextFormat::name).collect();
+                let fix = format!("use {}, or write a `pattern`", known.join(", "));
+                self.mistake(at, format!("unknown format `{format}`"), fix);
+            }
         }
     }
 
@@ -149,8 +186,20 @@ impl Compiler<'_> {
         at: &str,
         column: &str,
         relationship: &Relationship,
-        manner: Manner,
+        manner: &Manner,
     ) {
+        let mut ours = Extension::at(self.document, at, &relationship.custom_properties);
+        let severity =
+            ours.take("severity", "info, warning, error or critical", &mut self.mistakes);
+        let on_fail = ours.take("onFail", "keep, quarantine or halt", &mut self.mistakes);
+        let condition = self.condition(&mut ours);
+        ours.finish("severity, onFail or where", &mut self.mistakes);
+        let manner = Manner {
+            severity: severity.or(manner.severity),
+            on_fail: on_fail.or(manner.on_fail),
+            condition: condition.or_else(|| manner.condition.clone()),
+            ..Manner::default()
+        };
         let to = relationship.to.as_str().unwrap_or_default();
         let target = to.rsplit_once('.').and_then(|(dataset, target)| {
             Some((dataset.parse::<DatasetName>().ok()?, target.to_owned()))

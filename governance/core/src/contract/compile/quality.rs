@@ -21,7 +21,7 @@ impl Compiler<'_> {
     fn table_relationship(&mut self, at: &str, relationship: &Relationship) {
         let from = relationship.from.as_ref().and_then(Value::as_str);
         match from.and_then(|from| from.rsplit('.').next()) {
-            Some(column) => self.relationship(at, column, relationship, Manner::default()),
+            Some(column) => self.relationship(at, column, relationship, &Manner::default()),
             None => {
                 self.mistake(at, "a relationship needs one `from` column", "write table.column")
             }
@@ -37,10 +37,7 @@ impl Compiler<'_> {
             QualityKind::Text => {}
             QualityKind::Library => self.library(at, column, quality, manner),
             QualityKind::Custom => self.custom(at, quality, manner),
-            QualityKind::Sql => {
-                let fix = "write it as a condition on the row: `type: custom`, `engine: assay`";
-                self.mistake(at, "`type: sql` is not judged yet", fix);
-            }
+            QualityKind::Sql => self.sql(at, column, quality, manner),
         }
     }
 
@@ -48,15 +45,18 @@ impl Compiler<'_> {
         let before = self.mistakes.len();
         let mut ours = Extension::at(self.document, at, &quality.custom_properties);
         let on_fail = ours.take("onFail", "keep, quarantine or halt", &mut self.mistakes);
-        ours.finish("onFail", &mut self.mistakes);
+        let condition = self.condition(&mut ours);
+        ours.finish("onFail or where", &mut self.mistakes);
         let severity = self.severity(at, quality.severity.as_deref());
+        let dimension = self.dimension(at, quality.dimension.as_deref());
         let threshold = self.threshold(at, quality);
         (self.mistakes.len() == before).then(|| Manner {
             name: quality.id.clone(),
             severity,
             on_fail,
             threshold,
-            dimension: quality.dimension.clone(),
+            dimension,
+            condition,
         })
     }
 
@@ -89,6 +89,11 @@ impl Compiler<'_> {
             [] => None,
             [Limit::Be(x) | Limit::NotBe(x)] if x.is_nan() => {
                 self.mistake(at, "the operator needs a number", "for example `mustBe: 0`");
+                None
+            }
+            [Limit::Between(low, high) | Limit::NotBetween(low, high)] if low >= high => {
+                let what = format!("nothing is between {low} and {high}");
+                self.mistake(at, what, "put the smaller number first");
                 None
             }
             [limit] => Some(Threshold { limit: *limit, percent }),
@@ -185,33 +190,6 @@ impl Compiler<'_> {
             _ => {
                 let fix = "write two rules, so that the report can say which one was broken";
                 self.mistake(at, "invalidValues has both validValues and a pattern", fix);
-            }
-        }
-    }
-
-    /// `type: custom, engine: assay`: an expression over the row. Other engines are not ours to run.
-    fn custom(&mut self, at: &str, quality: &DataQuality, manner: Manner) {
-        if quality.engine.as_deref() != Some("assay") {
-            return;
-        }
-        let expression = match &quality.implementation {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(Value::Object(map)) if map.len() == 1 => {
-                map.get("expression").and_then(Value::as_str).map(str::to_owned)
-            }
-            _ => None,
-        };
-        match (expression, &quality.id) {
-            (Some(expression), Some(_)) => {
-                self.add(at, String::new(), Check::Holds { expression }, manner);
-            }
-            (Some(_), None) => {
-                self.mistake(at, "an expression needs a name", "give the rule an `id`")
-            }
-            (None, _) => {
-                let fix =
-                    "`implementation: {expression: \"a <= b\"}`, SQL over the columns of a row";
-                self.mistake(&format!("{at}/implementation"), "no expression to judge", fix);
             }
         }
     }
