@@ -168,6 +168,9 @@ fn placed(stage: &str, from: &Position, places: &[(Slice, u64)]) -> Result<Posit
         if mark.at != *at {
             // What collectors had sent up to there is not known, so it is learned anew.
             *mark = Mark { at: *at, ..Mark::default() };
+        } else {
+            // Who names the place says that it is the right one, whatever record stands there.
+            mark.fingerprint = None;
         }
     }
     Ok(wanted)
@@ -190,7 +193,8 @@ async fn back(
         Some(mark) => mark.clone(),
         None => Mark { at: start, ..Mark::default() },
     };
-    if mark.at == now.at {
+    let confirmed = Mark { fingerprint: None, ..now.clone() };
+    if mark.at == now.at && (mark != confirmed || now.fingerprint.is_none()) {
         return Ok(None);
     }
     if mark.at > now.at {

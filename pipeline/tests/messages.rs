@@ -127,9 +127,12 @@ async fn a_log_that_was_made_anew_is_not_read_on_even_if_it_is_longer() {
     let anew = std::mem::replace(&mut shop.log, old);
     shop.log.delete_before("shop_orders", 0, 3).await.unwrap();
     assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.read, 0);
+
     shop.log = anew;
-    shop.rewind("take", "beginning").await.unwrap();
-    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.written, 8);
+    // A person may say that it is the right place: of a log that was restored, times may differ.
+    let plan = shop.rewind("take", "shop_orders/0=3").await.unwrap();
+    assert_eq!((plan.slices.len(), plan.slices[0].again), (1, 0));
+    assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.written, 5);
     assert_eq!(shop.run("take", Governed::ALL).await.unwrap().counts.read, 0);
 }
 

@@ -35,8 +35,8 @@ impl Clients {
             .set("client.id", "assay")
             .set("security.protocol", protocol(settings))
             .set("socket.nagle.disable", "true")
-            // A connection on which nothing is heard is made anew.
-            .set("socket.timeout.ms", "20000")
+            // A connection on which nothing is heard is made anew before a call runs out of time.
+            .set("socket.timeout.ms", "10000")
             // A broker that comes back is found within a second.
             .set("reconnect.backoff.max.ms", "1000");
         if let Some(sasl) = &settings.sasl {
