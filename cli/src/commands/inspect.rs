@@ -3,18 +3,24 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_core::contract::{ContractFile, SchemaObject};
 use assay_core::{Clock, Contract, DatasetName, Ids, RandomIds, SystemClock};
 use assay_pipeline::{FileFormat, Folder, Lake, Opening, Place, Subject, arrow_schema};
 use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
 
 use super::contract;
 use crate::app::{App, TEMPORARY};
 use crate::args::Judge;
 use crate::config::Config;
 use crate::exit::Usage;
+use crate::output::number;
 use crate::scratch::Scratch;
 use crate::shipped;
 
@@ -42,11 +48,15 @@ impl Desk {
         at: Option<i64>,
     ) -> Result<Desk> {
         let memory_bytes = config.memory_bytes;
-        let id = RandomIds.next();
-        let scratch = Scratch::claim(&std::env::temp_dir().join("assay").join(TEMPORARY), id)
-            .context("cannot use the folder of temporary files")?;
-        let dataset = what.parse::<DatasetName>().ok().filter(|_| !Path::new(what).is_file());
         let there = config.data_dir.is_dir();
+        // Looking makes no data folder.
+        let folder = match there {
+            true => config.data_dir.join(TEMPORARY),
+            false => std::env::temp_dir(),
+        };
+        let scratch = Scratch::claim(&folder, RandomIds.next())
+            .with_context(|| format!("cannot keep temporary files in {}", folder.display()))?;
+        let dataset = what.parse::<DatasetName>().ok().filter(|_| !Path::new(what).is_file());
         let place = match dataset {
             Some(_) if !there => {
                 let place = config.data_dir.display();
@@ -80,6 +90,41 @@ impl Desk {
             now: self.now,
         };
         Ok(Subject::open(&self.place, sql, schema.as_ref(), with).await?)
+    }
+}
+
+/// Shows on a terminal how many rows were looked at, until it is dropped.
+pub(crate) struct Counting {
+    pub(crate) seen: Arc<AtomicU64>,
+    bar: ProgressBar,
+    task: JoinHandle<()>,
+}
+
+impl Counting {
+    pub(crate) fn start(what: &str) -> Counting {
+        let (seen, bar) = (Arc::new(AtomicU64::new(0)), ProgressBar::new_spinner());
+        bar.set_prefix(what.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg} rows") {
+            bar.set_style(style);
+        }
+        let task = tokio::spawn({
+            let (seen, bar) = (Arc::clone(&seen), bar.clone());
+            async move {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    bar.set_message(number(seen.load(Ordering::Relaxed)));
+                    bar.tick();
+                }
+            }
+        });
+        Counting { seen, bar, task }
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.bar.finish_and_clear();
     }
 }
 
