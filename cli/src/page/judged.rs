@@ -260,17 +260,17 @@ fn rest(of: &Judged<'_>) -> String {
                 number(refused.rows)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<section><h2>Rows that could not be read</h2><div class=\"wide\"><table><thead><tr>\
              <th>why</th><th class=\"n\">rows</th><th class=\"n\">first line</th></tr></thead>\
-             <tbody>{rows}</tbody></table></div></section>\n"
+             <tbody>{rows}</tbody></table></div></section>"
         );
     }
     if !of.found.notes.is_empty() {
         let notes: Vec<String> =
             of.found.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
-        let _ = write!(text, "<section><h2>Notes</h2><ul>{}</ul></section>\n", notes.concat());
+        let _ = writeln!(text, "<section><h2>Notes</h2><ul>{}</ul></section>", notes.concat());
     }
     text + "<footer>Score = 100 · V · Π (1 − π(1 − q)): V is the share of usable rows, each row \
             counted by the worst rule that it broke; π is the weight of a rule about the whole, q \

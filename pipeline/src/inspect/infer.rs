@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use assay_core::contract::{ColumnType, ContractFile};
-use assay_core::{Check, Outcome};
+use assay_core::{Check, Contract, Outcome};
+use assay_quality::Suite;
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use super::judge::{Judgement, Look, judge};
 use super::profile::{Column, Profile, column_type};
 use super::yaml::Yaml;
 use super::{InspectError, Subject};
+use crate::stage::arrow_schema;
 
 /// Rows that are needed before few values are taken for a set.
 const ROWS_OF_A_SET: u64 = 20;
@@ -48,8 +50,14 @@ pub async fn infer(
     let rows = profile.columns.first().map_or(0, |column| column.rows);
     let candidates = profile.columns.iter().filter(|column| column.may_be_key());
     let mut keys: Vec<String> = candidates.map(|column| column.name.clone()).collect();
+    let ruled = ruled(subject, name, &profile)?;
+    if ruled < profile.columns.len() {
+        notes.push(format!(
+            "only the first {ruled} columns have rules: a contract can't have more of them"
+        ));
+    }
     loop {
-        let text = contract(subject, name, &profile, &keys);
+        let text = contract(subject, name, &profile, &keys, ruled);
         let file = ContractFile::parse(name, &text)?;
         let Some((_, promised)) = file.schema(None) else {
             return Err(InspectError::Unfit("a contract has one schema".to_owned()));
@@ -72,6 +80,20 @@ pub async fn infer(
             return Ok(Inferred { text, rows, notes, judgement });
         }
         keys.retain(|key| !repeated.contains(key));
+    }
+}
+
+/// How many columns can have rules, of which a contract has only so many.
+fn ruled(subject: &Subject, name: &str, profile: &Profile) -> Result<usize, InspectError> {
+    let mut ruled = profile.columns.len();
+    loop {
+        let file = ContractFile::parse(name, &contract(subject, name, profile, &[], ruled))?;
+        let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).map(|_| ());
+        match file.contracts.iter().try_for_each(compile) {
+            Ok(()) => return Ok(ruled),
+            Err(mistakes) if ruled == 0 => return Err(mistakes.into()),
+            Err(_) => ruled = ruled * 3 / 4,
+        }
     }
 }
 
@@ -126,7 +148,13 @@ fn names_something(column: &str) -> bool {
         || ["Id", "ID", "Uuid", "UUID", "Key"].iter().any(|part| column.ends_with(part))
 }
 
-fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -> String {
+fn contract(
+    subject: &Subject,
+    name: &str,
+    profile: &Profile,
+    keys: &[String],
+    ruled: usize,
+) -> String {
     let mut yaml = Yaml::default();
     let rows = profile.columns.first().map_or(0, |column| column.rows);
     yaml.comment(&format!(
@@ -147,8 +175,13 @@ fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -
         }
         yaml.key("logicalType", "object");
         yaml.key("physicalType", if subject.table().is_some() { "table" } else { "file" });
-        yaml.list("properties", &profile.columns, |yaml, it| {
-            column(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+        yaml.list("properties", profile.columns.iter().enumerate(), |yaml, (place, it)| {
+            yaml.key("name", it.name.as_str());
+            yaml.key("logicalType", logical(it.kind));
+            yaml.key("physicalType", it.kind.name());
+            if place < ruled {
+                promises(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+            }
         });
         yaml.list("quality", [()], |yaml, ()| {
             yaml.key("id", "some_rows");
@@ -161,10 +194,7 @@ fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -
     yaml.finish()
 }
 
-fn column(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
-    yaml.key("name", column.name.as_str());
-    yaml.key("logicalType", logical(column.kind));
-    yaml.key("physicalType", column.kind.name());
+fn promises(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
     if primary {
         yaml.key("primaryKey", true);
         yaml.key("primaryKeyPosition", 1);

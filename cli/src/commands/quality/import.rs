@@ -81,18 +81,37 @@ pub(super) fn show(scans: &[ImportedScan], as_json: bool) -> Result<()> {
     if as_json {
         return json(&json!({"imported": scans}));
     }
-    let Some(latest) = scans.first() else { return Ok(()) };
-    let version = latest.tool_version.as_deref().unwrap_or_default();
-    line(format!(
-        "{} imported from {} {version} of {}: {}",
-        latest.dataset,
-        latest.tool,
-        time(latest.at),
-        counts(latest)
-    ))?;
+    // The newest of each tool down to each check; of the others only the sums.
+    let mut tools: Vec<&str> = Vec::new();
+    let (newest, others): (Vec<&ImportedScan>, Vec<&ImportedScan>) =
+        scans.iter().partition(|scan| {
+            let first = !tools.contains(&scan.tool.as_str());
+            tools.push(&scan.tool);
+            first
+        });
+    for (place, scan) in newest.into_iter().enumerate() {
+        if place > 0 {
+            line("")?;
+        }
+        one(scan)?;
+    }
+    if !others.is_empty() {
+        line("\nImported before:")?;
+    }
+    for scan in others {
+        line(format!("{} {}: {}", time(scan.at), scan.tool, counts(scan)))?;
+    }
+    Ok(())
+}
+
+fn one(scan: &ImportedScan) -> Result<()> {
+    let version = scan.tool_version.as_ref().map(|version| format!(" {version}"));
+    let (tool, version) = (&scan.tool, version.unwrap_or_default());
+    let (dataset, at) = (&scan.dataset, time(scan.at));
+    line(format!("{dataset} imported from {tool}{version} of {at}: {}", counts(scan)))?;
     let mut grid =
         Grid::new(&["rule", "severity", "outcome", "failed#", "of#", "counted", "expected"]);
-    for result in &latest.results {
+    for result in &scan.results {
         let some = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), number);
         grid.row([
             short(&result.rule, 44),
@@ -104,14 +123,7 @@ pub(super) fn show(scans: &[ImportedScan], as_json: bool) -> Result<()> {
             short(&result.expected, 40),
         ]);
     }
-    grid.print()?;
-    if scans.len() > 1 {
-        line("\nImported before:")?;
-        for scan in &scans[1..] {
-            line(format!("{} {}: {}", time(scan.at), scan.tool, counts(scan)))?;
-        }
-    }
-    Ok(())
+    grid.print()
 }
 
 fn outcome(outcome: &ImportedOutcome) -> String {
