@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use super::contract;
-use crate::app::{App, TEMPORARY};
+use crate::app::TEMPORARY;
 use crate::args::Judge;
 use crate::config::Config;
 use crate::exit::Usage;
@@ -27,7 +27,8 @@ use crate::shipped;
 /// What is looked at, and all that has to live as long as that goes on.
 pub(crate) struct Desk {
     pub(crate) place: Place,
-    pub(crate) app: Option<App>,
+    /// Only the tables: neither log nor store is needed to look.
+    lake: Option<Lake>,
     pub(crate) now: DateTime<Utc>,
     memory_bytes: usize,
     scratch: Scratch,
@@ -69,12 +70,18 @@ impl Desk {
             }
             None => file(what, format, &scratch)?,
         };
-        let app = if there { Some(App::build(config).await?) } else { None };
-        Ok(Desk { place, app, now: SystemClock.now(), memory_bytes, scratch })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = clock.now();
+        let root = config.data_dir.join("lake");
+        let lake = match root.is_dir() {
+            true => Some(Lake::open(&root, scratch.path(), memory_bytes, clock).await?),
+            false => None,
+        };
+        Ok(Desk { place, lake, now, memory_bytes, scratch })
     }
 
     pub(crate) fn lake(&self) -> Option<&Lake> {
-        self.app.as_ref().map(|app| app.lake.as_ref())
+        self.lake.as_ref()
     }
 
     pub(crate) async fn subject(

@@ -21,6 +21,9 @@ const ROWS_OF_A_SET: u64 = 20;
 /// Rows that are needed before a column is taken for a key that is not named as one.
 const ROWS_OF_A_KEY: u64 = 1000;
 
+/// Columns whose rules fit into any contract.
+const FEW_COLUMNS: usize = 32;
+
 const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
 const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
 const URI: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$";
@@ -83,18 +86,32 @@ pub async fn infer(
     }
 }
 
-/// How many columns can have rules, of which a contract has only so many.
+/// How many columns can have rules, of which a contract has only so many. What compiles slowly is
+/// tried last: from few columns on twice as many, then back by halves of the last step.
 fn ruled(subject: &Subject, name: &str, profile: &Profile) -> Result<usize, InspectError> {
-    let mut ruled = profile.columns.len();
-    loop {
+    let all = profile.columns.len();
+    let compiles = |ruled: usize| -> Result<bool, InspectError> {
         let file = ContractFile::parse(name, &contract(subject, name, profile, &[], ruled))?;
-        let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).map(|_| ());
-        match file.contracts.iter().try_for_each(compile) {
-            Ok(()) => return Ok(ruled),
-            Err(mistakes) if ruled == 0 => return Err(mistakes.into()),
-            Err(_) => ruled = ruled * 3 / 4,
+        let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).is_ok();
+        Ok(file.contracts.iter().all(compile))
+    };
+    let (mut fits, mut next) = (0, all.min(FEW_COLUMNS));
+    while compiles(next)? {
+        fits = next;
+        if fits == all {
+            return Ok(all);
+        }
+        next = (next * 2).min(all);
+    }
+    let (mut least, mut most) = (fits, next);
+    while most - least > FEW_COLUMNS / 4 {
+        let middle = usize::midpoint(least, most);
+        match compiles(middle)? {
+            true => least = middle,
+            false => most = middle,
         }
     }
+    Ok(least)
 }
 
 async fn profile(

@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 use assay_quality::import as read;
+use assay_store::Store;
 use serde_json::json;
 
-use crate::app::App;
 use crate::args::ImportArgs;
 use crate::config::Config;
 use crate::exit::Usage;
@@ -41,10 +41,11 @@ pub(super) async fn import(config: Config, what: &ImportArgs, as_json: bool) -> 
         }
         scans.iter_mut().for_each(|scan| scan.dataset.clone_from(name));
     }
-    let app = App::build(config).await?;
+    // Neither log nor lake is needed for it.
+    let store = Store::open(&config.data_dir.join("store.db")).await?;
     let mut told = Vec::new();
     for scan in &scans {
-        told.push((scan, app.store.put_imported(scan).await?));
+        told.push((scan, store.put_imported(scan).await?));
     }
     if as_json {
         let each = |(scan, new): &(&ImportedScan, bool)| {
