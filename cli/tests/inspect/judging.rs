@@ -160,6 +160,7 @@ fn what_can_t_be_judged_is_told_with_what_to_do() {
         (&["no.parquet"], "no Parquet file"),
         (&["data.bin"], "does not tell its format"),
         (&["nowhere.csv"], "cannot read nowhere.csv"),
+        (&["nowhere"], "cannot read nowhere"),
         (&["."], "is a folder"),
         (&["silver.orders"], "there is no data in"),
         (&["orders.csv", "--sql", "SELECT nothing FROM data"], "nothing"),

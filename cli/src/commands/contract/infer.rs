@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use assay_core::contract::ContractFile;
 use assay_pipeline::{Look, infer as infer_from};
 use serde_json::json;
 
@@ -19,7 +20,8 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake(), seen };
     let found = infer_from(&subject, &name, &look).await?;
     drop(counting);
-    let rules = found.judgement.quality.rules.len();
+    let file = ContractFile::parse(&name, &found.text)?;
+    let rules: usize = file.contracts.iter().map(|contract| contract.rules.len()).sum();
     if let Some(path) = &what.to {
         std::fs::write(path, &found.text)
             .with_context(|| format!("cannot write {}", path.display()))?;
