@@ -65,12 +65,42 @@ pub fn import(
 }
 
 fn parse(file: &str, bytes: &[u8]) -> Result<Value, ImportError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let parsed = match serde_json::from_slice(bytes) {
+        Err(_) => serde_json::from_slice(&without_nan(bytes)),
+        parsed => parsed,
+    };
+    parsed.map_err(|error| {
         // Its own words may quote what is in the file.
         let (line, column) = (error.line(), error.column());
         let why = format!("it breaks off or is damaged in line {line}, column {column}");
         ImportError::Json { file: file.to_owned(), why }
     })
+}
+
+/// Python writes NaN and infinities, which are no JSON, as they are: nothing stands in their place.
+fn without_nan(bytes: &[u8]) -> Vec<u8> {
+    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+    let mut plain = Vec::with_capacity(bytes.len());
+    let (mut in_text, mut at) = (false, 0);
+    while let Some(byte) = bytes.get(at) {
+        let word = WORDS.into_iter().find(|word| !in_text && bytes[at..].starts_with(word));
+        if let Some(word) = word {
+            plain.extend(b"null");
+            at += word.len();
+            continue;
+        }
+        plain.push(*byte);
+        at += 1;
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => {
+                plain.extend(bytes.get(at));
+                at += 1;
+            }
+            _ => {}
+        }
+    }
+    plain
 }
 
 /// A place in a file of another tool.

@@ -34,10 +34,10 @@ Examples:
   assay contract diff old.yaml new.yaml --for readers -o json
   git show main:orders.odcs.yaml | assay contract diff - orders.odcs.yaml
 
-A change breaks readers when something is promised no more, writers when what was
-good may be refused now, and judgement when scores and verdicts of before and
-after can't be compared. Ends with 0 when nothing breaks, with 5 when something
-breaks readers or writers (or those named with --for).")]
+A change breaks readers when something is promised no more, writers when what
+was good may be refused now, and judgement when scores and verdicts of before
+and after can't be compared. Ends with 0 when nothing breaks, with 5 when
+something breaks readers or writers (or those named with --for).")]
     Diff(DiffArgs),
 
     /// Write a contract from what the rows of a file or table have in common
@@ -47,10 +47,10 @@ Examples:
   assay contract infer silver.github_events
   assay contract infer events.jsonl.gz --name events
 
-Types, NULLs, small sets, ranges, lengths, keys and forms (uuid, email, uri, dates)
-are taken from all rows, in memory that does not grow with them. The contract is
-valid, and the rows keep all that it says. It is a beginning: ranges are what was
-seen, so widen them.")]
+Types, NULLs, small sets, ranges, lengths, keys and forms (uuid, email, uri,
+dates) are taken from all rows, in memory that does not grow with them. The
+contract is valid, and the rows keep all that it says. It is a beginning: ranges
+are what was seen, so widen them.")]
     Infer(InferArgs),
 
     /// Make one page of HTML from contracts
@@ -63,8 +63,7 @@ Examples:
 
 #[derive(Debug, Group)]
 pub(crate) struct InferArgs {
-    /// A file (.parquet, .csv, .jsonl; also .gz), `-` for standard input, or a
-    /// table as layer.name
+    /// A file (.parquet, .csv, .jsonl; also .gz), `-`, or a table
     #[arg(value_name = "FILE|DATASET")]
     pub(crate) what: String,
     /// Where the contract is written [default: standard output]
@@ -76,7 +75,7 @@ pub(crate) struct InferArgs {
     /// How the file is written, where its name does not tell
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<Written>,
-    /// Look at what this query answers; the file or table is called data in it
+    /// Look at what this query answers; the file or table is called data
     #[arg(long, value_name = "SELECT …")]
     pub(crate) sql: Option<String>,
     /// Read the table as of this snapshot
@@ -116,7 +115,7 @@ pub(crate) struct DiffArgs {
     pub(crate) old: PathBuf,
     /// The contract as it is to be; `-` is standard input
     pub(crate) new: PathBuf,
-    /// Whom a change must break to count; may be repeated [default: readers and writers]
+    /// Whom a change must break to count [default: readers, writers]
     #[arg(long = "for", value_enum, value_name = "PARTY")]
     pub(crate) parties: Vec<For>,
 }

@@ -36,8 +36,8 @@ Examples:
       --pipeline github_events
 
 Rows that were set aside are read from the dead letters. Rows that were kept are
-found by judging the table again as of the batch's snapshot, for which the contract
-is needed (--contract or --pipeline).")]
+found by judging the table again as of the batch's snapshot, for which the
+contract is needed (--contract or --pipeline).")]
     Rows(RowsArgs),
 
     /// Take in what Great Expectations, dbt or Soda have found
@@ -48,8 +48,8 @@ Examples:
   assay quality import scan_results.json --dataset silver.orders
   assay quality show lab.orders
 
-A manifest.json beside run_results.json is found by itself. What was taken in before
-is not taken in again.")]
+A manifest.json beside run_results.json is found by itself. What was taken in
+before is not taken in again.")]
     Import(ImportArgs),
 
     /// Judge a file, a table or a query by a contract; no pipeline is needed
@@ -64,16 +64,15 @@ Examples:
   zcat orders.jsonl.gz | assay quality run - --format jsonl \\
       --contract orders.odcs.yaml -o json
 
-Nothing is written. Every row is judged in one pass, in memory that does not grow
-with the rows. Ends with 3 when the contract halts such a batch, else with 0.
-In a query the file or table is called data; tables have their own names too.")]
+Nothing is written. Every row is judged in one pass, in memory that does not
+grow with the rows. Ends with 3 when the contract halts such a batch, else with
+0. In a query the file or table is called data; tables have their own names too.")]
     Run(QualityRunArgs),
 }
 
 #[derive(Debug, Group)]
 pub(crate) struct QualityRunArgs {
-    /// A file (.parquet, .csv, .jsonl; also .gz), `-` for standard input, or a
-    /// table as layer.name
+    /// A file (.parquet, .csv, .jsonl; also .gz), `-`, or a table
     #[arg(value_name = "FILE|DATASET")]
     pub(crate) what: String,
     #[command(flatten)]

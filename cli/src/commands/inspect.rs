@@ -3,25 +3,32 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use assay_core::contract::{ContractFile, SchemaObject};
 use assay_core::{Clock, Contract, DatasetName, Ids, RandomIds, SystemClock};
 use assay_pipeline::{FileFormat, Folder, Lake, Opening, Place, Subject, arrow_schema};
 use chrono::{DateTime, Utc};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
 
 use super::contract;
-use crate::app::{App, TEMPORARY};
+use crate::app::TEMPORARY;
 use crate::args::Judge;
 use crate::config::Config;
 use crate::exit::Usage;
+use crate::output::number;
 use crate::scratch::Scratch;
 use crate::shipped;
 
 /// What is looked at, and all that has to live as long as that goes on.
 pub(crate) struct Desk {
     pub(crate) place: Place,
-    pub(crate) app: Option<App>,
+    /// Only the tables: neither log nor store is needed to look.
+    lake: Option<Lake>,
     pub(crate) now: DateTime<Utc>,
     memory_bytes: usize,
     scratch: Scratch,
@@ -42,11 +49,15 @@ impl Desk {
         at: Option<i64>,
     ) -> Result<Desk> {
         let memory_bytes = config.memory_bytes;
-        let id = RandomIds.next();
-        let scratch = Scratch::claim(&std::env::temp_dir().join("assay").join(TEMPORARY), id)
-            .context("cannot use the folder of temporary files")?;
-        let dataset = what.parse::<DatasetName>().ok().filter(|_| !Path::new(what).is_file());
         let there = config.data_dir.is_dir();
+        // Looking makes no data folder.
+        let folder = match there {
+            true => config.data_dir.join(TEMPORARY),
+            false => std::env::temp_dir(),
+        };
+        let scratch = Scratch::claim(&folder, RandomIds.next())
+            .with_context(|| format!("cannot keep temporary files in {}", folder.display()))?;
+        let dataset = what.parse::<DatasetName>().ok().filter(|_| !Path::new(what).is_file());
         let place = match dataset {
             Some(_) if !there => {
                 let place = config.data_dir.display();
@@ -59,12 +70,18 @@ impl Desk {
             }
             None => file(what, format, &scratch)?,
         };
-        let app = if there { Some(App::build(config).await?) } else { None };
-        Ok(Desk { place, app, now: SystemClock.now(), memory_bytes, scratch })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = clock.now();
+        let root = config.data_dir.join("lake");
+        let lake = match root.is_dir() {
+            true => Some(Lake::open(&root, scratch.path(), memory_bytes, clock).await?),
+            false => None,
+        };
+        Ok(Desk { place, lake, now, memory_bytes, scratch })
     }
 
     pub(crate) fn lake(&self) -> Option<&Lake> {
-        self.app.as_ref().map(|app| app.lake.as_ref())
+        self.lake.as_ref()
     }
 
     pub(crate) async fn subject(
@@ -80,6 +97,41 @@ impl Desk {
             now: self.now,
         };
         Ok(Subject::open(&self.place, sql, schema.as_ref(), with).await?)
+    }
+}
+
+/// Shows on a terminal how many rows were looked at, until it is dropped.
+pub(crate) struct Counting {
+    pub(crate) seen: Arc<AtomicU64>,
+    bar: ProgressBar,
+    task: JoinHandle<()>,
+}
+
+impl Counting {
+    pub(crate) fn start(what: &str) -> Counting {
+        let (seen, bar) = (Arc::new(AtomicU64::new(0)), ProgressBar::new_spinner());
+        bar.set_prefix(what.to_owned());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg} rows") {
+            bar.set_style(style);
+        }
+        let task = tokio::spawn({
+            let (seen, bar) = (Arc::clone(&seen), bar.clone());
+            async move {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    bar.set_message(number(seen.load(Ordering::Relaxed)));
+                    bar.tick();
+                }
+            }
+        });
+        Counting { seen, bar, task }
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.bar.finish_and_clear();
     }
 }
 

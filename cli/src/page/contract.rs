@@ -1,7 +1,7 @@
 //! Contracts, for people who want to know what a dataset promises.
 
-use assay_core::contract::{ContractFile, Property, SchemaObject, describe};
-use assay_core::{Check, Contract, OnFail, Rule, Threshold};
+use assay_core::contract::{ContractFile, Property, SchemaObject, promise};
+use assay_core::{Check, Contract, OnFail, Rule};
 use serde_json::Value;
 
 use super::{escape, page};
@@ -75,7 +75,7 @@ fn contract(number: usize, file: &ContractFile) -> String {
         facts.join(" · ")
     );
     for (object, promised) in file.schemas() {
-        text += &schema(&anchor(number, object), object, promised);
+        text += &schema(&anchor(number, object), object, promised, &prose(file));
     }
     text + &services(file) + &people(file) + &unjudged(file)
 }
@@ -91,8 +91,10 @@ fn prose(file: &ContractFile) -> String {
     parts.collect()
 }
 
-fn schema(anchor: &str, object: &SchemaObject, promised: &Contract) -> String {
-    let about = object.description.as_deref().unwrap_or_default();
+fn schema(anchor: &str, object: &SchemaObject, promised: &Contract, said: &str) -> String {
+    let about = escape(object.description.as_deref().unwrap_or_default());
+    // What the contract says of itself need not be said again.
+    let about = if said.contains(&about) { String::new() } else { format!("<p>{about}</p>") };
     let grain = object.data_granularity_description.as_deref();
     let grain = grain.map(|it| format!("<p class=\"muted\">{}</p>", escape(it)));
     let columns: String =
@@ -111,11 +113,10 @@ fn schema(anchor: &str, object: &SchemaObject, promised: &Contract) -> String {
         })
         .collect();
     format!(
-        "<section id=\"{anchor}\"><h2>{}</h2><p>{}</p>{}<div class=\"wide\"><table class=\"rules\">\
+        "<section id=\"{anchor}\"><h2>{}</h2>{about}{}<div class=\"wide\"><table class=\"rules\">\
          <thead><tr><th>column</th><th>type</th><th>meaning</th><th>promises</th></tr></thead>\
          <tbody>{columns}</tbody></table></div>{rules}{limits}</section>\n",
         escape(full_name(object)),
-        escape(about),
         grain.unwrap_or_default(),
     )
 }
@@ -156,7 +157,7 @@ fn column(property: &Property, promised: &Contract) -> String {
         .filter(about)
         // The badge says it already.
         .filter(|rule| !matches!(rule.check, Check::NotNull { .. }) || !property.required)
-        .map(promise)
+        .map(one_promise)
         .collect();
     format!(
         "<tr><td><b>{}</b><br>{badges}{}</td><td>{}</td><td>{}{examples}</td><td>{promises}</td></tr>",
@@ -167,21 +168,16 @@ fn column(property: &Property, promised: &Contract) -> String {
     )
 }
 
-fn promise(rule: &Rule) -> String {
+fn one_promise(rule: &Rule) -> String {
     let effect = match rule.on_fail {
         OnFail::Keep => "",
         OnFail::Quarantine => ", the row is set aside",
         OnFail::Halt => ", halts the batch",
     };
-    let threshold = match rule.threshold == Threshold::NONE {
-        true => String::new(),
-        false => format!(", broken by {}", rule.threshold),
-    };
     format!(
         "<div class=\"promise\"><span class=\"dot {severity}\"></span><code>{}</code>\
-         <span class=\"muted\"> {severity}{}{effect}</span></div>",
-        escape(&describe(&rule.check)),
-        escape(&threshold),
+         <span class=\"muted\"> {severity}{effect}</span></div>",
+        escape(&promise(rule)),
         severity = rule.severity,
     )
 }
@@ -193,7 +189,7 @@ fn rules(rules: &[&Rule], object: &SchemaObject) -> String {
         format!(
             "<tr><td><b>{}</b></td><td>{}</td><td>{}</td></tr>",
             escape(&rule.name),
-            promise(rule),
+            one_promise(rule),
             escape(about)
         )
     };

@@ -134,7 +134,7 @@ fn because(found: &Judgement) -> String {
         return String::new();
     }
     let items: Vec<String> =
-        quality.because.iter().map(|why| format!("<li>{}</li>", escape(why))).collect();
+        quality.because.iter().map(|why| format!("<li>{}</li>", with_names(why))).collect();
     format!(
         "<section><h2>Why the verdict is {}</h2><ul class=\"because\">{}</ul></section>\n",
         quality.verdict,
@@ -157,7 +157,9 @@ fn rules(of: &Judged<'_>) -> String {
 
 fn one_rule(of: &Judged<'_>, result: &RuleResult, rule: Option<&Rule>) -> String {
     let (word, class, why) = match &result.outcome {
-        Outcome::Passed if result.failed > 0 => ("within limits", "warn", String::new()),
+        Outcome::Passed if result.failed > 0 || result.lost > 0.0 => {
+            ("within limits", "warn", String::new())
+        }
         Outcome::Passed => ("holds", "pass", String::new()),
         Outcome::Failed if result.severity >= Severity::Error => ("broken", "halt", String::new()),
         Outcome::Failed => ("broken", "warn", String::new()),
@@ -187,15 +189,32 @@ fn one_rule(of: &Judged<'_>, result: &RuleResult, rule: Option<&Rule>) -> String
     };
     format!(
         "<tbody><tr><td><b>{}</b><br><span class=\"muted\">{}</span></td><td>{}<br>\
-         <span class=\"muted\">expected {}</span></td><td><span class=\"dot {severity}\"></span>\
+         <span class=\"muted\">{}</span></td><td><span class=\"dot {severity}\"></span>\
          {severity}</td><td><span class=\"badge {class}\">{word}</span>{why}</td>\
          <td class=\"n\">{failed}</td><td class=\"n\">{cost}</td></tr>{sample}</tbody>\n",
         escape(&result.rule),
         escape(&columns),
         escape(&promise),
-        escape(&result.expected),
+        escape(&expected(result)),
         severity = result.severity,
     )
+}
+
+/// By how much a rule may be broken.
+fn expected(result: &RuleResult) -> String {
+    match result.expected.as_str() {
+        "= 0 rows" => "no row may break it".to_owned(),
+        other => format!("expected {other}"),
+    }
+}
+
+/// Text with names between backticks, as HTML.
+fn with_names(text: &str) -> String {
+    let part = |(place, part): (usize, &str)| match place % 2 {
+        0 => escape(part),
+        _ => format!("<code>{}</code>", escape(part)),
+    };
+    text.split('`').enumerate().map(part).collect()
 }
 
 /// Some rows, with the cells of the rule marked.
@@ -218,8 +237,10 @@ fn rows_of(of: &Judged<'_>, result: &RuleResult, sample: &Sample) -> String {
         rows += &format!("<tr>{}</tr>", cells.collect::<String>());
     }
     let shown = sample.rows.len();
+    let rows_alone = sample.columns.iter().all(|name| of.by.contract.column(name).is_some());
+    let what = if rows_alone { "rows" } else { "keys that come again" };
     format!(
-        "<tr class=\"sample\"><td colspan=\"6\"><details><summary>{shown} of the rows</summary>\
+        "<tr class=\"sample\"><td colspan=\"6\"><details><summary>{shown} of the {what}</summary>\
          <div class=\"wide\"><table><thead><tr>{}</tr></thead><tbody>{rows}</tbody></table></div>\
          </details></td></tr>",
         heads.concat()
@@ -239,17 +260,17 @@ fn rest(of: &Judged<'_>) -> String {
                 number(refused.rows)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<section><h2>Rows that could not be read</h2><div class=\"wide\"><table><thead><tr>\
              <th>why</th><th class=\"n\">rows</th><th class=\"n\">first line</th></tr></thead>\
-             <tbody>{rows}</tbody></table></div></section>\n"
+             <tbody>{rows}</tbody></table></div></section>"
         );
     }
     if !of.found.notes.is_empty() {
         let notes: Vec<String> =
             of.found.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
-        let _ = write!(text, "<section><h2>Notes</h2><ul>{}</ul></section>\n", notes.concat());
+        let _ = writeln!(text, "<section><h2>Notes</h2><ul>{}</ul></section>", notes.concat());
     }
     text + "<footer>Score = 100 · V · Π (1 − π(1 − q)): V is the share of usable rows, each row \
             counted by the worst rule that it broke; π is the weight of a rule about the whole, q \

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use assay_core::Document;
+use assay_core::contract::{ContractFile, diff};
 use serde_json::{Map, Value, json};
 
 use super::{done, root, shipped, skip};
@@ -97,6 +98,33 @@ fn what_ours_takes_of_broken_contracts_the_standards_takes_too() {
     }
     assert!(taken > 100 && refused > 1000, "this looks at something: {taken}, {refused}");
     assert!(wrong.is_empty(), "{} that only ours takes: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn what_lint_finds_nothing_wrong_with_the_standard_takes_and_nothing_panics() {
+    let Some(standard) = standard("v3.2.0") else {
+        return skip("lint beside the standard, because its schema is not at hand");
+    };
+    let standard = jsonschema::validator_for(&standard).unwrap();
+    let (mut fine, mut wrong) = (0, BTreeSet::new());
+    for file in shipped() {
+        let value = value_of(&file);
+        let original = ContractFile::lint("original", &value.to_string()).unwrap();
+        // Some of them: lint makes its schema anew for each.
+        for (how, contract) in broken(&value).into_iter().step_by(7) {
+            let Ok(changed) = ContractFile::lint("changed", &contract.to_string()) else {
+                continue;
+            };
+            fine += 1;
+            if !standard.is_valid(&contract) {
+                wrong.insert(how);
+            }
+            let there = diff(&original, &changed);
+            assert_eq!(there.is_empty(), diff(&changed, &original).is_empty());
+        }
+    }
+    assert!(fine > 20, "this looks at something: {fine}");
+    assert!(wrong.is_empty(), "{} that only lint takes: {wrong:#?}", wrong.len());
 }
 
 /// Where in the standard's schema our types stand.

@@ -1,4 +1,5 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 
 use assay_core::Document;
 use serde_json::Value;
@@ -117,8 +118,8 @@ fn odd_files_have_contracts_too() {
     desk.write("null.csv", "a,b\n,\n,\n");
     desk.write("odd.csv", "yes,a b,ä: #,\"q\"\"x\",1\n1,2,3,4,5\n");
     let wide: Vec<String> = (0..2000).map(|n| format!("c{n}")).collect();
-    desk.write("few.csv", format!("{}\n{}\n", wide[..120].join(","), vec!["1"; 120].join(",")));
-    for name in ["none.csv", "one.csv", "null.csv", "odd.csv"] {
+    desk.write("wide.csv", format!("{}\n{}\n", wide.join(","), vec!["1"; 2000].join(",")));
+    for name in ["none.csv", "one.csv", "null.csv", "odd.csv", "wide.csv"] {
         sound(&desk, name, &[]);
     }
     let (code, _, error) = desk.done(&["contract", "infer", "nowhere.csv"]);
@@ -157,11 +158,25 @@ fn contracts_of_generated_and_of_real_events_are_sound() {
     accepted_by_others(&written);
 }
 
+/// Another reader of the standard takes them, where it can be had.
 fn accepted_by_others(files: &[PathBuf]) {
-    let script: &Path = &root().join("tests/compare.py");
-    let done =
-        std::process::Command::new("python3").arg(script).arg("contracts").args(files).output();
-    let Ok(done) = done else { return };
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert!([Some(0), Some(77)].contains(&done.status.code()), "{told}");
+    let script = root().join("tests/compare.py");
+    let done = Command::new("python3").arg(script).arg("contracts").args(files).output();
+    let required = std::env::var_os("ASSAY_REQUIRE")
+        .is_some_and(|what| what.to_string_lossy().contains("python"));
+    let code = done.as_ref().ok().and_then(|done| done.status.code());
+    match (done, code) {
+        (Ok(_), Some(0)) => {}
+        (Ok(done), Some(77)) | (Ok(done), None) => {
+            eprintln!("skipped: datacontract-cli: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        (Err(error), _) => {
+            assert!(!required, "datacontract-cli needs python3: {error}");
+            eprintln!("skipped: datacontract-cli, because there is no python3");
+        }
+        (Ok(done), code) => {
+            let told = String::from_utf8_lossy(&done.stdout);
+            panic!("datacontract-cli ended with {code:?}: {told}");
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! Writes a contract from what rows have in common, and judges them by it: what it promises holds.
 
+use std::sync::atomic::Ordering;
+
 use assay_core::contract::{ColumnType, ContractFile};
-use assay_core::{Check, Outcome};
+use assay_core::{Check, Contract, Outcome};
+use assay_quality::Suite;
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
@@ -10,9 +13,16 @@ use super::judge::{Judgement, Look, judge};
 use super::profile::{Column, Profile, column_type};
 use super::yaml::Yaml;
 use super::{InspectError, Subject};
+use crate::stage::arrow_schema;
 
 /// Rows that are needed before few values are taken for a set.
 const ROWS_OF_A_SET: u64 = 20;
+
+/// Rows that are needed before a column is taken for a key that is not named as one.
+const ROWS_OF_A_KEY: u64 = 1000;
+
+/// Columns whose rules fit into any contract.
+const FEW_COLUMNS: usize = 32;
 
 const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
 const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
@@ -39,12 +49,18 @@ pub async fn infer(
     look: &Look<'_>,
 ) -> Result<Inferred, InspectError> {
     let mut notes = Vec::new();
-    let profile = profile(subject, &mut notes).await?;
+    let profile = profile(subject, look, &mut notes).await?;
     let rows = profile.columns.first().map_or(0, |column| column.rows);
     let candidates = profile.columns.iter().filter(|column| column.may_be_key());
     let mut keys: Vec<String> = candidates.map(|column| column.name.clone()).collect();
+    let ruled = ruled(subject, name, &profile)?;
+    if ruled < profile.columns.len() {
+        notes.push(format!(
+            "only the first {ruled} columns have rules: a contract can't have more of them"
+        ));
+    }
     loop {
-        let text = contract(subject, name, &profile, &keys);
+        let text = contract(subject, name, &profile, &keys, ruled);
         let file = ContractFile::parse(name, &text)?;
         let Some((_, promised)) = file.schema(None) else {
             return Err(InspectError::Unfit("a contract has one schema".to_owned()));
@@ -70,7 +86,39 @@ pub async fn infer(
     }
 }
 
-async fn profile(subject: &Subject, notes: &mut Vec<String>) -> Result<Profile, InspectError> {
+/// How many columns can have rules, of which a contract has only so many. What compiles slowly is
+/// tried last: from few columns on twice as many, then back by halves of the last step.
+fn ruled(subject: &Subject, name: &str, profile: &Profile) -> Result<usize, InspectError> {
+    let all = profile.columns.len();
+    let compiles = |ruled: usize| -> Result<bool, InspectError> {
+        let file = ContractFile::parse(name, &contract(subject, name, profile, &[], ruled))?;
+        let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).is_ok();
+        Ok(file.contracts.iter().all(compile))
+    };
+    let (mut fits, mut next) = (0, all.min(FEW_COLUMNS));
+    while compiles(next)? {
+        fits = next;
+        if fits == all {
+            return Ok(all);
+        }
+        next = (next * 2).min(all);
+    }
+    let (mut least, mut most) = (fits, next);
+    while most - least > FEW_COLUMNS / 4 {
+        let middle = usize::midpoint(least, most);
+        match compiles(middle)? {
+            true => least = middle,
+            false => most = middle,
+        }
+    }
+    Ok(least)
+}
+
+async fn profile(
+    subject: &Subject,
+    look: &Look<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Profile, InspectError> {
     let schema = subject.schema();
     let mut columns = Vec::new();
     for field in schema.fields() {
@@ -93,25 +141,37 @@ async fn profile(subject: &Subject, notes: &mut Vec<String>) -> Result<Profile, 
     for mut part in subject.parts(&names).await? {
         while let Some(rows) = part.try_next().await.map_err(wrong)? {
             profile.take(&rows).map_err(|error| wrong(error.into()))?;
+            look.seen.fetch_add(rows.num_rows() as u64, Ordering::Relaxed);
         }
     }
     Ok(profile)
 }
 
-/// The first of the keys whose name says so, else the first.
-fn primary(keys: &[String]) -> Option<&String> {
-    let named = |key: &&String| {
-        let name = key.to_ascii_lowercase();
-        name == "id"
-            || name == "uuid"
-            || name == "key"
-            || name.ends_with("_id")
-            || name.ends_with("id")
-    };
-    keys.iter().find(named).or_else(|| keys.first())
+/// The first of the keys whose name or form says so; in many rows also one that does not.
+fn primary<'a>(profile: &'a Profile, keys: &[String]) -> Option<&'a Column> {
+    let found = || profile.columns.iter().filter(|column| keys.contains(&column.name));
+    let sure = found().find(|column| names_something(&column.name) || column.forms.uuid);
+    sure.or_else(|| found().find(|column| column.rows >= ROWS_OF_A_KEY))
 }
 
-fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -> String {
+/// Whether a column is named as one whose values name something: `id`, `order_id`, `orderId`.
+fn names_something(column: &str) -> bool {
+    let whole = column.to_ascii_lowercase();
+    let parts = ["id", "uuid", "guid", "key"];
+    parts.contains(&whole.as_str())
+        || parts.iter().any(|part| {
+            whole.ends_with(&format!("_{part}")) || whole.ends_with(&format!("-{part}"))
+        })
+        || ["Id", "ID", "Uuid", "UUID", "Key"].iter().any(|part| column.ends_with(part))
+}
+
+fn contract(
+    subject: &Subject,
+    name: &str,
+    profile: &Profile,
+    keys: &[String],
+    ruled: usize,
+) -> String {
     let mut yaml = Yaml::default();
     let rows = profile.columns.first().map_or(0, |column| column.rows);
     yaml.comment(&format!(
@@ -124,7 +184,7 @@ fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -
     yaml.key("version", "0.1.0");
     yaml.key("status", "draft");
     yaml.key("name", name);
-    let key = primary(keys);
+    let key = primary(profile, keys).map(|column| &column.name);
     yaml.list("schema", [()], |yaml, ()| {
         yaml.key("name", name);
         if let Some(table) = subject.table() {
@@ -132,8 +192,13 @@ fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -
         }
         yaml.key("logicalType", "object");
         yaml.key("physicalType", if subject.table().is_some() { "table" } else { "file" });
-        yaml.list("properties", &profile.columns, |yaml, it| {
-            column(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+        yaml.list("properties", profile.columns.iter().enumerate(), |yaml, (place, it)| {
+            yaml.key("name", it.name.as_str());
+            yaml.key("logicalType", logical(it.kind));
+            yaml.key("physicalType", it.kind.name());
+            if place < ruled {
+                promises(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+            }
         });
         yaml.list("quality", [()], |yaml, ()| {
             yaml.key("id", "some_rows");
@@ -146,10 +211,7 @@ fn contract(subject: &Subject, name: &str, profile: &Profile, keys: &[String]) -
     yaml.finish()
 }
 
-fn column(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
-    yaml.key("name", column.name.as_str());
-    yaml.key("logicalType", logical(column.kind));
-    yaml.key("physicalType", column.kind.name());
+fn promises(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
     if primary {
         yaml.key("primaryKey", true);
         yaml.key("primaryKeyPosition", 1);
@@ -183,9 +245,8 @@ fn column(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
 
 /// A text or number that is never the same in a small file need not be a key for that.
 fn sounds_unique(column: &Column) -> bool {
-    let name = column.name.to_ascii_lowercase();
-    column.forms.uuid && column.kind == ColumnType::Text
-        || ["id", "uuid", "key", "email"].iter().any(|end| name.ends_with(end))
+    let form = column.kind == ColumnType::Text && (column.forms.uuid || column.forms.email);
+    form || names_something(&column.name)
 }
 
 fn options(column: &Column) -> Vec<(&'static str, Value)> {
@@ -197,7 +258,7 @@ fn options(column: &Column) -> Vec<(&'static str, Value)> {
         ColumnType::Int | ColumnType::Long => {
             let Some((least, greatest)) = column.whole else { return Vec::new() };
             // Numbers that name something have no range.
-            if column.name.to_ascii_lowercase().ends_with("id") {
+            if names_something(&column.name) {
                 return Vec::new();
             }
             vec![("minimum", json!(least.min(0))), ("maximum", json!(greatest))]

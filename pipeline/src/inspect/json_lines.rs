@@ -24,6 +24,9 @@ pub(super) struct JsonLines {
     columns: Vec<(String, Wanted)>,
 }
 
+/// What a line holds: an object, or why it is none.
+type Object<'a> = Result<&'a Map<String, Value>, &'a str>;
+
 /// The kinds of JSON values that a column takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -64,7 +67,7 @@ impl JsonLines {
     /// Shows every object of the file to `take`, which says whether to go on.
     pub(super) fn objects(
         path: &Path,
-        take: &mut dyn FnMut(u64, Result<&Map<String, Value>, &str>) -> bool,
+        take: &mut dyn FnMut(u64, Object<'_>) -> bool,
     ) -> io::Result<()> {
         let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
         let mut bytes = Vec::new();

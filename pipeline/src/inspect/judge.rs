@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -15,7 +17,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::fit::{Difference, Fit};
-use super::refused::RefusedRows;
+use super::refused::{Refused, RefusedRows};
 use super::repeated::repeated;
 use super::{InspectError, Subject};
 use crate::lake::Lake;
@@ -37,6 +39,8 @@ pub struct Look<'a> {
     pub redact: Vec<String>,
     /// Where rules find the other datasets that they refer to.
     pub lake: Option<&'a Lake>,
+    /// Counts rows while they are judged, for whoever waits.
+    pub seen: Arc<AtomicU64>,
 }
 
 /// What judging found.
@@ -153,8 +157,9 @@ struct Bench {
     lookups: Vec<(usize, String, Box<dyn Lookup>)>,
     samples: usize,
     redact: Vec<String>,
-    subject: super::refused::Refused,
-    spill: std::path::PathBuf,
+    refused: Refused,
+    spill: PathBuf,
+    seen: Arc<AtomicU64>,
 }
 
 impl Bench {
@@ -193,8 +198,9 @@ impl Bench {
             lookups,
             samples: look.samples,
             redact: look.redact.clone(),
-            subject: subject.refused.clone(),
+            refused: subject.refused.clone(),
             spill: subject.spill.clone(),
+            seen: Arc::clone(&look.seen),
         }))
     }
 
@@ -213,8 +219,9 @@ impl Bench {
     async fn chunk(&self, chunk: &RecordBatch, part: &mut Part) -> Result<(), InspectError> {
         let wrong = |error: arrow::error::ArrowError| InspectError::rows(&self.name, &error.into());
         let (rows, misfits) = self.fit.apply(chunk).map_err(wrong)?;
-        misfits.iter().for_each(|(_, why)| self.subject.add(why, None));
+        misfits.iter().for_each(|(_, why)| self.refused.add(why, None));
         part.read += rows.num_rows() as u64;
+        self.seen.fetch_add(chunk.num_rows() as u64, Ordering::Relaxed);
         let mut facts = Facts::default();
         for (place, target, lookup) in &self.lookups {
             let column = (target, Arc::clone(rows.column(*place)), true);

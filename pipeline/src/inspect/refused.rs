@@ -20,7 +20,10 @@ pub struct RefusedRows {
 
 /// Where readers put what they refuse; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Refused(Arc<Mutex<BTreeMap<String, (u64, Option<u64>)>>>);
+pub(super) struct Refused(Arc<Mutex<Counted>>);
+
+/// Reason → rows, and the first line.
+type Counted = BTreeMap<String, (u64, Option<u64>)>;
 
 impl Refused {
     pub(super) fn add(&self, why: &str, line: Option<u64>) {
@@ -36,7 +39,7 @@ impl Refused {
 
     /// Forgets what an earlier scan refused.
     pub(super) fn clear(&self) {
-        self.all(BTreeMap::clear);
+        self.all(Counted::clear);
     }
 
     /// All that was refused, most rows first.
@@ -53,7 +56,7 @@ impl Refused {
         found
     }
 
-    fn all<T>(&self, with: impl FnOnce(&mut BTreeMap<String, (u64, Option<u64>)>) -> T) -> T {
+    fn all<T>(&self, with: impl FnOnce(&mut Counted) -> T) -> T {
         with(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }

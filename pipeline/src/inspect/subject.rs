@@ -241,6 +241,11 @@ fn open_file(
     format: Option<FileFormat>,
     wanted: Option<&SchemaRef>,
 ) -> Result<Opened, InspectError> {
+    // That it is not there says more than that its name tells nothing.
+    if !path.exists() {
+        let source = std::io::ErrorKind::NotFound.into();
+        return Err(InspectError::File { path: path.to_owned(), source });
+    }
     let Some(format) = format.or_else(|| FileFormat::of(path)) else {
         let what = format!("the name of {} does not tell its format", path.display());
         let fix = "name it .parquet, .csv or .jsonl, or give --format";

@@ -116,6 +116,15 @@ fn what_is_damaged_is_named_with_its_place() {
     assert!(import("f", deep.as_bytes(), None).is_err());
 }
 
+#[test]
+fn what_python_writes_for_no_number_is_read() {
+    let text = br#"{"success": true, "results": [{"success": false, "expectation_config": {"type": "a NaN"},
+        "result": {"unexpected_count": 2, "observed_value": NaN, "list": [-Infinity, "NaN \" NaN"]}}],
+        "meta": {"run_id": {"run_time": "2026-11-21T14:01:18+00:00"}}}"#;
+    let scan = &import("f", text, None).unwrap()[0];
+    assert_eq!((scan.results[0].kind.as_str(), scan.results[0].failed), ("a NaN", Some(2)));
+}
+
 /// All places of a value.
 fn places(value: &Value, at: String, found: &mut Vec<String>) {
     found.push(at.clone());

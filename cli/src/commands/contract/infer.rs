@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
+use assay_core::contract::ContractFile;
 use assay_pipeline::{Look, infer as infer_from};
 use serde_json::json;
 
 use crate::args::InferArgs;
-use crate::commands::inspect::Desk;
+use crate::commands::inspect::{Counting, Desk};
 use crate::config::Config;
 use crate::output::{json, line, number};
 
@@ -12,9 +15,13 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     let desk = Desk::open(config, &what.what, format, what.at).await?;
     let subject = desk.subject(what.sql.as_deref(), None).await?;
     let name = what.name.clone().unwrap_or_else(|| name_of(&what.what));
-    let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake() };
+    let counting = Counting::start(&what.what);
+    let seen = Arc::clone(&counting.seen);
+    let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake(), seen };
     let found = infer_from(&subject, &name, &look).await?;
-    let rules = found.judgement.quality.rules.len();
+    drop(counting);
+    let file = ContractFile::parse(&name, &found.text)?;
+    let rules: usize = file.contracts.iter().map(|contract| contract.rules.len()).sum();
     if let Some(path) = &what.to {
         std::fs::write(path, &found.text)
             .with_context(|| format!("cannot write {}", path.display()))?;

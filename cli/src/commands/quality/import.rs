@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 use assay_quality::import as read;
+use assay_store::Store;
 use serde_json::json;
 
-use crate::app::App;
 use crate::args::ImportArgs;
 use crate::config::Config;
 use crate::exit::Usage;
@@ -41,10 +41,11 @@ pub(super) async fn import(config: Config, what: &ImportArgs, as_json: bool) -> 
         }
         scans.iter_mut().for_each(|scan| scan.dataset.clone_from(name));
     }
-    let app = App::build(config).await?;
+    // Neither log nor lake is needed for it.
+    let store = Store::open(&config.data_dir.join("store.db")).await?;
     let mut told = Vec::new();
     for scan in &scans {
-        told.push((scan, app.store.put_imported(scan).await?));
+        told.push((scan, store.put_imported(scan).await?));
     }
     if as_json {
         let each = |(scan, new): &(&ImportedScan, bool)| {
@@ -81,18 +82,37 @@ pub(super) fn show(scans: &[ImportedScan], as_json: bool) -> Result<()> {
     if as_json {
         return json(&json!({"imported": scans}));
     }
-    let Some(latest) = scans.first() else { return Ok(()) };
-    let version = latest.tool_version.as_deref().unwrap_or_default();
-    line(format!(
-        "{} imported from {} {version} of {}: {}",
-        latest.dataset,
-        latest.tool,
-        time(latest.at),
-        counts(latest)
-    ))?;
+    // The newest of each tool down to each check; of the others only the sums.
+    let mut tools: Vec<&str> = Vec::new();
+    let (newest, others): (Vec<&ImportedScan>, Vec<&ImportedScan>) =
+        scans.iter().partition(|scan| {
+            let first = !tools.contains(&scan.tool.as_str());
+            tools.push(&scan.tool);
+            first
+        });
+    for (place, scan) in newest.into_iter().enumerate() {
+        if place > 0 {
+            line("")?;
+        }
+        one(scan)?;
+    }
+    if !others.is_empty() {
+        line("\nImported before:")?;
+    }
+    for scan in others {
+        line(format!("{} {}: {}", time(scan.at), scan.tool, counts(scan)))?;
+    }
+    Ok(())
+}
+
+fn one(scan: &ImportedScan) -> Result<()> {
+    let version = scan.tool_version.as_ref().map(|version| format!(" {version}"));
+    let (tool, version) = (&scan.tool, version.unwrap_or_default());
+    let (dataset, at) = (&scan.dataset, time(scan.at));
+    line(format!("{dataset} imported from {tool}{version} of {at}: {}", counts(scan)))?;
     let mut grid =
         Grid::new(&["rule", "severity", "outcome", "failed#", "of#", "counted", "expected"]);
-    for result in &latest.results {
+    for result in &scan.results {
         let some = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), number);
         grid.row([
             short(&result.rule, 44),
@@ -104,14 +124,7 @@ pub(super) fn show(scans: &[ImportedScan], as_json: bool) -> Result<()> {
             short(&result.expected, 40),
         ]);
     }
-    grid.print()?;
-    if scans.len() > 1 {
-        line("\nImported before:")?;
-        for scan in &scans[1..] {
-            line(format!("{} {}: {}", time(scan.at), scan.tool, counts(scan)))?;
-        }
-    }
-    Ok(())
+    grid.print()
 }
 
 fn outcome(outcome: &ImportedOutcome) -> String {

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use assay_core::Verdict;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::{judged, junit};
 use crate::args::QualityRunArgs;
-use crate::commands::inspect::{ByContract, Desk, by_contract, redacted};
+use crate::commands::inspect::{ByContract, Counting, Desk, by_contract, redacted};
 use crate::config::Config;
 use crate::exit::Halted;
 use crate::output::{Grid, json, line, number, score, short};
@@ -22,13 +23,16 @@ pub(crate) async fn run(config: Config, what: &QualityRunArgs, as_json: bool) ->
     let format = what.by.format.map(Into::into);
     let desk = Desk::open(config, &what.what, format, what.by.at).await?;
     let subject = desk.subject(what.sql.as_deref(), Some(&by.contract)).await?;
+    let counting = Counting::start(&what.what);
     let look = Look {
         now: desk.now,
         samples: what.samples,
         redact: redacted(&by.object),
         lake: desk.lake(),
+        seen: Arc::clone(&counting.seen),
     };
     let mut found = judge(&subject, &by.contract, &look).await?;
+    drop(counting);
     // What cost most comes first.
     found.quality.rules.sort_by(|a, b| b.lost.total_cmp(&a.lost));
     let page = page::Judged {

@@ -21,7 +21,7 @@ pub use odcs::{
     SchemaObject, SlaProperty,
 };
 pub use published::json_schema;
-pub use wording::describe;
+pub use wording::{describe, promise};
 
 /// What a dataset promises: its columns and its rules.
 #[derive(Debug, Clone, PartialEq)]

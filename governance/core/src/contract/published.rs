@@ -1,6 +1,8 @@
 //! Our JSON Schema of a contract: made of the types that contracts are read with, and as strict as
 //! the standard's about what Assay looks at.
 
+mod described;
+
 use serde_json::{Map, Value, json};
 
 use super::OpenDataContract;
@@ -27,6 +29,8 @@ pub fn json_schema() -> Value {
          customProperties of the vendor assay. Generated from the types of Assay."
     );
     add(&mut schema, suggestions());
+    let described = described::DESCRIPTIONS.iter();
+    add(&mut schema, described.map(|(place, text)| (*place, "description", json!(text))));
     add(&mut schema, [("/$defs/DataQuality", "allOf", json!([library(), custom(), sql()]))]);
     add(&mut schema, [("/$defs/CustomProperty", "allOf", json!([ours()]))]);
     schema
@@ -42,7 +46,12 @@ pub(super) fn shape() -> Value {
 
 fn add(schema: &mut Value, additions: impl IntoIterator<Item = Addition>) {
     for (place, key, value) in additions {
-        if let Some(object) = schema.pointer_mut(place).and_then(Value::as_object_mut) {
+        let Some(found) = schema.pointer_mut(place) else { continue };
+        // What takes anything may be written so, too.
+        if *found == true {
+            *found = json!({});
+        }
+        if let Some(object) = found.as_object_mut() {
             object.insert(key.to_owned(), value);
         }
     }
@@ -258,4 +267,18 @@ fn ours() -> Value {
         "if": {"properties": {"vendor": {"const": "assay"}}, "required": ["vendor"]},
         "then": {"properties": {"property": {"examples": names}}},
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{described, json_schema};
+
+    #[test]
+    fn what_is_described_is_there() {
+        let schema = json_schema();
+        for (place, text) in described::DESCRIPTIONS {
+            let found = schema.pointer(place).and_then(|it| it.get("description"));
+            assert_eq!(found.and_then(|it| it.as_str()), Some(*text), "{place}");
+        }
+    }
 }

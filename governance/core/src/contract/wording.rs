@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Bound, Check};
+use crate::{Bound, Check, Rule, Threshold};
 
 /// The promise of a check in a few words: `one of VND, USD`, `from 0 on`.
 pub fn describe(check: &Check) -> String {
@@ -23,6 +23,15 @@ pub fn describe(check: &Check) -> String {
             format!("newest at most {} old", span(*error_after_seconds))
         }
         other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+/// The whole promise of a rule: what it asks for, and by how much it may be broken.
+pub fn promise(rule: &Rule) -> String {
+    match &rule.check {
+        Check::RowCount => format!("number of rows {}", rule.threshold.limit),
+        check if rule.threshold == Threshold::NONE => describe(check),
+        check => format!("{}, may be broken by {}", describe(check), rule.threshold),
     }
 }
 
@@ -63,6 +72,7 @@ fn length(min: Option<u64>, max: Option<u64>) -> String {
     match (min, max) {
         (Some(min), Some(max)) if min == max => format!("{min} characters"),
         (Some(min), Some(max)) => format!("{min} to {max} characters"),
+        (Some(1), None) => "not empty".to_owned(),
         (Some(min), None) => format!("at least {min} characters"),
         (None, Some(max)) => format!("at most {max} characters"),
         (None, None) => "any length".to_owned(),

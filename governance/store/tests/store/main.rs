@@ -3,6 +3,7 @@
 
 mod audit;
 mod halts;
+mod imported;
 mod migrating;
 mod opening;
 mod pauses;

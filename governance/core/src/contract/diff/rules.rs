@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::{Changes, Party};
-use crate::contract::{Contract, describe};
+use crate::contract::{Contract, describe, promise};
 use crate::{Bound, Check, Limit, OnFail, Rule, Severity, Threshold};
 
 /// How what is asked for now stands to what was asked for.
@@ -163,12 +163,7 @@ fn place(schema: &str, rule: &Rule) -> String {
 }
 
 fn asks(rule: &Rule) -> String {
-    let promise = describe(&rule.check);
-    let threshold = match rule.threshold == Threshold::NONE {
-        true => String::new(),
-        false => format!(", broken by {}", rule.threshold),
-    };
-    format!("{promise}{threshold} ({})", rule.severity)
+    format!("{} ({})", promise(rule), rule.severity)
 }
 
 pub(super) fn turn(old: &Check, new: &Check) -> Turn {
