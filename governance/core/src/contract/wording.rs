@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use crate::{Bound, Check, Rule, Threshold};
+use crate::{Bound, Check, Rule, Season, Threshold};
 
 /// The promise of a check in a few words: `one of VND, USD`, `from 0 on`.
 pub fn describe(check: &Check) -> String {
-    #[allow(unreachable_patterns, reason = "a kind without words shows as it is stored")]
     match check {
         Check::NotNull { .. } => "has a value".to_owned(),
         Check::NotMissing { missing, .. } if missing.is_empty() => "has a value".to_owned(),
@@ -22,16 +21,34 @@ pub fn describe(check: &Check) -> String {
         Check::Fresh { error_after_seconds, .. } => {
             format!("newest at most {} old", span(*error_after_seconds))
         }
-        other => serde_json::to_string(other).unwrap_or_default(),
+        Check::Format { format, .. } => format!("written as {}", format.name()),
+        Check::MultipleOf { of, .. } => format!("a multiple of {of}"),
+        Check::Conforms { .. } => "JSON as its schema says".to_owned(),
+        Check::Retained { seconds, .. } => format!("oldest at most {} old", span(*seconds)),
+        Check::Sql { query, .. } => query.split_whitespace().collect::<Vec<_>>().join(" "),
+        Check::Columns { exact: true } => "the columns of the contract and no others".to_owned(),
+        Check::Columns { exact: false } => "the columns of the contract".to_owned(),
+        Check::Volume(volume) => {
+            let like = match volume.season {
+                Season::None => "earlier batches",
+                Season::Weekday => "earlier batches of the weekday",
+                Season::WeekdayHour => "earlier batches of the weekday and hour",
+            };
+            format!("as many rows as {like}, within {} %", volume.within_percent)
+        }
     }
 }
 
-/// The whole promise of a rule: what it asks for, and by how much it may be broken.
+/// The whole promise of a rule: what it asks for, of which rows, and by how much it may be broken.
 pub fn promise(rule: &Rule) -> String {
+    let mut promise = describe(&rule.check);
+    if let Some(condition) = &rule.condition {
+        promise.push_str(&format!(" where {condition}"));
+    }
     match &rule.check {
-        Check::RowCount => format!("number of rows {}", rule.threshold.limit),
-        check if rule.threshold == Threshold::NONE => describe(check),
-        check => format!("{}, may be broken by {}", describe(check), rule.threshold),
+        Check::RowCount | Check::Sql { .. } => format!("{promise} {}", rule.threshold.limit),
+        _ if rule.threshold == Threshold::NONE => promise,
+        _ => format!("{promise}, may be broken by {}", rule.threshold),
     }
 }
 

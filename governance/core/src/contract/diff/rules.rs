@@ -88,6 +88,19 @@ impl Changes {
             let what = format!("`{name}` was {}: {before} → {after}", turn.word());
             self.turned(place, what, turn, bind);
         }
+        if old.condition != new.condition {
+            let turn = match (&old.condition, &new.condition) {
+                (None, _) => Turn::Looser,
+                (_, None) => Turn::Tighter,
+                _ => Turn::Other,
+            };
+            let rows = |condition: &Option<String>| match condition {
+                Some(condition) => format!("rows where {condition}"),
+                None => "all rows".to_owned(),
+            };
+            let (before, after) = (rows(&old.condition), rows(&new.condition));
+            self.turned(place, format!("`{name}` is about {after}, not {before}"), turn, bind);
+        }
         if old.threshold != new.threshold {
             let turn = limits(old.threshold, new.threshold);
             let what = format!(
@@ -167,7 +180,7 @@ fn asks(rule: &Rule) -> String {
 }
 
 pub(super) fn turn(old: &Check, new: &Check) -> Turn {
-    use Check::{Between, Fresh, Length, NotMissing, OneOf, Unique};
+    use Check::{Between, Columns, Fresh, Length, NotMissing, OneOf, Retained, Unique, Volume};
     let lacks = |some: &[Value], others: &[Value]| some.iter().any(|it| !others.contains(it));
     match (old, new) {
         (old, new) if old == new => Turn::Same,
@@ -194,6 +207,15 @@ pub(super) fn turn(old: &Check, new: &Check) -> Turn {
         ) => {
             let error = ordered(error.total_cmp(error_now), true);
             error.and(ordered(warn.total_cmp(warn_now), true))
+        }
+        (Retained { seconds, .. }, Retained { seconds: now, .. }) => {
+            ordered(seconds.total_cmp(now), true)
+        }
+        (Columns { exact }, Columns { exact: now }) => Turn::of(*now && !exact, *exact && !now),
+        (Volume(old), Volume(new)) if old.season == new.season => {
+            // A warm-up that is longer says less.
+            let within = ordered(old.within_percent.total_cmp(&new.within_percent), true);
+            within.and(ordered(old.at_least_batches.cmp(&new.at_least_batches), true))
         }
         _ => Turn::Other,
     }

@@ -74,6 +74,12 @@ fn every_change_breaks_whom_it_takes_something_from() {
         ("minimum: 0", "minimum: -1", &[Readers, Judgement]),
         ("minimum: 0", "exclusiveMinimum: 0", &[Writers, Judgement]),
         ("minimum: 0", "minimum: 0, maximum: 9", &[Writers, Judgement]),
+        // Rules about some rows.
+        (
+            "metric: duplicateValues,",
+            "metric: duplicateValues, customProperties: [{property: where, value: amount > 0, vendor: assay}],",
+            &[Readers, Judgement],
+        ),
         // Thresholds and severities.
         ("mustBeGreaterThan: 10", "mustBeGreaterThan: 20", &[Writers, Judgement]),
         ("mustBeGreaterThan: 10", "mustBeGreaterThan: 1", &[Readers, Judgement]),
