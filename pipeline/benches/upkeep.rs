@@ -1,5 +1,6 @@
 //! A writer that commits every five seconds for a simulated week, with a compaction each hour:
 //! what a commit costs at the beginning, in the middle and at the end, and what is on disk then.
+//! `CPU ms` is the mean of all commits since the line before, without compactions.
 //!
 //! `./dev bench upkeep [COMMITS]`; the files are put below `TMPDIR`.
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on panics")]
@@ -57,8 +58,9 @@ async fn main() {
     let bench = Bench::open(folder.path()).await;
     println!("{commits} commits of {ROWS_PER_COMMIT} rows in {}", folder.path().display());
     println!(
-        "{:>8} {:>10} {:>8} {:>9} {:>9} {:>10} {:>10} {:>9} {:>8}",
+        "{:>8} {:>7} {:>10} {:>8} {:>9} {:>9} {:>10} {:>10} {:>9} {:>8}",
         "commits",
+        "CPU ms",
         "median ms",
         "p99 ms",
         "plan ms",
@@ -70,21 +72,31 @@ async fn main() {
     );
     let (mut times, mut compactions) = (Vec::new(), Vec::new());
     let (began, show) = (Instant::now(), shown(commits));
+    let (mut cpu, mut costs) = (processor(), Vec::new());
     for number in 1..=commits {
         times.push(bench.commit(number).await);
         *bench.clock.0.lock().unwrap() += EVERY;
         if number % COMMITS_PER_HOUR == 0 {
+            let spent = processor();
             compactions.push(bench.compact().await);
+            costs.push(processor() - spent);
+            cpu += costs.last().unwrap();
         }
         if show.contains(&number) {
-            bench.show(number, &times[times.len().saturating_sub(WINDOW)..]).await;
+            let since = show.iter().filter(|shown| **shown < number).max().unwrap_or(&0);
+            #[allow(clippy::cast_precision_loss, reason = "a number of commits")]
+            let each = (processor() - cpu) / (number - since) as f64;
+            bench.show(number, each, &times[times.len().saturating_sub(WINDOW)..]).await;
+            cpu = processor();
         } else if number % 5000 == 0 {
             eprintln!("  {number} of {commits}, {:.0?}", began.elapsed());
         }
     }
     if !compactions.is_empty() {
         let (median, most) = (quantile(&compactions, 0.5), quantile(&compactions, 1.0));
-        println!("{} compactions: median {median:.0} ms, longest {most:.0} ms", compactions.len());
+        let cpu = quantile(&costs, 0.5);
+        let count = compactions.len();
+        println!("{count} compactions: median {median:.0} ms ({cpu:.0} CPU), longest {most:.0} ms");
     }
 }
 
@@ -196,7 +208,7 @@ impl Bench {
         }
     }
 
-    async fn show(&self, number: u64, times: &[f64]) {
+    async fn show(&self, number: u64, cpu: f64, times: &[f64]) {
         let dataset = &self.spec.dataset;
         let began = Instant::now();
         let mut query =
@@ -210,7 +222,7 @@ impl Bench {
         assert_eq!(info.rows, number * ROWS_PER_COMMIT as u64);
         let place = self.lake.location(dataset);
         println!(
-            "{number:>8} {:>10.1} {:>8.1} {planned:>9.1} {:>9} {manifests:>10} {:>10} {:>9} {:>8}",
+            "{number:>8} {cpu:>7.1} {:>10.1} {:>8.1} {planned:>9.1} {:>9} {manifests:>10} {:>10} {:>9} {:>8}",
             quantile(times, 0.5),
             quantile(times, 0.99),
             info.snapshots.len(),
@@ -223,6 +235,15 @@ impl Bench {
 
 fn milliseconds(spent: Duration) -> f64 {
     spent.as_secs_f64() * 1e3
+}
+
+/// Milliseconds of processors that this process has used, in steps of ten, as Linux tells; elsewhere
+/// nobody does. Unlike the time on the wall it does not depend on what else the machine has to do.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = behind_name.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10.0
 }
 
 fn quantile(times: &[f64], share: f64) -> f64 {
