@@ -137,7 +137,13 @@ impl<'a> Compiler<'a> {
             }
             Check::Columns { exact } => Test::Columns(self.amiss.told(*exact)),
             Check::Volume(volume) => Test::Volume(*volume),
-            Check::Format { .. } | Check::Conforms { .. } => self.text_test(&rule.check)?,
+            Check::Format { .. } | Check::Conforms { .. } | Check::Matches { .. } => {
+                self.text_test(&rule.check)?
+            }
+            Check::OneOf { column, values } => match self.few_texts(column, values)? {
+                Some(test) => test,
+                None => Test::Breaks(self.planner.plan(self.broken(&rule.check)?)?),
+            },
             check => Test::Breaks(self.planner.plan(self.broken(check)?)?),
         };
         Ok(Compiled { rule: rule.clone(), columns, condition, test })

@@ -6,7 +6,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions::math::expr_fn::{abs, round};
 use datafusion::functions::unicode::expr_fn::character_length;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, cast, lit};
+use datafusion::logical_expr::{Expr, cast, lit};
 use jsonschema::Validator;
 use regex::Regex;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::Compiler;
 use crate::expression::Problem;
 use crate::literal::literal;
 use crate::suite::Test;
-use crate::text::TextTest;
+use crate::text::{FEW, Few, TextTest};
 
 impl Compiler<'_> {
     pub(super) fn broken(&self, check: &Check) -> Result<Expr, Problem> {
@@ -38,12 +38,6 @@ impl Compiler<'_> {
                     return Err(Problem::new("no value is allowed", "list the values"));
                 }
                 Ok(value(field).in_list(values, true))
-            }
-            Check::Matches { column, pattern } => {
-                let field = self.text(column)?;
-                pattern_of(pattern)?;
-                let (value, pattern) = (Box::new(value(field)), Box::new(lit(pattern.as_str())));
-                Ok(Expr::BinaryExpr(BinaryExpr::new(value, Operator::RegexNotMatch, pattern)))
             }
             Check::Between { column, min, max } => {
                 let (_, field) = self.column(column)?;
@@ -69,10 +63,29 @@ impl Compiler<'_> {
         let (column, test) = match check {
             Check::Format { column, format } => (column, TextTest::Format(*format)),
             Check::Conforms { column, schema } => (column, TextTest::Json(json_schema(schema)?)),
+            Check::Matches { column, pattern } => {
+                self.text(column)?;
+                (column, TextTest::Pattern(pattern_of(pattern)?))
+            }
             _ => unreachable!("the others are not about the letters of a text"),
         };
         self.text(column)?;
         Ok(Test::Text { column: self.column(column)?.0, test })
+    }
+
+    /// One of a few texts, unless there are many or the column is none of plain texts.
+    pub(super) fn few_texts(
+        &self,
+        column: &str,
+        values: &[Value],
+    ) -> Result<Option<Test>, Problem> {
+        let (place, field) = self.column(column)?;
+        let known = literals(field, values)?.len();
+        if !field.data_type().is_string() || !(1..=FEW).contains(&known) {
+            return Ok(None);
+        }
+        let few = Few::new(values.iter().filter_map(Value::as_str));
+        Ok(Some(Test::Text { column: place, test: TextTest::OneOf(few) }))
     }
 
     fn text(&self, column: &str) -> Result<&Field, Problem> {

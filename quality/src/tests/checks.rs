@@ -82,6 +82,8 @@ fn checks_of_texts_hold_in_every_layout_and_null_breaks_only_presence() {
         (not_missing(json!(["", "n/a"])), &[2, 3]),
         (not_missing(json!([])), &[3]),
         (one_of(json!(["view", "", null])), &[1, 4]),
+        (one_of(json!(["xViewx\u{0}", "xViewx", "vie", "iew"])), &[0, 2, 4]),
+        (one_of(json!(["đường", "more than eight bytes"])), &[0, 1, 2]),
         (matches("^(view|click)$"), &[1, 2, 4]),
         (matches("(?i)view"), &[2, 4]),
         (matches("^view"), &[1, 2, 4]),
