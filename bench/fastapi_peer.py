@@ -14,9 +14,11 @@ import uuid
 
 import fastavro
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI, HTTPException, Request
 
-BATCH, PAUSE, CAPACITY = 200, 5.0, 100_000
+BATCH, PAUSE, CAPACITY = 100, 5.0, 100_000
 SCHEMA = fastavro.parse_schema(json.load(open(os.environ["BENCH_SCHEMA"])))
 queue = asyncio.Queue(CAPACITY)
 sent = 0
@@ -39,12 +41,19 @@ async def send(producer):
         with contextlib.suppress(asyncio.TimeoutError):
             while len(batch) < BATCH:
                 batch.append(await asyncio.wait_for(queue.get(), PAUSE) if queue.empty() else queue.get_nowait())
-        await producer.send_and_wait("bench_fastapi", packed(batch))
-        sent += len(batch)
+        # What is larger than a message may be is lost, and the next batch goes on.
+        with contextlib.suppress(KafkaError):
+            await producer.send_and_wait("bench_fastapi", packed(batch))
+            sent += len(batch)
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_):
+    admin = AIOKafkaAdminClient(bootstrap_servers=os.environ["BENCH_KAFKA"])
+    await admin.start()
+    # Where it is there already, that is told and not raised.
+    await admin.create_topics([NewTopic("bench_fastapi", num_partitions=3, replication_factor=1)])
+    await admin.close()
     producer = AIOKafkaProducer(
         bootstrap_servers=os.environ["BENCH_KAFKA"], acks="all", max_request_size=8 << 20
     )

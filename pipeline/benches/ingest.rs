@@ -74,7 +74,7 @@ impl Asked {
     async fn log(&self, folder: &Path, clock: &Arc<dyn Clock>) -> Arc<dyn Log> {
         match &self.kafka {
             Some(brokers) => {
-                let brokers = brokers.parse().unwrap();
+                let brokers = format!("kafka://{brokers}").parse().unwrap();
                 let settings = KafkaSettings { brokers, sasl: None, tls: None };
                 Arc::new(KafkaLog::open(&settings, clock.as_ref()).unwrap())
             }
