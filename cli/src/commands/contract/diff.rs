@@ -75,9 +75,11 @@ fn advice(old: &ContractFile, new: &ContractFile, breaking: bool) -> Option<Stri
     }
     let raised = major(after)? > major(before)?;
     (breaking && !raised).then(|| {
-        format!(
-            "the version went from {before} to {after}; what breaks asks for the next major one"
-        )
+        let version = match before == after {
+            true => format!("the version is still {after}"),
+            false => format!("the version went from {before} to {after}"),
+        };
+        format!("{version}; what breaks asks for the next major one")
     })
 }
 
