@@ -42,7 +42,7 @@ fn the_history_of_a_table_and_the_rows_of_a_rule() {
 }
 
 #[test]
-fn rows_that_were_kept_are_found_by_judging_the_snapshot_again() {
+fn confidential_cells_are_masked_and_what_nobody_knows_is_refused() {
     let desk = with_batches();
     let table = "silver.github_events";
     // A rule that only warns, in a copy of the contract.
