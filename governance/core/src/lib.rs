@@ -9,6 +9,7 @@ mod dataset;
 mod dimension;
 mod document;
 mod fault;
+mod foreign;
 mod imported;
 mod position;
 mod report;
@@ -22,6 +23,7 @@ pub use dataset::{DatasetName, InvalidDatasetName, Layer};
 pub use dimension::{Dimension, DimensionScore};
 pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
+pub use foreign::{Panicked, hush_survived_panics, surviving, surviving_future};
 pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
 pub use report::{

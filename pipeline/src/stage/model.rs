@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use assay_core::DatasetName;
+use assay_quality::planning::{expression, guarded};
 use chrono::{DateTime, Utc};
 use datafusion::common::DFSchema;
 use datafusion::datasource::empty::EmptyTable;
@@ -69,7 +70,7 @@ impl Expression {
         let state = planning(at, &[]).map_err(|error| ModelError::planning(&error))?;
         let plan = || {
             let columns = DFSchema::try_from(Arc::clone(schema))?;
-            let expr = state.create_logical_expr(sql, &columns)?;
+            let expr = expression(&state, sql, &columns)?;
             physical(&state, expr, &columns)
         };
         plan().map(Expression).map_err(|error| ModelError::planning(&error))
@@ -224,7 +225,7 @@ pub(crate) fn query_columns(
     let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
     register(&state, "none", "previous", empty).map_err(|error| ModelError::all(&error))?;
     let plan = create(&state, sql)?;
-    let optimized = state.optimize(&plan).map_err(|error| ModelError::all(&error))?;
+    let optimized = guarded(|| state.optimize(&plan)).map_err(|error| ModelError::all(&error))?;
     Ok(Arc::new(optimized.schema().as_arrow().clone()))
 }
 
@@ -253,8 +254,10 @@ fn physical(
         .with_config_options(Arc::clone(state.config_options()))
         .with_query_execution_start_time(state.execution_props().query_execution_start_time);
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(expr, schema)?;
-    state.create_physical_expr(simplifier.simplify(coerced)?, schema)
+    guarded(|| {
+        let coerced = simplifier.coerce(expr, schema)?;
+        state.create_physical_expr(simplifier.simplify(coerced)?, schema)
+    })
 }
 
 #[cfg(test)]
