@@ -11,10 +11,12 @@ mod graph;
 #[cfg(feature = "plans")]
 pub mod plans;
 mod telling;
+mod trace;
 mod tree;
 
 pub use columns::{ColumnLineage, Direct, Indirect, InputColumn, OutputColumn};
 pub use dataset::{DatasetKind, DatasetRef, Symlink};
 pub use graph::Graph;
 pub use telling::{batch, data_loss_percent, ended, started};
+pub use trace::{Trace, used_as_words};
 pub use tree::Tree;

@@ -95,7 +95,8 @@ impl ColumnLineage {
     ) -> Vec<InputField> {
         let mut fields = vec![];
         for input in inputs {
-            let place = datasets.iter().find(|known| known.dataset.as_ref() == Some(&input.dataset));
+            let place =
+                datasets.iter().find(|known| known.dataset.as_ref() == Some(&input.dataset));
             match place {
                 Some(place) => fields.push(InputField {
                     namespace: place.namespace.clone(),
@@ -112,10 +113,8 @@ impl ColumnLineage {
 
     /// The same in the newer facet.
     pub fn explicit(&self) -> Lineage {
-        let of_dataset = |input: &InputField| InputField {
-            kind: Some("DATASET".to_owned()),
-            ..input.clone()
-        };
+        let of_dataset =
+            |input: &InputField| InputField { kind: Some("DATASET".to_owned()), ..input.clone() };
         let inputs = |inputs: &[InputField]| inputs.iter().map(of_dataset).collect();
         let field = |(name, made): (&String, &MadeFrom)| {
             (name.clone(), Inputs { inputs: inputs(&made.input_fields) })

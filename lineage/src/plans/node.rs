@@ -104,9 +104,7 @@ impl Reader<'_> {
             LogicalPlan::Projection(projection) => {
                 (Some(self.each(&projection.expr, &scope)), Sources::default())
             }
-            LogicalPlan::Filter(filter) => {
-                (None, self.all([&filter.predicate], &scope, FILTER))
-            }
+            LogicalPlan::Filter(filter) => (None, self.all([&filter.predicate], &scope, FILTER)),
             LogicalPlan::Window(window) => {
                 let mut columns = input.columns.clone();
                 columns.extend(self.each(&window.window_expr, &scope));
@@ -200,12 +198,7 @@ impl Reader<'_> {
         }
     }
 
-    fn values(
-        &mut self,
-        values: &Values,
-        count: usize,
-        outer: Option<&Scope<'_>>,
-    ) -> Relation {
+    fn values(&mut self, values: &Values, count: usize, outer: Option<&Scope<'_>>) -> Relation {
         let scope = Scope { inputs: &[], outer };
         let mut relation = Relation::constant(count);
         for row in &values.values {
@@ -245,12 +238,7 @@ impl Reader<'_> {
         (columns, deciding)
     }
 
-    fn join(
-        &mut self,
-        join: &Join,
-        inputs: Vec<Relation>,
-        outer: Option<&Scope<'_>>,
-    ) -> Relation {
+    fn join(&mut self, join: &Join, inputs: Vec<Relation>, outer: Option<&Scope<'_>>) -> Relation {
         let mut inputs = inputs.into_iter();
         let left = inputs.next().expect("a join has a left side");
         let right = inputs.next().unwrap_or_else(|| {
