@@ -7,6 +7,7 @@ use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod columns;
 mod contract;
 mod following;
 mod generate;
@@ -16,6 +17,7 @@ mod run;
 mod table;
 
 pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
+pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
@@ -380,6 +382,8 @@ Examples:
         #[arg(long)]
         downstream: bool,
     },
+    /// The columns behind the columns of a dataset, by a pipeline's definition
+    Columns(ColumnsArgs),
 }
 
 #[cfg(test)]
