@@ -17,6 +17,7 @@ mod literal;
 mod mask;
 mod measure;
 mod observe;
+mod profiler;
 mod report;
 mod score;
 mod suite;
@@ -26,12 +27,14 @@ mod wording;
 
 pub use breaker::Breaker;
 pub use distinct::SpoolError;
+pub use format::is_written_as;
 pub use import::{ImportError, import};
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
 pub use mask::Mask;
-pub use report::{BatchFacts, Past};
-pub use suite::{Reference, Suite};
+pub use profiler::Profiler;
+pub use report::{BatchFacts, History, Past, PastLag};
+pub use suite::{Asks, Reference, Suite};
 pub use tally::Tally;
 
 #[cfg(test)]

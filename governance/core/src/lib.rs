@@ -11,6 +11,7 @@ mod document;
 mod fault;
 mod imported;
 mod position;
+pub mod profile;
 mod report;
 mod rule;
 mod run;
@@ -24,9 +25,12 @@ pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
 pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
+pub use profile::{Profile, Remembered};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
 };
-pub use rule::{Bound, Check, Limit, OnFail, Rule, Season, Severity, Threshold, Volume};
+pub use rule::{
+    Bound, Check, Drift, DriftBy, Lag, Limit, OnFail, Rule, Season, Severity, Threshold, Volume,
+};
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
 pub use text_format::TextFormat;
