@@ -22,7 +22,9 @@ pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintAr
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
-pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
+pub(crate) use quality::{
+    ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 

@@ -21,7 +21,7 @@ pub(crate) struct Planned {
 impl Planned {
     /// What can't be optimised is taken as it is written: running it will say why.
     pub(super) fn of(state: &SessionState, written: LogicalPlan) -> Planned {
-        let optimized = state.optimize(&written).unwrap_or_else(|_| written.clone());
+        let optimized = guarded(|| state.optimize(&written)).unwrap_or_else(|_| written.clone());
         Planned { written, optimized }
     }
 
