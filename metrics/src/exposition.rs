@@ -26,7 +26,7 @@ pub(crate) type Series<V> = BTreeMap<BTreeMap<String, String>, V>;
 pub fn render(observed: &Observed) -> Result<String, RenderError> {
     let mut families = of_pipelines(observed);
     families.extend(of_all(observed));
-    text(families)
+    text(families, 0)
 }
 
 /// What is said of pipelines, and so carries the name of one.

@@ -99,7 +99,7 @@ pub fn render_following(stages: &[Following], behind: &[Lag]) -> Result<String, 
         of(&names::FOLLOW_FENCED, &|following| Some(number(following.fenced))),
     ];
     families.extend(lags(behind));
-    text(families)
+    text(families, 0)
 }
 
 fn rows(stages: &[Following]) -> Series<f64> {

@@ -15,9 +15,13 @@ const MOST_SERIES: usize = 10_000;
 /// So many characters a label's value has at most.
 const LONGEST_VALUE: usize = 200;
 
-/// The text of families, in the order of their names; an empty one is left out.
-pub(crate) fn text(mut families: Vec<MetricFamily>) -> Result<String, RenderError> {
-    let dropped = bound(&mut families, MOST_SERIES);
+/// The text of families, in the order of their names; an empty one is left out. `elsewhere` so many
+/// series were left out of other parts of the same answer.
+pub(crate) fn text(
+    mut families: Vec<MetricFamily>,
+    elsewhere: usize,
+) -> Result<String, RenderError> {
+    let dropped = elsewhere + bound(&mut families, MOST_SERIES);
     families.push(plain(
         &names::SERIES_DROPPED,
         BTreeMap::from([(BTreeMap::new(), number(dropped as u64))]),

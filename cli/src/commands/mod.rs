@@ -114,7 +114,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
     }
 }
 
