@@ -224,8 +224,11 @@ Examples:
     },
 
     /// Write the metrics as Prometheus reads them
-    #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
-    Metrics,
+    #[command(after_help = "\
+Examples:
+  assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics --push           to the `pushgateway` of assay.yaml")]
+    Metrics(MetricsArgs),
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
@@ -260,6 +263,13 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct MetricsArgs {
+    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
+    #[arg(long)]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Group)]

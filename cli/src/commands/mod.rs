@@ -116,7 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Lineage { command: LineageCommand::Columns(what) } => columns::show(&what, json),
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
     }
 }
 
