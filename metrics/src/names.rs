@@ -2,9 +2,11 @@
 
 mod collector;
 mod following;
+mod sidecar;
 
 pub use collector::*;
 pub use following::*;
+pub use sidecar::*;
 
 /// What Prometheus does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +196,10 @@ pub const COLLECTOR: [Metric; 21] = [
     BACKLOG_AGE,
     COLLECTOR_DEAD_LETTERS,
 ];
+
+/// What a sidecar counts itself, at its own `/metrics`, beside all that the store knows.
+pub const SIDECAR: [Metric; 4] =
+    [API_REQUESTS, API_REQUEST_DURATION, SIDECAR_EVENTS, SIDECAR_REFUSED];
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there
 /// were, and how long all took together.

@@ -8,7 +8,7 @@ const PAGE: &str = include_str!("../../docs/metrics.md");
 
 #[test]
 fn the_page_has_a_row_for_each_metric_with_its_type_unit_and_labels() {
-    for metric in names::ALL.iter().chain(&names::FOLLOWING).chain(&names::COLLECTOR) {
+    for metric in every() {
         let row = row(metric);
         assert!(PAGE.contains(&row), "docs/metrics.md has no row that begins with {row}");
     }
@@ -16,7 +16,7 @@ fn the_page_has_a_row_for_each_metric_with_its_type_unit_and_labels() {
 
 #[test]
 fn the_page_has_no_row_for_a_metric_that_is_not_there() {
-    let all = names::ALL.iter().chain(&names::FOLLOWING).chain(&names::COLLECTOR);
+    let all = every();
     let known: BTreeSet<&str> = all.map(|metric| metric.name).collect();
     let mut named = BTreeSet::new();
     let mut lines = PAGE.lines();
@@ -25,6 +25,11 @@ fn the_page_has_no_row_for_a_metric_that_is_not_there() {
         named.extend(rows.filter_map(|line| line.split('`').nth(1)));
     }
     assert_eq!(named, known);
+}
+
+fn every() -> impl Iterator<Item = &'static Metric> {
+    let services = names::FOLLOWING.iter().chain(&names::COLLECTOR).chain(&names::SIDECAR);
+    names::ALL.iter().chain(services)
 }
 
 fn row(metric: &Metric) -> String {
