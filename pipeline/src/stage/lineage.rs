@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use assay_lineage::ColumnLineage;
 use assay_lineage::plans::{MadeColumn, PlanTable, Tables, column_lineage};
+use assay_quality::planning::guarded;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 
