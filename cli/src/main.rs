@@ -13,6 +13,7 @@ mod progress;
 mod retention;
 mod scratch;
 mod shipped;
+mod signals;
 mod worker;
 
 use std::process::ExitCode;

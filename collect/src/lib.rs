@@ -13,7 +13,7 @@ mod segment;
 mod sender;
 mod settings;
 
-pub use collector::{Collector, CollectorError, Drained, Parts};
 pub use assay_door::{Key, KeyHash, Listen, NoHash, Quota, Tls};
+pub use collector::{Collector, CollectorError, Drained, Parts};
 pub use segment::{Durability, SegmentError};
 pub use settings::Settings;

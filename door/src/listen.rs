@@ -68,11 +68,7 @@ pub async fn open(listen: Listen, tls: Option<&Tls>) -> Result<Door, DoorError> 
 }
 
 /// Answers until `stopped`, and then only what was begun.
-pub async fn serve(
-    door: Door,
-    router: Router,
-    stopped: impl Future<Output = ()> + Send + 'static,
-) {
+pub async fn serve(door: Door, router: Router, stopped: impl Future<Output = ()> + Send + 'static) {
     let service = router.into_make_service_with_connect_info::<Peer>();
     let served = match door {
         Door::Plain(plain) => axum::serve(plain, service).with_graceful_shutdown(stopped).await,

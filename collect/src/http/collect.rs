@@ -7,8 +7,8 @@ use assay_door::{Peer, announced, gzip, inflated, key, kind, whole};
 use assay_store::Deed;
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::request::Parts;
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::Service;

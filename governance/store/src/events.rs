@@ -111,8 +111,7 @@ impl Store {
         let failed = self.failed("read the lineage events");
         let of_kind = if kind.is_some() { "kind = $1" } else { "$1 IS NULL" };
         let place = if before.is_some() { "(at, id) < ($2, $3)" } else { "$2 IS NULL" };
-        let sql =
-            format!("{EVENT} WHERE {of_kind} AND {place} ORDER BY at DESC, id DESC LIMIT $4");
+        let sql = format!("{EVENT} WHERE {of_kind} AND {place} ORDER BY at DESC, id DESC LIMIT $4");
         let rows = sqlx::query(&sql)
             .bind(kind.map(EventKind::name))
             .bind(before.map(|(at, _)| from_time(at)))

@@ -116,12 +116,7 @@ fn part<'v>(value: &'v Value, path: &str) -> Result<&'v Map<String, Value>, Wron
     value.as_object().ok_or_else(|| wrong(path, "is required, and is an object"))
 }
 
-fn text(
-    object: &Map<String, Value>,
-    path: &str,
-    key: &str,
-    longest: usize,
-) -> Result<(), Wrong> {
+fn text(object: &Map<String, Value>, path: &str, key: &str, longest: usize) -> Result<(), Wrong> {
     let path = format!("{path}.{key}");
     match object.get(key).and_then(Value::as_str) {
         Some("") | None => Err(wrong(&path, "is required, and is a text that is not empty")),

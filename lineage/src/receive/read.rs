@@ -62,7 +62,8 @@ fn received(body: Value, at: chrono::DateTime<chrono::Utc>) -> Received {
     let text = |key: &str| body["job"][key].as_str().unwrap_or_default();
     let stage = job(text("namespace"), text("name"));
     let kind = kind(&body, &inputs, &outputs);
-    let run = Run { id: run, stage, started_at: at, governed: Governed::default(), following: false };
+    let run =
+        Run { id: run, stage, started_at: at, governed: Governed::default(), following: false };
     let event = Event { id, run: run.id, kind, at, body, inputs, outputs };
     Received { run, event }
 }

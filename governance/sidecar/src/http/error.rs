@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use assay_core::Fault;
 use assay_door::{Unreadable, Unwhole};
+use assay_lineage::NotFound;
 use assay_lineage::receive::{self, Unkept};
 use assay_store::{Deed, Role, StoreError};
 use axum::Json;
@@ -17,15 +18,24 @@ pub(super) enum Problem {
     /// Events that are not as the standard says; none of the request is kept.
     Events(Vec<receive::Fault>),
     NoJson(receive::Unreadable),
-    TooLarge { limit: usize },
+    TooLarge {
+        limit: usize,
+    },
     DamagedGzip,
     ContentType(String),
     ContentEncoding(String),
     NoKey,
-    Role { role: Role, deed: Deed },
-    Quota { wait: Duration },
+    Role {
+        role: Role,
+        deed: Deed,
+    },
+    Quota {
+        wait: Duration,
+    },
     Busy,
-    Store { fault: Fault },
+    Store {
+        fault: Fault,
+    },
     SlowBody,
     BrokenBody,
     Question(String),
@@ -144,7 +154,9 @@ impl Problem {
             Problem::SlowBody => "the body did not come in time".to_owned(),
             Problem::BrokenBody => "the body broke off".to_owned(),
             Problem::Question(why) | Problem::Unknown(why) => why.clone(),
-            Problem::Nowhere => "there is nothing here: /openapi.json lists what there is".to_owned(),
+            Problem::Nowhere => {
+                "there is nothing here: /openapi.json lists what there is".to_owned()
+            }
             Problem::NotSo => "another method is meant: see /openapi.json".to_owned(),
         }
     }
@@ -165,6 +177,15 @@ impl From<StoreError> for Problem {
         // Where things are on our disk is not for clients.
         tracing::error!(%error, "a request could not be answered");
         Problem::Store { fault: error.fault() }
+    }
+}
+
+impl From<NotFound> for Problem {
+    fn from(error: NotFound) -> Problem {
+        match error {
+            NotFound::Store(error) => error.into(),
+            other => Problem::Unknown(other.to_string()),
+        }
     }
 }
 
