@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use assay_core::Fault;
 use assay_door::{Unreadable, Unwhole};
+use assay_lineage::NotFound;
 use assay_lineage::receive::{self, Unkept};
 use assay_store::{Deed, Role, StoreError};
 use axum::Json;
@@ -176,6 +177,15 @@ impl From<StoreError> for Problem {
         // Where things are on our disk is not for clients.
         tracing::error!(%error, "a request could not be answered");
         Problem::Store { fault: error.fault() }
+    }
+}
+
+impl From<NotFound> for Problem {
+    fn from(error: NotFound) -> Problem {
+        match error {
+            NotFound::Store(error) => error.into(),
+            other => Problem::Unknown(other.to_string()),
+        }
     }
 }
 

@@ -19,7 +19,10 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use tokio::sync::Semaphore;
 
-use self::routes::{datasets, events, health, metrics, openapi, receive, runs, stats};
+use self::routes::{
+    blame, columns, datasets, diff, events, graph, health, impact, metrics, openapi, receive, runs,
+    stats,
+};
 use crate::meters::Meters;
 use crate::settings::Settings;
 
@@ -50,6 +53,11 @@ fn all() -> Vec<Route> {
         ("/api/v1/lineage/runs", look, get(runs::runs)),
         ("/api/v1/lineage/runs/{id}", look, get(runs::run)),
         ("/api/v1/lineage/datasets", look, get(datasets::datasets)),
+        ("/api/v1/lineage/graph", look, get(graph::graph)),
+        ("/api/v1/lineage/columns", look, get(columns::columns)),
+        ("/api/v1/lineage/impact", look, get(impact::reach)),
+        ("/api/v1/lineage/blame", look, get(blame::accuse)),
+        ("/api/v1/lineage/diff", look, get(diff::diff)),
         ("/healthz", None, get(health::alive)),
         ("/readyz", None, get(health::ready)),
         ("/metrics", None, get(metrics::metrics)),
@@ -89,4 +97,21 @@ async fn measured(
     meters.request_seconds.with_label_values(&[endpoint]).observe(seconds);
     meters.requests.with_label_values(&[endpoint, answer.status().as_str()]).inc();
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    /// A program finds every address in the description, and no other.
+    #[test]
+    fn the_description_has_every_address() {
+        let described: Value = serde_json::from_str(super::openapi::OPENAPI).unwrap();
+        let described: BTreeSet<&str> =
+            described["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let there: BTreeSet<&str> = super::all().into_iter().map(|(address, ..)| address).collect();
+        assert_eq!(described, there);
+    }
 }

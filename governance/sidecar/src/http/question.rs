@@ -53,3 +53,16 @@ impl Question {
         }
     }
 }
+
+/// The part of a list that is asked for, and the cursor of the next one. The cursor is a place in
+/// the list, which stays as it is for an answer `at` a time.
+pub(super) fn page<T>(
+    all: Vec<T>,
+    question: &Question,
+) -> Result<(Vec<T>, Option<String>), Problem> {
+    let limit = question.limit()? as usize;
+    let from: usize = question.word("cursor", "cursor of this list")?.unwrap_or(0);
+    let next = from.saturating_add(limit);
+    let next = (next < all.len()).then(|| next.to_string());
+    Ok((all.into_iter().skip(from).take(limit).collect(), next))
+}

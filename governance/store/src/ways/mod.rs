@@ -210,6 +210,22 @@ impl Store {
         rows.iter().map(|row| row.try_get("dataset")).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Whether any event named a dataset by one of these names.
+    pub async fn lineage_knows(&self, names: &[&str]) -> Result<bool, StoreError> {
+        let failed = self.failed("look for a dataset of the lineage");
+        let found = sqlx::query(
+            "SELECT 1 FROM json_each($1) named WHERE
+                 EXISTS (SELECT 1 FROM ways WHERE output = named.value)
+                 OR EXISTS (SELECT 1 FROM ways WHERE input = named.value)
+                 OR EXISTS (SELECT 1 FROM touched WHERE dataset = named.value) LIMIT 1",
+        )
+        .bind(from_json(&names).map_err(&failed)?)
+        .fetch_optional(self.pool())
+        .await
+        .map_err(failed)?;
+        Ok(found.is_some())
+    }
+
     pub async fn lineage_run(&self, id: RunId) -> Result<Option<LineageRun>, StoreError> {
         let failed = self.failed("read a run of the lineage");
         let sql = format!("{RUN} WHERE r.id = $1");
@@ -256,33 +272,74 @@ impl Store {
         rows.iter().map(|row| row.try_get("dataset")).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// The runs that wrote any of `datasets` (or read them) up to a time, the last first.
-    pub async fn runs_that_touched(
+    /// The runs that wrote any of `datasets`, begun up to a time, the last first.
+    pub async fn runs_that_wrote(
         &self,
         datasets: &[&str],
-        direction: Direction,
-        upto: DateTime<Utc>,
+        upto: Option<DateTime<Utc>>,
         limit: u32,
     ) -> Result<Vec<LineageRun>, StoreError> {
-        let side = match direction {
-            Direction::Upstream => "out",
-            Direction::Downstream => "in",
-        };
-        let failed = self.failed("read which runs touched a dataset");
+        let failed = self.failed("read which runs wrote a dataset");
         let sql = format!(
-            "{RUN} WHERE r.started_at <= $3 AND r.id IN (SELECT t.run FROM touched t
-                 WHERE t.side = $2 AND t.dataset IN (SELECT value FROM json_each($1)))
-             ORDER BY r.last_at DESC, r.id DESC LIMIT $4"
+            "{RUN} WHERE ($2 IS NULL OR r.started_at <= $2) AND r.id IN (SELECT t.run FROM touched t
+                 WHERE t.side = 'out' AND t.dataset IN (SELECT value FROM json_each($1)))
+             ORDER BY r.last_at DESC, r.id DESC LIMIT $3"
         );
         let rows = sqlx::query(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
-            .bind(side)
-            .bind(from_time(upto))
+            .bind(upto.map(from_time))
             .bind(i64::from(limit))
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
         rows.iter().map(lineage_run).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The run of the same job that began last before `run` and wrote something.
+    pub async fn run_before(&self, run: &LineageRun) -> Result<Option<LineageRun>, StoreError> {
+        let failed = self.failed("read the run before a run");
+        let sql = format!(
+            "{RUN} WHERE r.pipeline = $1 AND r.stage = $2 AND r.started_at < $3 AND r.id <> $4
+                 AND EXISTS (SELECT 1 FROM touched t WHERE t.run = r.id AND t.side = 'out')
+             ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
+        );
+        let row = sqlx::query(&sql)
+            .bind(&run.job.pipeline)
+            .bind(&run.job.stage)
+            .bind(from_time(run.started_at))
+            .bind(run.id.to_string())
+            .fetch_optional(self.pool())
+            .await
+            .map_err(&failed)?;
+        row.as_ref().map(lineage_run).transpose().map_err(failed)
+    }
+
+    /// Runs that read any of `datasets`, wrote nothing, and began after `run` ended and before the
+    /// next run that wrote them: tests of what it wrote.
+    pub async fn tests_after(
+        &self,
+        datasets: &[&str],
+        run: &LineageRun,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let failed = self.failed("read the tests of what a run wrote");
+        let named = "SELECT value FROM json_each($1)";
+        let sql = format!(
+            "SELECT r.id FROM lineage_runs r WHERE r.started_at >= $2 AND r.id <> $3
+                 AND r.id IN (SELECT run FROM touched WHERE side = 'in' AND dataset IN ({named}))
+                 AND NOT EXISTS (SELECT 1 FROM touched o WHERE o.run = r.id AND o.side = 'out')
+                 AND NOT EXISTS (SELECT 1 FROM lineage_runs w JOIN touched o ON o.run = w.id
+                     WHERE o.side = 'out' AND o.dataset IN ({named}) AND w.id <> $3
+                         AND w.started_at >= $2 AND w.started_at < r.started_at)
+             ORDER BY r.started_at, r.id LIMIT 20"
+        );
+        let rows = sqlx::query(&sql)
+            .bind(from_json(&datasets).map_err(&failed)?)
+            .bind(from_time(run.ended_at.unwrap_or(run.last_at)))
+            .bind(run.id.to_string())
+            .fetch_all(self.pool())
+            .await
+            .map_err(&failed)?;
+        rows.iter().map(|row| word(row, "id")).collect::<Result<_, _>>().map_err(failed)
     }
 }
 
