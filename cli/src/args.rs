@@ -7,23 +7,29 @@ use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod columns;
 mod contract;
 mod following;
 mod generate;
 mod housekeeping;
 mod lineage;
+mod look;
 mod quality;
 mod run;
 mod sidecar;
 mod table;
 
 pub(crate) use collect::{CollectArgs, Durability};
+pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
-pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
+pub(crate) use look::{QueryArgs, RunsArgs};
+pub(crate) use quality::{
+    ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
@@ -244,8 +250,11 @@ Examples:
     },
 
     /// Write the metrics as Prometheus reads them
-    #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
-    Metrics,
+    #[command(after_help = "\
+Examples:
+  assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics --push           to the `pushgateway` of assay.yaml")]
+    Metrics(MetricsArgs),
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
@@ -283,6 +292,13 @@ Examples:
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct MetricsArgs {
+    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
+    #[arg(long)]
+    pub(crate) push: bool,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct DemoArgs {
     /// How many events
     #[arg(long, default_value_t = 3000, value_name = "N")]
@@ -317,36 +333,6 @@ pub(crate) struct RewindArgs {
     /// Do it; without this only what it means is shown
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunsArgs {
-    /// The run to show
-    pub(crate) id: Option<String>,
-    /// Only runs of this pipeline
-    #[arg(long)]
-    pub(crate) pipeline: Option<String>,
-    /// Only runs of this stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: u32,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct QueryArgs {
-    /// The query; tables are written layer.name
-    pub(crate) sql: String,
-    /// Read the table that has this snapshot as of then
-    #[arg(long, value_name = "SNAPSHOT")]
-    pub(crate) at: Option<i64>,
-    /// Show at most so many rows (0: all)
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Subcommand)]

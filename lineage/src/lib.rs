@@ -12,26 +12,32 @@ pub mod draw;
 pub mod event;
 pub mod facet;
 mod graph;
+mod impact;
 mod names;
 mod place;
+#[cfg(feature = "plans")]
+pub mod plans;
 pub mod receive;
 mod requests;
 mod summary;
 mod telling;
+mod trace;
 mod tree;
 mod walk;
 
 pub use account::{Account, Named, Standing, account, latest};
 pub use blame::{Blame, Failed, Finding, blame};
 pub use changes::{Change, What, changes};
-pub use columns::{Column, ColumnLink, Reached, Why, column_tree, impact, sources};
+pub use columns::{ColumnLineage, Direct, Indirect, InputColumn, OutputColumn};
 pub use dataset::{DatasetKind, DatasetRef, Symlink};
 pub use graph::Graph;
+pub use impact::{Column, ColumnLink, Reached, Why, column_tree, impact, sources};
 pub use names::{Names, NotFound};
 pub use place::{NoPlace, Place};
 pub use requests::{Requests, api_requests};
 pub use summary::{Summary, newest};
 pub use telling::{batch, data_loss_percent, ended, started};
+pub use trace::{Trace, used_as_words};
 pub use tree::Tree;
 pub use walk::{Link, Map, Node, Passage, Route, walk};
 

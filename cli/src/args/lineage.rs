@@ -3,6 +3,8 @@ use assay_store::EventKind;
 use chrono::{DateTime, Utc};
 use clap::{Args as Group, Subcommand};
 
+use super::ColumnsArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum LineageCommand {
     /// The datasets behind a dataset, or those that follow from it
@@ -52,6 +54,8 @@ Example:
         #[arg(long, value_name = "TIME")]
         to: Option<DateTime<Utc>>,
     },
+    /// The columns behind the columns of a dataset, by a pipeline's definition
+    Columns(ColumnsArgs),
     /// The events that are kept, the newest first
     #[command(after_help = "\
 Examples:

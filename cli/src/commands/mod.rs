@@ -4,6 +4,7 @@ mod audit;
 mod change;
 mod check;
 mod collect;
+mod columns;
 mod contract;
 mod demo;
 mod dlq;
@@ -116,15 +117,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             dlq::show(&existing(config(DATA)?).await?, &id, json).await
         }
         Command::Lineage { command } => {
-            // The store alone answers, so nothing else is opened.
-            let config = config(DATA)?;
-            must_exist(&config)?;
-            let store = assay_store::Store::open(&config.data_dir.join("store.db")).await?;
-            lineage::lineage(&store, command, args.output).await
+            lineage::lineage(&config(DATA)?, command, args.output).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
     }
 }
 

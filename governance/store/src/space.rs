@@ -20,8 +20,9 @@ struct Size {
 }
 
 /// What makes way when the store takes too much room. The audit is small, and stays.
-const GIVE_WAY: [Kind; 7] = [
+const GIVE_WAY: [Kind; 8] = [
     Kind::Reports,
+    Kind::Profiles,
     Kind::Runs,
     Kind::Events,
     Kind::Edges,
