@@ -1,6 +1,5 @@
 //! How many events a sidecar keeps each second, of clients that post one at a time over
-//! connections of their own: `cargo run --release -p assay-sidecar --example receive [CLIENTS]
-//! [SECONDS] [EVENTS-A-REQUEST]`.
+//! connections of their own: `./dev bench lineage [CLIENTS [SECONDS [EVENTS-A-REQUEST]]]`.
 #![allow(clippy::unwrap_used, reason = "a measurement that can't go on panics")]
 
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 fn main() {
-    let number = |at: usize, default: u64| -> u64 {
-        std::env::args().nth(at).map_or(default, |text| text.parse().unwrap())
-    };
-    let (clients, seconds, many) = (number(1, 64), number(2, 10), number(3, 1));
+    // Cargo adds a flag of its own.
+    let said: Vec<u64> = std::env::args().filter_map(|text| text.parse().ok()).collect();
+    let number = |at: usize, default| said.get(at).copied().unwrap_or(default);
+    let (clients, seconds, many) = (number(0, 64), number(1, 10), number(2, 1));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(measure(clients, Duration::from_secs(seconds), many));
 }

@@ -1,5 +1,5 @@
 //! How long questions to a graph of 10,000 datasets and 100,000 edges take:
-//! `cargo run --release -p assay-sidecar --example graph`.
+//! `./dev bench lineage`.
 #![allow(clippy::unwrap_used, reason = "a measurement that can't go on panics")]
 
 use std::time::Instant;
