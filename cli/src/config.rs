@@ -30,10 +30,10 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
-    /// Where totals are pushed to, if anywhere.
-    pub(crate) push: Option<PushConfig>,
     /// How lineage events are taken in over HTTP.
     pub(crate) sidecar: assay_sidecar::Settings,
+    /// Where totals are pushed to, if anywhere.
+    pub(crate) push: Option<PushConfig>,
 }
 
 /// Why there is no configuration.
@@ -63,9 +63,9 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
-    pushgateway: Option<PushKeys>,
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
+    pushgateway: Option<PushKeys>,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";

@@ -56,6 +56,8 @@ Example:
         #[arg(long, value_name = "TIME")]
         to: Option<DateTime<Utc>>,
     },
+    /// The columns behind the columns of a dataset, by a pipeline's definition
+    Columns(ColumnsArgs),
     /// The events that are kept, the newest first
     #[command(after_help = "\
 Examples:

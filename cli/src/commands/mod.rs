@@ -117,13 +117,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             dlq::show(&existing(config(DATA)?).await?, &id, json).await
         }
         Command::Lineage { command } => {
-            // The store alone answers, so nothing else is opened.
-            let store = async || {
-                let config = config(DATA)?;
-                must_exist(&config)?;
-                Ok(assay_store::Store::open(&config.data_dir.join("store.db")).await?)
-            };
-            lineage::lineage(command, store, args.output).await
+            lineage::lineage(&config(DATA)?, command, args.output).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
