@@ -41,14 +41,13 @@ fn with_history() -> Desk {
     edit(
         &desk,
         CONTRACT,
-        "slaProperties:\n",
-        "    quality:
-      - id: nobody_watches
+        "      - id: some_rows\n",
+        "      - id: nobody_watches
         type: custom
         engine: assay
         severity: warning
         implementation: {expression: event_type <> 'WatchEvent'}
-slaProperties:
+      - id: some_rows
 ",
     );
     edit(
