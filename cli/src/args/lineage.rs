@@ -56,8 +56,6 @@ Example:
         #[arg(long, value_name = "TIME")]
         to: Option<DateTime<Utc>>,
     },
-    /// The columns behind the columns of a dataset, by a pipeline's definition
-    Columns(ColumnsArgs),
     /// The events that are kept, the newest first
     #[command(after_help = "\
 Examples:
