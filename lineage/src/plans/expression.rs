@@ -37,6 +37,14 @@ impl<'a> Scope<'a> {
         self.inputs.iter().find_map(find)
     }
 
+    /// Whether a name says enough without its table.
+    fn of_one_table(&self) -> bool {
+        let mut tables =
+            self.inputs.iter().flat_map(|(schema, _)| schema.iter().map(|(table, _)| table));
+        let first = tables.next();
+        first.is_some_and(|first| tables.all(|table| table == first))
+    }
+
     fn outer_column(&self, name: &ColumnName) -> Option<&'a Column> {
         let outer = self.outer?;
         outer.column(name).or_else(|| outer.outer_column(name))
@@ -73,7 +81,7 @@ impl Reader<'_> {
         let walk = self.walk(expr, scope, Role::IDENTITY);
         let made: Vec<(&str, &str)> =
             walk.made.iter().map(|(name, text)| (*name, text.as_ref())).collect();
-        let text = with_made(text_of(expr, walk.parts), &made);
+        let text = with_made(text_of(expr, walk.parts, scope.of_one_table()), &made);
         Column { sources: walk.found, expression: Some(text.into()) }
     }
 
