@@ -26,6 +26,8 @@ pub(crate) async fn metrics(app: &App) -> Result<()> {
         waiting: summary.letters,
         oldest_age_seconds: Some((now - summary.oldest).as_seconds_f64().max(0.0)),
     };
-    observed.letters = app.queue.summary().await?.into_iter().map(letters).collect();
+    let index = app.index();
+    index.catch_up(&|_| {}).await?;
+    observed.letters = index.summary().await?.into_iter().map(letters).collect();
     line(render(&observed)?)
 }

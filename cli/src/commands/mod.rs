@@ -32,7 +32,7 @@ use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand, TableCommand,
+    Args, Command, Format, GenerateCommand, KeysCommand, LineageCommand, TableCommand,
 };
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
@@ -103,12 +103,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
-        Command::Dlq { command: DlqCommand::List(what) } => {
-            dlq::list(&existing(config(DATA)?).await?, &what, json).await
-        }
-        Command::Dlq { command: DlqCommand::Show { id } } => {
-            dlq::show(&existing(config(DATA)?).await?, &id, json).await
-        }
+        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
             lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
         }

@@ -11,8 +11,10 @@ mod events;
 mod halts;
 mod identity;
 mod imported;
+mod letters;
 mod pauses;
 mod prune;
+mod replays;
 mod reports;
 mod runs;
 mod schema;
@@ -25,8 +27,13 @@ pub use audit::{Action, AuditEntry, AuditFilter};
 pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
+pub use letters::{
+    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterRecord,
+    LetterRow, LetterState,
+};
 pub use pauses::Pause;
 pub use prune::{Due, KeptSince, Kind};
+pub use replays::{Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

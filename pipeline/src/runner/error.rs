@@ -65,6 +65,8 @@ pub enum RunError {
          `day: <column>` to the stage in pipeline.yaml"
     )]
     NoDays { stage: StageId },
+    #[error("{what}")]
+    Transform { what: String },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }

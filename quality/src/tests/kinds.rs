@@ -211,6 +211,7 @@ fn rows_older_than_what_is_kept_are_told() {
 /// The promise of two columns, held against rows that have others.
 fn promised(exact: bool, rules: Vec<Rule>) -> assay_core::Contract {
     let column = |name: &str, kind| ContractColumn {
+        sensitive: false,
         name: name.to_owned(),
         kind,
         description: None,

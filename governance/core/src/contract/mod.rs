@@ -42,6 +42,8 @@ pub struct ContractColumn {
     pub name: String,
     pub kind: ColumnType,
     pub description: Option<String>,
+    /// Whether its values are shown to few.
+    pub sensitive: bool,
     /// Where the contract says it.
     pub line: u32,
 }
@@ -104,6 +106,12 @@ impl Contract {
 
     pub fn column(&self, name: &str) -> Option<&ContractColumn> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns whose values are shown to few.
+    pub fn sensitive(&self) -> Vec<String> {
+        let columns = self.columns.iter().filter(|column| column.sensitive);
+        columns.map(|column| column.name.clone()).collect()
     }
 
     pub fn reference(&self) -> ContractRef {

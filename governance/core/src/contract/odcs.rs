@@ -266,3 +266,13 @@ pub struct CustomProperty {
     pub description: Option<String>,
     pub vendor: Option<String>,
 }
+
+impl Property {
+    /// Whether the contract classifies its values so that they are shown to few.
+    pub fn sensitive(&self) -> bool {
+        const SECRET: [&str; 6] =
+            ["restricted", "confidential", "secret", "sensitive", "pii", "personal"];
+        let class = self.classification.as_deref().unwrap_or_default();
+        SECRET.contains(&class.trim().to_ascii_lowercase().as_str())
+    }
+}

@@ -24,6 +24,7 @@ impl Compiler<'_> {
                     name: property.name.clone(),
                     kind,
                     description: property.description.clone(),
+                    sensitive: property.sensitive(),
                     line: self.document.line(&at).unwrap_or_default(),
                 });
             }
