@@ -105,7 +105,7 @@ fn code(error: &anyhow::Error) -> u8 {
 
 fn of_run(error: &RunError) -> Option<u8> {
     match error {
-        RunError::Halted { .. } | RunError::BadRow { .. } => Some(HALTED),
+        RunError::Halted { .. } | RunError::BadRow { .. } | RunError::Outage { .. } => Some(HALTED),
         RunError::Interrupted => Some(INTERRUPTED),
         RunError::Stage(_) | RunError::Transform { .. } => Some(USAGE),
         RunError::Target(error) => of_target(error),

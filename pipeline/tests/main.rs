@@ -22,5 +22,6 @@ mod messages;
 mod partitions;
 mod pruning;
 mod recompute;
+mod replays;
 mod rules;
 mod troubled;

@@ -5,8 +5,8 @@
 use apache_avro::types::Value;
 use assay_core::{Counts, RunId};
 use assay_dlq::{
-    Closed, DeadLetter, Fate, LetterId, LetterView, Letters, MOST_ATTEMPTS,
-    Origin, PayloadKind, Reason, ReplaySet, Sent,
+    Closed, DeadLetter, Fate, LetterId, LetterView, Letters, MOST_ATTEMPTS, Origin, PayloadKind,
+    Reason, ReplaySet, Sent,
 };
 use assay_log::{NewRecord, TopicSpec};
 use assay_store::Replay;

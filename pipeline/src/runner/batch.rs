@@ -304,6 +304,11 @@ impl<'a> Batch<'a> {
             // What balances is neither negative nor more than what was read.
             self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
+        if !self.run.governed.quality && self.breaker.trips(rejected, read) {
+            let (stage, first) = (self.stage.id.clone(), self.letters.first_reason());
+            let first = first.unwrap_or_default();
+            return Err(RunError::Outage { stage, rejected, read, first });
+        }
         let now = self.runner.clock.now();
         let quality = match self.run.governed.quality {
             true => {
