@@ -184,7 +184,7 @@ fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
         }
     }
     if filter.unparked {
-        query.push(" AND c.reason <> 'attempts-exhausted'");
+        query.push(" AND (c.reason IS NULL OR c.reason <> 'attempts-exhausted')");
     }
     if let Some(rule) = &filter.rule {
         query.push(" AND EXISTS (SELECT 1 FROM json_each(c.rules) WHERE value = ");
