@@ -7,6 +7,7 @@ use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod columns;
 mod contract;
 mod dlq;
 mod following;
@@ -17,6 +18,7 @@ mod run;
 mod table;
 
 pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
+pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use dlq::{
     DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
@@ -24,7 +26,9 @@ pub(crate) use dlq::{
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
-pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
+pub(crate) use quality::{
+    ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
+};
 pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
@@ -224,8 +228,11 @@ Examples:
     },
 
     /// Write the metrics as Prometheus reads them
-    #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
-    Metrics,
+    #[command(after_help = "\
+Examples:
+  assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics --push           to the `pushgateway` of assay.yaml")]
+    Metrics(MetricsArgs),
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
@@ -260,6 +267,13 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct MetricsArgs {
+    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
+    #[arg(long)]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Group)]
@@ -343,6 +357,8 @@ Examples:
         #[arg(long)]
         downstream: bool,
     },
+    /// The columns behind the columns of a dataset, by a pipeline's definition
+    Columns(ColumnsArgs),
 }
 
 #[cfg(test)]

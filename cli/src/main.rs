@@ -7,9 +7,11 @@ mod commands;
 mod config;
 mod exit;
 mod generate;
+mod known;
 mod output;
 mod page;
 mod progress;
+mod pusher;
 mod retention;
 mod scratch;
 mod shipped;
@@ -31,6 +33,7 @@ const STACK: usize = 128 << 20;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    assay_core::hush_survived_panics();
     output::start_logging(args.verbose, args.follows());
     // The first thread has the stack that the system gives it.
     let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));

@@ -215,6 +215,6 @@ pub(crate) fn of_pipeline(pipeline: &str, what: &str) -> Result<ContractFile> {
 
 /// The columns whose values are shown to nobody: those that the contract classifies so.
 pub(crate) fn redacted(object: &SchemaObject) -> Vec<String> {
-    let columns = object.properties.iter().filter(|property| property.sensitive());
-    columns.map(|property| property.name.clone()).collect()
+    let columns = object.properties.iter().filter(|column| column.sensitive());
+    columns.map(|column| column.name.clone()).collect()
 }

@@ -4,6 +4,7 @@ mod audit;
 mod change;
 mod check;
 mod collect;
+mod columns;
 mod contract;
 mod demo;
 mod dlq;
@@ -107,9 +108,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
             lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
         }
+        Command::Lineage { command: LineageCommand::Columns(what) } => columns::show(&what, json),
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
     }
 }
 

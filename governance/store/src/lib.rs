@@ -13,6 +13,7 @@ mod identity;
 mod imported;
 mod letters;
 mod pauses;
+mod profiles;
 mod prune;
 mod replays;
 mod reports;
@@ -32,6 +33,7 @@ pub use letters::{
     LetterRow, LetterState,
 };
 pub use pauses::Pause;
+pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};
 pub use replays::{Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState};
 pub use reports::{CommitRef, ReportRecord};

@@ -187,6 +187,7 @@ impl Ingest {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered: None,
         }
     }
 }

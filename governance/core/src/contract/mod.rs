@@ -42,7 +42,7 @@ pub struct ContractColumn {
     pub name: String,
     pub kind: ColumnType,
     pub description: Option<String>,
-    /// Whether its values are shown to few.
+    /// Its classification says that nobody may see its values.
     pub sensitive: bool,
     /// Where the contract says it.
     pub line: u32,
