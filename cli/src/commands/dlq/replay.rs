@@ -185,7 +185,7 @@ async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
 fn show(carried: &Carried) -> Result<()> {
     let outcome = jobs::told(&carried.outcome);
     match carried.dry {
-        true => line(format!("of {} letters: {outcome}", number(carried.letters)))?,
+        true => line(format!("sent back now, of {} letters: {outcome}", number(carried.letters)))?,
         false => line(format!("{} letters: {outcome}", number(carried.letters)))?,
     }
     if carried.skipped > 0 {
