@@ -9,6 +9,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 mod collect;
 mod columns;
 mod contract;
+mod dlq;
 mod following;
 mod generate;
 mod housekeeping;
@@ -22,6 +23,9 @@ mod table;
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
+pub(crate) use dlq::{
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
@@ -237,7 +241,7 @@ Examples:
         command: QualityCommand,
     },
 
-    /// Look at dead letters
+    /// Look at dead letters, send them back, and see where they landed
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,
@@ -333,47 +337,6 @@ pub(crate) struct RewindArgs {
     /// Do it; without this only what it means is shown
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DlqCommand {
-    /// List dead letters, newest first
-    #[command(after_help = "\
-Examples:
-  assay dlq list --reason rule-broken --rule event_type.one_of
-  assay dlq list --stage github_events/parse --limit 5 -o json")]
-    List(DlqListArgs),
-    /// Show a dead letter with its payload and its history
-    #[command(after_help = "Example:\n  assay dlq show 6d076f50-fc40-5e69-8bc2-55e6908fb00d")]
-    Show {
-        /// The letter, as `dlq list` names it
-        id: String,
-    },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DlqListArgs {
-    /// Only letters of this topic
-    #[arg(long)]
-    pub(crate) topic: Option<String>,
-    /// Only letters of this stage, as pipeline/stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only letters on their way to this dataset
-    #[arg(long)]
-    pub(crate) dataset: Option<DatasetName>,
-    /// Only letters with this reason
-    #[arg(long)]
-    pub(crate) reason: Option<assay_dlq::Reason>,
-    /// Only letters that broke this rule
-    #[arg(long)]
-    pub(crate) rule: Option<String>,
-    /// Only letters of this run
-    #[arg(long)]
-    pub(crate) run: Option<String>,
-    /// At most so many (0: all)
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[cfg(test)]

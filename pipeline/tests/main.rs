@@ -23,5 +23,6 @@ mod messages;
 mod partitions;
 mod pruning;
 mod recompute;
+mod replays;
 mod rules;
 mod troubled;

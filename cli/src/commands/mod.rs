@@ -33,7 +33,7 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, DlqCommand, Format, GenerateCommand, TableCommand};
+use crate::args::{Args, Command, Format, GenerateCommand, TableCommand};
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
@@ -110,12 +110,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
-        Command::Dlq { command: DlqCommand::List(what) } => {
-            dlq::list(&existing(config(DATA)?).await?, &what, json).await
-        }
-        Command::Dlq { command: DlqCommand::Show { id } } => {
-            dlq::show(&existing(config(DATA)?).await?, &id, json).await
-        }
+        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await
         }

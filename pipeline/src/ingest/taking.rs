@@ -190,6 +190,7 @@ impl<'a> Taking<'a> {
             failed_at: now,
             first_failed_at: now,
             count: 1,
+            sensitive: vec![],
         })?;
         Ok(())
     }

@@ -83,6 +83,22 @@ impl Reads {
 }
 
 impl Stage {
+    /// The columns of what it reads and writes whose values the contracts show to few.
+    pub fn sensitive(&self) -> Vec<String> {
+        let mut names = self.writes.contract.sensitive();
+        if let Reads::Table(table) = &self.reads {
+            names.extend(table.contract.sensitive());
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The name under which positions in its replays are kept, apart from its own.
+    pub fn replayer(&self) -> ReaderId {
+        ReaderId(format!("{}+replay", self.id))
+    }
+
     /// The name under which the stage's positions are kept.
     pub fn reader(&self) -> ReaderId {
         ReaderId(self.id.to_string())
