@@ -11,6 +11,7 @@ mod contract;
 mod following;
 mod generate;
 mod housekeeping;
+mod outbox;
 mod quality;
 mod run;
 mod table;
@@ -20,6 +21,7 @@ pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintAr
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
+pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
 pub(crate) use run::RunArgs;
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
@@ -222,6 +224,18 @@ Examples:
     /// Write the metrics as Prometheus reads them
     #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
     Metrics,
+
+    /// What has to be sent to OpenMetadata and to other takers of lineage
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+
+    /// Show datasets, lineage and quality in OpenMetadata
+    Openmetadata {
+        #[command(subcommand)]
+        command: OpenMetadataCommand,
+    },
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\

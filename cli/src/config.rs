@@ -9,8 +9,10 @@ use serde::Deserialize;
 use crate::retention::Retention;
 
 mod log;
+mod targets;
 
 pub(crate) use log::LogConfig;
+pub(crate) use targets::Targets;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
+    /// Where lineage is sent.
+    pub(crate) targets: Targets,
 }
 
 /// Why there is no configuration.
@@ -57,6 +61,11 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
+    openmetadata: Option<targets::OpenMetadataKeys>,
+    #[serde(default)]
+    openlineage: Vec<targets::OpenLineageKeys>,
+    #[serde(default)]
+    outbox: targets::OutboxKeys,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -73,17 +82,19 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log) = match std::fs::read_to_string(path) {
+        let (settings, log, targets) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
-                (settings, log)
+                let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
+                let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
+                (settings, log, targets)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                (ConfigFile::default(), LogConfig::Embedded)
+                (ConfigFile::default(), LogConfig::Embedded, Targets::default())
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -106,6 +117,7 @@ impl Config {
                 settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
             ),
             collector: in_folder(settings.collector, folder),
+            targets,
         })
     }
 }

@@ -8,6 +8,7 @@ use prometheus::proto::{
 };
 
 use crate::names::{self, DURATION_BUCKETS, Kind, Metric};
+use crate::outbox::of_targets;
 use crate::{Lag, Observed, names::BOUND};
 
 /// What to answer as `Content-Type`.
@@ -29,6 +30,7 @@ pub fn render(observed: &Observed) -> Result<String, RenderError> {
     }
     families.extend(of_records(observed));
     families.extend(of_others(observed));
+    families.extend(of_targets(observed));
     families.retain(|family| !family.get_metric().is_empty());
     families.sort_by(|a, b| a.name().cmp(b.name()));
     let text = TextEncoder::new().encode_to_string(&families);

@@ -8,6 +8,7 @@ mod feed;
 mod following;
 pub mod names;
 mod observed;
+mod outbox;
 
 pub use exposition::{CONTENT_TYPE, RenderError, render};
 pub use feed::{of_batch, of_halt, of_run};

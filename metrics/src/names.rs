@@ -2,9 +2,11 @@
 
 mod collector;
 mod following;
+mod outbox;
 
 pub use collector::*;
 pub use following::*;
+pub use outbox::*;
 
 /// What Prometheus does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +143,7 @@ pub const DEAD_LETTERS_OLDEST_AGE: Metric = Metric {
     meaning: "Age of the oldest dead letter that waits",
 };
 
-pub const ALL: [Metric; 14] = [
+pub const ALL: [Metric; 18] = [
     JOB_DURATION,
     RECORDS_PROCESSED,
     RECORDS_FAILED,
@@ -156,6 +158,10 @@ pub const ALL: [Metric; 14] = [
     JOB_LAST_SUCCESS,
     DEAD_LETTERS,
     DEAD_LETTERS_OLDEST_AGE,
+    OUTBOX_DEPTH,
+    OUTBOX_OLDEST_AGE,
+    OUTBOX_DELIVERED,
+    OUTBOX_FAILURES,
 ];
 
 /// What a worker that follows its source shows, at its own `/metrics`, beside the lags.

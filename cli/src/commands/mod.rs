@@ -14,6 +14,8 @@ mod inspect;
 mod keys;
 mod lineage;
 mod metrics;
+mod openmetadata;
+mod outbox;
 mod pause;
 mod prune;
 mod quality;
@@ -21,6 +23,7 @@ mod query;
 mod rewind;
 mod run;
 mod runs;
+mod sending;
 mod status;
 mod table;
 mod tables;
@@ -37,6 +40,8 @@ use crate::args::{
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
+
+use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;
@@ -62,7 +67,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
+            let app = App::build(config(DATA)?).await?;
+            let sending = Sending::start(&app)?;
+            sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
         Command::Collect(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -75,7 +82,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 true => existing(config(DATA)?).await?,
                 false => App::build(config(DATA)?).await?,
             };
-            run::run(app, &pipeline, &what, json).await
+            let sending = Sending::start(&app)?;
+            sending.after(run::run(app, &pipeline, &what, json).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -111,6 +119,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
             lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
+        }
+        Command::Outbox { command } => {
+            outbox::outbox(&existing(config(DATA)?).await?, &command, json).await
+        }
+        Command::Openmetadata { command } => {
+            openmetadata::openmetadata(config(DATA)?, command, json).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,

@@ -9,6 +9,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use tokio::time::{Instant, sleep};
 
+use crate::outbox::Recipient;
 use crate::{StoreError, schema};
 
 /// How long a write waits for another process.
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Store {
     pool: SqlitePool,
     path: Arc<Path>,
+    /// Where events are sent, and since when.
+    pub(crate) recipients: Arc<[Recipient]>,
 }
 
 impl Store {
@@ -45,7 +48,7 @@ impl Store {
         use_write_ahead_log(&mut connection, path).await?;
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
         connection.close().await.map_err(failed)?;
-        Ok(Store { pool, path: path.into() })
+        Ok(Store { pool, path: path.into(), recipients: Arc::new([]) })
     }
 
     /// Where the store is.

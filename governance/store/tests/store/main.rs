@@ -6,6 +6,7 @@ mod halts;
 mod imported;
 mod migrating;
 mod opening;
+mod outbox;
 mod pauses;
 mod processes;
 mod pruning;
