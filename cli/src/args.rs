@@ -15,6 +15,7 @@ mod generate;
 mod housekeeping;
 mod lineage;
 mod look;
+mod outbox;
 mod quality;
 mod run;
 mod sidecar;
@@ -31,6 +32,7 @@ pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
 pub(crate) use look::{QueryArgs, RunsArgs};
+pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
 };
@@ -259,6 +261,18 @@ Examples:
   assay metrics > /var/lib/node_exporter/assay.prom
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
+
+    /// What has to be sent to OpenMetadata and to other takers of lineage
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+
+    /// Show datasets, lineage and quality in OpenMetadata
+    Openmetadata {
+        #[command(subcommand)]
+        command: OpenMetadataCommand,
+    },
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\

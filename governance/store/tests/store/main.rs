@@ -7,6 +7,7 @@ mod imported;
 mod lineage;
 mod migrating;
 mod opening;
+mod outbox;
 mod pauses;
 mod processes;
 mod profiles;
