@@ -6,6 +6,7 @@ use assay_core::DatasetName;
 use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod bringing;
 mod collect;
 mod contract;
 mod following;
@@ -16,6 +17,7 @@ mod quality;
 mod run;
 mod table;
 
+pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
@@ -270,25 +272,6 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DemoArgs {
-    /// How many events
-    #[arg(long, default_value_t = 3000, value_name = "N")]
-    pub(crate) events: u64,
-    /// The seed of the events
-    #[arg(long, default_value_t = 42, value_name = "S")]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct IngestArgs {
-    /// A shipped pipeline's name, or a folder
-    pub(crate) pipeline: String,
-    /// The file, plain or gzip; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Group)]
