@@ -100,6 +100,11 @@ impl Courier {
         Courier { store, targets, clock, ids, persistence, me, tried }
     }
 
+    /// Whether there is nobody to send to.
+    pub fn idle(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// The same for one target alone.
     pub fn only(mut self, target: Option<&str>) -> Courier {
         self.targets.retain(|known| target.is_none_or(|target| known.name() == target));

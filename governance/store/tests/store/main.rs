@@ -9,6 +9,7 @@ mod opening;
 mod outbox;
 mod pauses;
 mod processes;
+mod profiles;
 mod pruning;
 mod runs;
 mod sample;
