@@ -14,6 +14,7 @@ mod following;
 mod generate;
 mod housekeeping;
 mod lineage;
+mod looking;
 mod outbox;
 mod quality;
 mod run;
@@ -28,6 +29,7 @@ pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
+pub(crate) use looking::{MetricsArgs, QueryArgs};
 pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
@@ -306,13 +308,6 @@ Examples:
 }
 
 #[derive(Debug, Group)]
-pub(crate) struct MetricsArgs {
-    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
-    #[arg(long)]
-    pub(crate) push: bool,
-}
-
-#[derive(Debug, Group)]
 pub(crate) struct RewindArgs {
     /// The stage, as its pipeline names it, or as `run` does where that is one stage
     pub(crate) stage: String,
@@ -346,18 +341,6 @@ pub(crate) struct RunsArgs {
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: u32,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct QueryArgs {
-    /// The query; tables are written layer.name
-    pub(crate) sql: String,
-    /// Read the table that has this snapshot as of then
-    #[arg(long, value_name = "SNAPSHOT")]
-    pub(crate) at: Option<i64>,
-    /// Show at most so many rows (0: all)
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[derive(Debug, Subcommand)]

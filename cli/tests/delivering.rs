@@ -61,6 +61,12 @@ fn fine(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Events with defects, some of which are no text.
+fn generate(folder: &Path, count: &str) {
+    let made = assay(folder, &["generate", "github-events", "--count", count]);
+    std::fs::write(folder.join("events.jsonl"), made.stdout).unwrap();
+}
+
 const RUN: [&str; 5] = ["run", "all", "--pipeline", "github_events", "--governed"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,8 +74,7 @@ async fn killed_again_and_again_the_command_loses_no_event() {
     let (address, taken) = endpoint().await;
     let folder = folder(address);
     let path = folder.path();
-    let lines = fine(path, &["generate", "github-events", "--count", "300"]);
-    std::fs::write(path.join("events.jsonl"), lines).unwrap();
+    generate(path, "300");
     fine(path, &["ingest", "github_events", "--file", "events.jsonl"]);
     for wait in [60, 120, 200, 300, 450] {
         let mut running = command(path, &RUN).spawn().unwrap();
@@ -103,8 +108,7 @@ async fn with_a_target_that_is_away_a_run_does_the_same_and_says_what_waits() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let folder = folder(free);
     let path = folder.path();
-    let lines = fine(path, &["generate", "github-events", "--count", "200"]);
-    std::fs::write(path.join("events.jsonl"), lines).unwrap();
+    generate(path, "200");
     fine(path, &["ingest", "github_events", "--file", "events.jsonl"]);
     let said = fine(path, &RUN);
     assert!(said.contains("user_activity"), "{said}");
