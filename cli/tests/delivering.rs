@@ -149,3 +149,28 @@ fn without_a_server_the_commands_say_what_to_write() {
         assert!(told.contains("openmetadata: {url: http://HOST:8585/api"), "{told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_the_sync_says_what_the_shipped_pipeline_would_show() {
+    let nothing = || async {
+        let told = r#"{"code": 404, "message": "table instance for it not found"}"#;
+        (StatusCode::NOT_FOUND, [("content-type", "application/json")], told)
+    };
+    let routes = Router::new().fallback(nothing);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let folder = tempfile::tempdir().unwrap();
+    let settings = format!("data_dir: data\nopenmetadata: {{url: \"http://{address}/api\"}}\n");
+    std::fs::write(folder.path().join("assay.yaml"), settings).unwrap();
+    let said = fine(folder.path(), &["openmetadata", "sync", "github_events", "--dry-run"]);
+    for part in [
+        "assay.lake.gold.user_activity",
+        "assay.raw_metrics_avro",
+        "assay.github_events",
+        "assay.lake.bronze.github_events → assay.lake.silver.github_events_parsed",
+        "would be changed",
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
+}
