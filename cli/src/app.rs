@@ -105,10 +105,8 @@ impl App {
 
     /// Sends what is in the outbox to the targets that the configuration names.
     pub(crate) fn courier(&self) -> Result<Courier> {
-        let targets = self.config.targets.build(&self.clock)?;
-        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        let persistence = self.config.targets.persistence;
-        Ok(Courier::new(store, targets, clock, Arc::clone(&self.ids), persistence))
+        let (store, ids) = (Arc::clone(&self.store), Arc::clone(&self.ids));
+        Ok(self.config.targets.courier(store, &self.clock, ids)?)
     }
 
     pub(crate) fn ingest(&self) -> Ingest {

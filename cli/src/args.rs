@@ -6,6 +6,7 @@ use assay_core::DatasetName;
 use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+mod bringing;
 mod collect;
 mod columns;
 mod contract;
@@ -21,6 +22,7 @@ mod run;
 mod sidecar;
 mod table;
 
+pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
@@ -31,7 +33,7 @@ pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
-pub(crate) use look::{QueryArgs, RunsArgs};
+pub(crate) use look::{MetricsArgs, QueryArgs, RunsArgs};
 pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
@@ -307,32 +309,6 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct MetricsArgs {
-    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
-    #[arg(long)]
-    pub(crate) push: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DemoArgs {
-    /// How many events
-    #[arg(long, default_value_t = 3000, value_name = "N")]
-    pub(crate) events: u64,
-    /// The seed of the events
-    #[arg(long, default_value_t = 42, value_name = "S")]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct IngestArgs {
-    /// A shipped pipeline's name, or a folder
-    pub(crate) pipeline: String,
-    /// The file, plain or gzip; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Group)]

@@ -22,16 +22,19 @@ use crate::target::Target;
 const PAGE: u32 = 64;
 
 /// How long a process that was killed keeps others from sending.
-const LEASE: TimeDelta = TimeDelta::seconds(30);
+const LEASE: TimeDelta = TimeDelta::seconds(15);
 
 /// How often a process that sends says that it still does.
-const RENEWAL: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(5);
 
 /// How often the outbox is looked into.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long the end of a command waits for the first answer of a target.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
+
+/// How long a target is left alone that let the end of a command wait.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// What the courier does when something goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,6 @@ pub struct Courier {
     persistence: Persistence,
     me: Uuid,
     tried: AtomicBool,
-    answered: AtomicU64,
 }
 
 /// One target during one pass.
@@ -94,8 +96,13 @@ impl Courier {
         persistence: Persistence,
     ) -> Courier {
         let me = ids.next();
-        let (tried, answered) = (AtomicBool::new(false), AtomicU64::new(0));
-        Courier { store, targets, clock, ids, persistence, me, tried, answered }
+        let tried = AtomicBool::new(false);
+        Courier { store, targets, clock, ids, persistence, me, tried }
+    }
+
+    /// Whether there is nobody to send to.
+    pub fn idle(&self) -> bool {
+        self.targets.is_empty()
     }
 
     /// The same for one target alone.
@@ -128,16 +135,15 @@ impl Courier {
     /// end of a command: it fails at nothing.
     pub async fn finish(&self, limit: Duration) {
         // What did not answer during the whole command will not do so now.
-        let silent =
-            self.tried.load(Ordering::Relaxed) && self.answered.load(Ordering::Relaxed) == 0;
+        let silent = self.tried.load(Ordering::Relaxed) && self.answers() == 0;
         if self.targets.is_empty() || silent {
             return;
         }
         let watch = async {
-            let (mut seen, mut heard_at) = (self.answered.load(Ordering::Relaxed), Instant::now());
+            let (mut seen, mut heard_at) = (self.answers(), Instant::now());
             loop {
                 sleep(Duration::from_millis(50)).await;
-                let now = self.answered.load(Ordering::Relaxed);
+                let now = self.answers();
                 if now > seen {
                     (seen, heard_at) = (now, Instant::now());
                 } else if heard_at.elapsed() > FIRST_ANSWER {
@@ -152,13 +158,39 @@ impl Courier {
         };
         let within = async {
             tokio::select! {
-                () = watch => {}
-                () = work => {}
+                () = watch => true,
+                () = work => false,
             }
         };
         // What is left is in the outbox.
-        let _ = timeout(limit, within).await;
+        if timeout(limit, within).await == Ok(true) {
+            self.hold_silent().await;
+        }
         self.release().await;
+    }
+
+    fn answers(&self) -> u64 {
+        self.targets.iter().map(Target::answers).sum()
+    }
+
+    /// Leaves targets alone that let the end of a command wait, so that the next one does not.
+    async fn hold_silent(&self) {
+        for target in &self.targets {
+            let (name, now) = (target.name(), self.clock.now());
+            let held = async {
+                if self.store.next_due(name).await?.is_none_or(|due| due > now) {
+                    return Ok(());
+                }
+                let (away, _) = self.store.held(name).await?;
+                let wait = self.wait(away + 1).max(SILENT);
+                let why = "it did not answer the end of a command within 2 s";
+                self.store.hold(name, after(now, wait), why).await
+            };
+            if let Err(error) = held.await {
+                let error: StoreError = error;
+                tracing::debug!(%error, "the next command will wait for it too");
+            }
+        }
     }
 
     /// Sends everything that may be sent now, to all targets side by side.
@@ -285,7 +317,6 @@ impl Courier {
             match round.target.deliver(&delivery).await {
                 Ok(()) => {
                     self.store.delivered(&delivery, self.clock.now()).await?;
-                    self.answered.fetch_add(1, Ordering::Relaxed);
                     round.delivered.fetch_add(1, Ordering::Relaxed);
                     round.failed_in_a_row.store(0, Ordering::Relaxed);
                 }

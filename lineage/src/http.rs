@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use assay_core::Clock;
@@ -93,6 +94,7 @@ pub struct Client {
     credential: Credential,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    answers: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Client {
@@ -116,7 +118,13 @@ impl Client {
             .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| NoAnswer::Unreachable(causes(&error)))?;
-        Ok(Client { inner, credential, timeout, clock })
+        let answers = Arc::default();
+        Ok(Client { inner, credential, timeout, clock, answers })
+    }
+
+    /// How often the server has answered, whatever it said.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     pub async fn send(&self, request: Request<'_>) -> Result<Answer, NoAnswer> {
@@ -141,6 +149,7 @@ impl Client {
             asked = asked.header(CONTENT_ENCODING, "gzip");
         }
         let mut answer = asked.send().await.map_err(|error| self.no_answer(error))?;
+        self.answers.fetch_add(1, Ordering::Relaxed);
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let kind = header(CONTENT_TYPE).and_then(|kind| kind.split(';').next());
         let kind = kind.unwrap_or_default().trim().to_ascii_lowercase();

@@ -38,6 +38,10 @@ impl OpenLineage {
         Ok(OpenLineage { name, url, gzip, client: Client::new(credential, timeout, clock)? })
     }
 
+    pub(crate) fn answers(&self) -> u64 {
+        self.client.answers()
+    }
+
     pub(crate) async fn deliver(&self, event: &Value) -> Result<(), Refusal> {
         let text = event.to_string().into_bytes();
         let body = if self.gzip { packed(&text)? } else { text };

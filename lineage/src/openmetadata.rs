@@ -71,6 +71,10 @@ impl OpenMetadata {
         Ok(OpenMetadata { api, naming, known: Mutex::default() })
     }
 
+    pub(crate) fn answers(&self) -> u64 {
+        self.api.client.answers()
+    }
+
     /// Makes the server show what an event tells. Again does no harm.
     pub(crate) async fn deliver(&self, event: &Value) -> Result<(), Refusal> {
         let told = Told::of(event, &self.naming);

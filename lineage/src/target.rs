@@ -89,6 +89,14 @@ impl Target {
         }
     }
 
+    /// How often it has answered in this process, whatever it said.
+    pub(crate) fn answers(&self) -> u64 {
+        match self {
+            Target::OpenLineage(target) => target.answers(),
+            Target::OpenMetadata(target) => target.answers(),
+        }
+    }
+
     /// How many events may be on their way at once, each of another subject.
     pub(crate) fn at_once(&self) -> usize {
         match self {

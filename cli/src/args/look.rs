@@ -31,3 +31,10 @@ pub(crate) struct QueryArgs {
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
 }
+
+#[derive(Debug, Group)]
+pub(crate) struct MetricsArgs {
+    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
+    #[arg(long)]
+    pub(crate) push: bool,
+}

@@ -34,8 +34,8 @@ Examples:
   assay outbox retry --parked
   assay outbox retry --target marquez:5000
 
-What is parked is not tried again by itself. Nothing is sent by this command: the
-next one that sends does it, or `assay outbox deliver`.")]
+What is parked is not tried again by itself. Nothing is sent by this command:
+the next one that sends does it, or `assay outbox deliver`.")]
     Retry {
         /// Numbers, from `assay outbox list`
         numbers: Vec<u64>,
@@ -48,7 +48,8 @@ Examples:
   assay outbox discard 1207 --reason \"the dataset is not theirs to know\"
   assay outbox discard --target old-marquez --reason \"it was switched off\"
 
-The events themselves stay in the store. Who did it and why is in `assay audit`.")]
+The events themselves stay in the store. Who did it, and why, see
+`assay audit`.")]
     Discard {
         /// Numbers, from `assay outbox list`
         numbers: Vec<u64>,
@@ -103,9 +104,9 @@ Examples:
   assay openmetadata sync github_events --dry-run
   assay openmetadata sync ./my_pipeline
 
-Tables with columns, descriptions, owners and tags, topics, the pipeline with its
-tasks, and the edges between them. A second sync changes nothing. Texts that are
-there already stay, unless --overwrite says otherwise.")]
+Tables with columns, descriptions, owners and tags, topics, the pipeline with
+its tasks, and the edges between them. A second sync changes nothing. Texts that
+are there already stay, unless --overwrite says otherwise.")]
     Sync {
         /// A shipped pipeline's name, or a folder
         pipeline: String,

@@ -37,7 +37,7 @@ use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{Args, Command, Format, GenerateCommand, TableCommand};
-use crate::config::{Config, LogConfig};
+use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
 
@@ -66,8 +66,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             generate::github_events(&what)
         }
         Command::Demo(what) => {
-            // What it makes up has no place in topics that others read.
-            let config = Config { log: LogConfig::Embedded, ..config(DEMO_DATA)? };
+            // What it makes up has no place in topics that others read, nor in their catalogs.
+            let (log, targets) = (LogConfig::Embedded, Targets::default());
+            let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
             demo::demo(App::build(config).await?, &what).await
         }

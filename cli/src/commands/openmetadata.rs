@@ -156,7 +156,9 @@ struct Said {
 
 impl Said {
     fn of(folder: &Folder, file: &str, dataset: &DatasetName) -> Result<Said> {
-        let text = folder.read(file)?;
+        // A contract knows its file by the place that messages name.
+        let inside = file.strip_prefix(&folder.place("")).unwrap_or(file);
+        let text = folder.read(inside)?;
         let body = ContractFile::parse(file, &text)?.body;
         let mine = body.schema.iter().find(|schema| {
             schema.name == dataset.name()

@@ -24,22 +24,24 @@ struct Running {
 
 impl Sending {
     pub(crate) fn start(app: &App) -> Result<Sending> {
-        if app.config.targets.names().is_empty() {
-            return Ok(Sending { running: None });
+        Ok(Sending::of(app.courier()?, app.config.targets.grace))
+    }
+
+    pub(crate) fn of(courier: Courier, grace: Duration) -> Sending {
+        if courier.idle() {
+            return Sending { running: None };
         }
-        let courier = Arc::new(app.courier()?);
+        let courier = Arc::new(courier);
         let (over, told) = oneshot::channel();
         let beside = Arc::clone(&courier);
         let task = tokio::spawn(async move {
-            beside
-                .run(async {
-                    // An end that nobody tells is an end too.
-                    let _ = told.await;
-                })
-                .await;
+            let over = async {
+                // An end that nobody tells is an end too.
+                let _ = told.await;
+            };
+            beside.run(over).await;
         });
-        let grace = app.config.targets.grace;
-        Ok(Sending { running: Some(Running { courier, grace, over, task }) })
+        Sending { running: Some(Running { courier, grace, over, task }) }
     }
 
     /// Sends what is left after work that came to `outcome`, which stays what it is.

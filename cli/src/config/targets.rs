@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_core::{Clock, Document, Mistakes};
+use assay_core::{Clock, Document, Ids, Mistakes};
 use assay_lineage::http::{Credential, NoAnswer};
 use assay_lineage::openmetadata::Naming;
-use assay_lineage::{OpenLineage, OpenMetadata, Persistence, Target};
+use assay_lineage::{Courier, OpenLineage, OpenMetadata, Persistence, Target};
+use assay_store::Store;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,7 +16,7 @@ use serde::Deserialize;
 pub(crate) struct Targets {
     pub(crate) openmetadata: Option<OpenMetadataTarget>,
     openlineage: Vec<OpenLineageTarget>,
-    pub(crate) persistence: Persistence,
+    persistence: Persistence,
     /// How long one request may take.
     pub(crate) timeout: Duration,
     /// How long the end of a command may send what is left.
@@ -112,7 +113,18 @@ impl Targets {
         catalog.chain(self.openlineage.iter().map(|target| target.name.clone())).collect()
     }
 
-    pub(crate) fn build(&self, clock: &Arc<dyn Clock>) -> Result<Vec<Target>, NoAnswer> {
+    /// Sends what is in the outbox of `store` to all of them.
+    pub(crate) fn courier(
+        &self,
+        store: Arc<Store>,
+        clock: &Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Courier, NoAnswer> {
+        let targets = self.build(clock)?;
+        Ok(Courier::new(store, targets, Arc::clone(clock), ids, self.persistence))
+    }
+
+    fn build(&self, clock: &Arc<dyn Clock>) -> Result<Vec<Target>, NoAnswer> {
         let mut targets = vec![];
         if let Some(target) = &self.openmetadata {
             let server = target.build(self.timeout, clock)?;

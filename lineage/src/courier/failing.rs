@@ -23,8 +23,7 @@ impl Courier {
         let (target, number) = (round.target.name(), delivery.sequence);
         match refusal {
             Refusal::Refused(why) => {
-                // It answered, and may take others.
-                self.answered.fetch_add(1, Ordering::Relaxed);
+                // It may take others.
                 round.failed_in_a_row.store(0, Ordering::Relaxed);
                 self.park(round, delivery, &why).await?;
                 Ok(false)
@@ -92,7 +91,7 @@ impl Courier {
 
     /// Twice as long each time, and somewhere in the longer half of that, so that many who wait do
     /// not come back at once.
-    fn wait(&self, times: u64) -> Duration {
+    pub(super) fn wait(&self, times: u64) -> Duration {
         let doubled = u32::try_from(times.clamp(1, 30) - 1).unwrap_or(29);
         let whole = self.persistence.first_wait.saturating_mul(1 << doubled);
         let whole = whole.min(self.persistence.longest_wait);

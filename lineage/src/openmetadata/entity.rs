@@ -14,6 +14,7 @@ use super::place::{Place, Service};
 use super::told::{Dataset, Job};
 use super::{Known, OpenMetadata};
 use crate::http::Method;
+use crate::target::Refusal;
 
 /// What the server has.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +61,12 @@ impl OpenMetadata {
         match self.api.get(&format!("{path}/name/{}{query}", in_path(name))).await {
             Ok(body) => Ok(Some(body)),
             Err(Trouble::NotFound(_)) => Ok(None),
+            // Asked for a user, it says that of the one who is asked for, not of us.
+            Err(Trouble::Other(Refusal::Unauthorized(why)))
+                if path == "/users" && why.contains(&format!("user instance for {name} ")) =>
+            {
+                Ok(None)
+            }
             Err(trouble) => Err(trouble),
         }
     }
@@ -246,24 +253,28 @@ impl OpenMetadata {
         self.service("/services/databaseServices", service, body, known).await?;
         let (of_database, of_schema) =
             (full([service, database]), full([service, database, schema]));
-        if !known.entities.contains_key(&of_database) {
-            let body = CreateDatabase { name: database.to_owned(), service: full([service]) };
-            let found = match self.find("/databases", &of_database).await? {
-                Some(found) => found,
-                None => self.put("/databases", &of_database, "create", &body).await?,
-            };
-            let entity = Entity::of("database", &of_database, &found);
-            known.entities.insert(of_database.clone(), entity);
+        let body = CreateDatabase { name: database.to_owned(), service: full([service]) };
+        self.made("/databases", &of_database, &body, known).await?;
+        let body = CreateSchema { name: schema.to_owned(), database: of_database };
+        self.made("/databaseSchemas", &of_schema, &body, known).await
+    }
+
+    /// Makes what the server has not.
+    async fn made(
+        &self,
+        path: &'static str,
+        name: &str,
+        body: &impl Serialize,
+        known: &mut Known,
+    ) -> Result<(), Trouble> {
+        if known.entities.contains_key(name) {
+            return Ok(());
         }
-        if !known.entities.contains_key(&of_schema) {
-            let body = CreateSchema { name: schema.to_owned(), database: of_database };
-            let found = match self.find("/databaseSchemas", &of_schema).await? {
-                Some(found) => found,
-                None => self.put("/databaseSchemas", &of_schema, "create", &body).await?,
-            };
-            let entity = Entity::of("databaseSchema", &of_schema, &found);
-            known.entities.insert(of_schema, entity);
-        }
+        let found = match self.find(path, name).await? {
+            Some(found) => found,
+            None => self.put(path, name, "create", body).await?,
+        };
+        known.entities.insert(name.to_owned(), Entity::of(path, name, &found));
         Ok(())
     }
 

@@ -129,7 +129,7 @@ impl OpenMetadata {
 
     /// The suite of a table. Older servers call what it is of executable, newer ones basic.
     async fn suite(&self, table: &Entity, known: &mut Known) -> Result<String, Trouble> {
-        let name = format!("{}.testSuite", table.name);
+        let name = suite_name(&table.name);
         if let Some(suite) = known.cases.get(&name) {
             return Ok(suite.clone());
         }
@@ -200,6 +200,15 @@ impl OpenMetadata {
             Err(Trouble::Exists(_)) => Ok(()),
             done => done.map(|_| ()),
         }
+    }
+}
+
+/// The server's own name for it, as long as that is not too long for it.
+fn suite_name(table: &str) -> String {
+    let name = format!("{table}.testSuite");
+    match name.encode_utf16().count() > 256 {
+        true => clean(&name),
+        false => name,
     }
 }
 
