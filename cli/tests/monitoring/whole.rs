@@ -14,7 +14,7 @@ use crate::alerts::{alerts, foreign, ours};
 use crate::hook::Hook;
 use crate::office::{Office, RUN};
 use crate::servers::{Server, free_port, programs, root};
-use crate::web::{post, query, wait};
+use crate::web::{get, post, query, wait};
 use crate::{alertmanager, expression};
 
 /// Panels that have nothing to show here, and why.
@@ -84,6 +84,8 @@ fn prometheus(programs: &Path, folder: &Path, alertmanager: u16, jobs: &[(&str, 
         &[
             &format!("--config.file={}", file.display()),
             "--storage.tsdb.path={folder}/series",
+            // What fired before the Alertmanager was found is told again.
+            "--rules.alert.resend-delay=1s",
             "--web.listen-address=127.0.0.1:{port}",
         ],
     )
@@ -103,6 +105,10 @@ fn every_panel_and_rule_has_data_and_bad_data_is_told_until_it_is_good_again() {
     let (takes, follows) = (free_port(), free_port());
     let collector = ["collect", "github_events", "--listen", &takes.to_string()];
     let _collector = Running::start(live.command(&collector), "listening on");
+    // A worker needs a topic, and the first message makes it.
+    assert!(post(takes, "/collect", "{\"id\":\"first\",\"type\":\"PushEvent\"}").is_some());
+    let sent = format!("{} 1\n", names::BATCHES_SENT.name);
+    wait("message in the log", 20, || get(takes, "/metrics")?.contains(&sent).then_some(()));
     let worker = ["run", "kafka-to-bronze", "--pipeline", "github_events", "--governed"];
     let listen = ["--follow", "--commit-every", "0.5", "--listen", &follows.to_string()];
     let _worker = Running::start(live.command(&[worker, listen].concat()), "http://");
@@ -138,6 +144,9 @@ fn every_panel_and_rule_has_data_and_bad_data_is_told_until_it_is_good_again() {
         assert!(post(takes, "/collect", "{}").is_none());
         std::thread::sleep(std::time::Duration::from_millis(250));
     }
+    // Messages that nobody has read yet have an age.
+    batch.ingest(100, 3, "0%");
+    shows(names::LAG_SECONDS.name);
     shows(&format!("{} > 1", names::FOLLOW_BATCHES.name));
     shows(&format!("increase({}_count[30s]) > 0", names::BATCH_SIZE.name));
 
