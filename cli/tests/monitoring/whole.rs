@@ -109,9 +109,9 @@ fn every_panel_and_rule_has_data_and_bad_data_is_told_until_it_is_good_again() {
     assert!(post(takes, "/collect", "{\"id\":\"first\",\"type\":\"PushEvent\"}").is_some());
     let sent = format!("{} 1\n", names::BATCHES_SENT.name);
     wait("message in the log", 20, || get(takes, "/metrics")?.contains(&sent).then_some(()));
-    let worker = ["run", "kafka-to-bronze", "--pipeline", "github_events", "--governed"];
+    let run = ["run", "kafka-to-bronze", "--pipeline", "github_events", "--governed"];
     let listen = ["--follow", "--commit-every", "0.5", "--listen", &follows.to_string()];
-    let _worker = Running::start(live.command(&[worker, listen].concat()), "http://");
+    let worker = Running::start(live.command(&[run, listen].concat()), "http://");
     let rules = folder.path().join("rules");
     fs::create_dir(&rules).unwrap();
     let jobs =
@@ -152,8 +152,21 @@ fn every_panel_and_rule_has_data_and_bad_data_is_told_until_it_is_good_again() {
 
     every_panel_shows_something(&asks);
     every_metric_of_a_rule_is_there(&asks);
-    let failing = asks("prometheus_rule_evaluation_failures_total > 0");
-    assert!(failing.is_empty(), "{failing:?}");
+    every_rule_can_be_worked_out(&get(prometheus.port, "/api/v1/rules").unwrap());
+
+    // Worse data halts a stage, letters pile up, and a worker dies.
+    batch.ingest(600, 4, "90%");
+    assert_eq!(batch.assay(&RUN).status.code(), Some(3), "the batch is halted");
+    drop(worker);
+    for (receiver, alert) in [
+        ("tickets", "AssayDeadLettersGrowing"),
+        ("tickets", "AssaySchemaErrors"),
+        ("tickets", "AssayCollectorRejectsMany"),
+        ("data-owners", "AssayBatchHalted"),
+        ("pager", "AssayTargetDown"),
+    ] {
+        wait(alert, 30, || hook.heard(receiver, alert, "firing"));
+    }
 }
 
 fn every_panel_shows_something(asks: &dyn Fn(&str) -> Vec<Value>) {
@@ -209,5 +222,15 @@ fn every_metric_of_a_rule_is_there(asks: &dyn Fn(&str) -> Vec<Value>) {
             assert!(asked || foreign.contains(&name));
             assert!(!asked || !asks(&name).is_empty(), "{}: no {name}", alert.name);
         }
+    }
+}
+
+fn every_rule_can_be_worked_out(answer: &str) {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let groups = answer["data"]["groups"].as_array().unwrap().iter();
+    let rules: Vec<_> = groups.flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(rules.len() > 60, "{}", rules.len());
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{}: {}", rule["name"], rule["lastError"]);
     }
 }
