@@ -3,25 +3,34 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
-use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod columns;
 mod contract;
 mod following;
 mod generate;
 mod housekeeping;
+mod lineage;
+mod metrics;
 mod quality;
 mod run;
+mod sidecar;
 mod table;
 
-pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
+pub(crate) use collect::{CollectArgs, Durability};
+pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
-pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
-pub(crate) use run::RunArgs;
+pub(crate) use lineage::{LineageCommand, ShowArgs};
+pub(crate) use metrics::MetricsArgs;
+pub(crate) use quality::{
+    ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
+};
+pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
+pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
@@ -79,6 +88,14 @@ pub(crate) enum Format {
     Table,
     /// For programs
     Json,
+    /// Of a lineage: text
+    Tree,
+    /// Of a lineage: a flowchart for Mermaid
+    Mermaid,
+    /// Of a lineage: a graph for Graphviz
+    Dot,
+    /// Of a lineage: a picture
+    Svg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,7 +131,19 @@ what can't be sent in time is kept and sent by the next one.
 Settings are under `collector` in assay.yaml, see docs/collector.md.")]
     Collect(CollectArgs),
 
-    /// Keys for clients of the collector
+    /// Take in lineage events of Airflow, dbt, Spark and Flink, and answer what is known
+    #[command(after_help = "\
+Examples:
+  assay sidecar
+  assay sidecar --listen 9000
+  OPENLINEAGE_URL=http://127.0.0.1:8484 dbt-ol run
+
+Events are answered with 201 when they are safe on this disk. SIGTERM or Ctrl-C
+ends it. On another address than this machine's own it wants keys, see `assay
+keys`. Settings are under `sidecar` in assay.yaml, see docs/sidecar.md.")]
+    Sidecar(SidecarArgs),
+
+    /// Keys for clients of collectors and sidecars
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -262,13 +291,6 @@ Examples:
 }
 
 #[derive(Debug, Group)]
-pub(crate) struct MetricsArgs {
-    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
-    #[arg(long)]
-    pub(crate) push: bool,
-}
-
-#[derive(Debug, Group)]
 pub(crate) struct DemoArgs {
     /// How many events
     #[arg(long, default_value_t = 3000, value_name = "N")]
@@ -285,42 +307,6 @@ pub(crate) struct IngestArgs {
     /// The file, plain or gzip; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RewindArgs {
-    /// The stage, as its pipeline names it, or as `run` does where that is one stage
-    pub(crate) stage: String,
-    /// A shipped pipeline's name, or a folder
-    #[arg(long, value_name = "P")]
-    pub(crate) pipeline: String,
-    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) to: Destination,
-    /// Why, in your words: it is kept, see `assay audit`
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    /// Do it; without this only what it means is shown
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunsArgs {
-    /// The run to show
-    pub(crate) id: Option<String>,
-    /// Only runs of this pipeline
-    #[arg(long)]
-    pub(crate) pipeline: Option<String>,
-    /// Only runs of this stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Group)]
@@ -374,22 +360,6 @@ pub(crate) struct DlqListArgs {
     /// At most so many (0: all)
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LineageCommand {
-    /// The datasets behind a dataset, or those that follow from it
-    #[command(after_help = "\
-Examples:
-  assay lineage show gold.user_activity
-  assay lineage show bronze.github_events --downstream")]
-    Show {
-        /// A dataset, as layer.name
-        dataset: DatasetName,
-        /// What follows from it, instead of where it came from
-        #[arg(long)]
-        downstream: bool,
-    },
 }
 
 #[cfg(test)]

@@ -90,6 +90,7 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
         accepted_at: None,
         recomputed: None,
         closed: Default::default(),
+        remembered: None,
     }
 }
 

@@ -49,7 +49,7 @@ impl PushKeys {
         let limit = Duration::from_secs_f64(self.timeout_seconds);
         let gateway = Gateway::new(&self.url, limit).map_err(|error| {
             let fix = "write http://HOST:PORT, without a user and without TLS";
-            Mistakes::from(document.mistake("/pushgateway/url", &error.to_string(), fix))
+            Mistakes::from(document.mistake("/pushgateway/url", error.to_string(), fix))
         })?;
         let every = Duration::from_secs_f64(self.every_seconds);
         Ok(PushConfig { gateway, environment: self.env, every })
