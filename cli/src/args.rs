@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
-use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod bringing;
@@ -16,6 +15,7 @@ mod generate;
 mod housekeeping;
 mod lineage;
 mod look;
+mod metrics;
 mod outbox;
 mod quality;
 mod run;
@@ -33,12 +33,13 @@ pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
-pub(crate) use look::{MetricsArgs, QueryArgs, RunsArgs};
+pub(crate) use look::QueryArgs;
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
 };
-pub(crate) use run::RunArgs;
+pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
@@ -309,24 +310,6 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RewindArgs {
-    /// The stage, as its pipeline names it, or as `run` does where that is one stage
-    pub(crate) stage: String,
-    /// A shipped pipeline's name, or a folder
-    #[arg(long, value_name = "P")]
-    pub(crate) pipeline: String,
-    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) to: Destination,
-    /// Why, in your words: it is kept, see `assay audit`
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    /// Do it; without this only what it means is shown
-    #[arg(long)]
-    pub(crate) yes: bool,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod alerts;
+mod compose;
 mod exposition;
 mod expression;
 mod hook;

@@ -76,8 +76,14 @@ impl Server {
     }
 
     pub(crate) fn pushgateway(programs: &Path) -> Server {
+        Server::pushgateway_at(free_port(), programs)
+    }
+
+    /// Without a file: Debian's would keep groups from one test to the next.
+    pub(crate) fn pushgateway_at(port: u16, programs: &Path) -> Server {
         let program = programs.join("prometheus-pushgateway");
-        Server::start(&program, &["--web.listen-address=127.0.0.1:{port}"])
+        let arguments = ["--web.listen-address=127.0.0.1:{port}", "--persistence.file="];
+        Server::at(port, &program, &arguments)
     }
 }
 

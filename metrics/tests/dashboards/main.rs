@@ -76,6 +76,24 @@ fn every_panel_has_words_a_unit_and_a_place_of_its_own() {
     }
 }
 
+/// The types that Grafana's own front end has, as a schema; of parts that it does not know it says
+/// nothing.
+#[test]
+fn grafana_takes_every_dashboard_by_its_own_types() {
+    let schema = serde_json::from_str(include_str!("grafana-13.2.3.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for dashboard in dashboards() {
+        let mut json = dashboard.json();
+        let errors: Vec<_> = validator
+            .iter_errors(&json)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", dashboard.uid);
+        json["panels"][1]["gridPos"]["h"] = "tall".into();
+        assert!(!validator.is_valid(&json), "it sees what is wrong");
+    }
+}
+
 /// What the linter of Grafana's makers asks of queries.
 #[test]
 fn counters_are_asked_for_what_they_gained_and_rates_fit_the_resolution() {
