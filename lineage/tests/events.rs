@@ -102,6 +102,7 @@ fn report(verdict: Verdict) -> Report {
         accepted_at: None,
         recomputed: None,
         closed: Default::default(),
+        remembered: None,
     }
 }
 

@@ -205,6 +205,7 @@ impl Bench {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered: None,
         }
     }
 

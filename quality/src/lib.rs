@@ -5,7 +5,7 @@
 
 mod breaker;
 mod compile;
-pub mod depth;
+mod depth;
 mod distinct;
 mod expression;
 mod finding;
@@ -17,6 +17,8 @@ mod literal;
 mod mask;
 mod measure;
 mod observe;
+pub mod planning;
+mod profiler;
 mod report;
 mod score;
 mod suite;
@@ -26,12 +28,14 @@ mod wording;
 
 pub use breaker::Breaker;
 pub use distinct::SpoolError;
+pub use format::is_written_as;
 pub use import::{ImportError, import};
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
 pub use mask::Mask;
-pub use report::{BatchFacts, Past};
-pub use suite::{Reference, Suite};
+pub use profiler::Profiler;
+pub use report::{BatchFacts, History, Past, PastLag};
+pub use suite::{Asks, Reference, Suite};
 pub use tally::Tally;
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ mod dataset;
 mod dimension;
 mod document;
 mod fault;
+mod foreign;
 mod imported;
 mod position;
+pub mod profile;
 mod report;
 mod rule;
 mod run;
@@ -22,11 +24,15 @@ pub use dataset::{DatasetName, InvalidDatasetName, Layer};
 pub use dimension::{Dimension, DimensionScore};
 pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
+pub use foreign::{Panicked, hush_survived_panics, surviving, surviving_future};
 pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
+pub use profile::{Profile, Remembered};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
 };
-pub use rule::{Bound, Check, Limit, OnFail, Rule, Season, Severity, Threshold, Volume};
+pub use rule::{
+    Bound, Check, Drift, DriftBy, Lag, Limit, OnFail, Rule, Season, Severity, Threshold, Volume,
+};
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
 pub use text_format::TextFormat;

@@ -77,7 +77,7 @@ impl Loader<'_> {
         let suite = self.suite(&writes, file.aggregate.is_some())?;
         let mut references = BTreeMap::new();
         for reference in suite.references() {
-            if let Some(table) = self.reference(at, &reference.dataset, &reference.target) {
+            if let Some(table) = self.reference(at, &reference.dataset, &reference.targets) {
                 references.insert(reference.dataset.clone(), table);
             }
         }
@@ -355,13 +355,15 @@ impl Loader<'_> {
         &mut self,
         at: &str,
         dataset: &DatasetName,
-        column: &str,
+        columns: &[String],
     ) -> Option<Arc<TableSpec>> {
-        match self.tables.get(dataset) {
-            Some(table) if table.contract.column(column).is_some() => {
-                return Some(Arc::clone(table));
-            }
-            Some(_) => {
+        let table = self.tables.get(dataset);
+        let lacks = |table: &TableSpec| {
+            columns.iter().find(|column| table.contract.column(column).is_none())
+        };
+        match table.map(|table| (table, lacks(table))) {
+            Some((table, None)) => return Some(Arc::clone(table)),
+            Some((_, Some(column))) => {
                 let what = format!("a rule refers to {dataset}.{column}, which is no column of it");
                 self.mistake(at, what, "mend the relationship in the contract");
             }

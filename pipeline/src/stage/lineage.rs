@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use assay_core::surviving;
 use assay_lineage::ColumnLineage;
 use assay_lineage::plans::{MadeColumn, PlanTable, Tables, column_lineage};
 use chrono::{DateTime, Utc};
@@ -43,12 +44,16 @@ impl Stage {
                 RowModel::planned(&self.model, self.reads.dataset(), &extracted)
             }
         };
-        let Ok(model) = planned else {
-            // It was planned when the pipeline was loaded.
-            let unknown = vec!["its model can't be planned any more".to_owned()];
+        // It was planned when the pipeline was loaded; and what others' code makes of an
+        // expression must not end a run.
+        let read = planned.ok().and_then(|model| {
+            let tables = self.plan_tables();
+            surviving(|| column_lineage(&model.written, &model.optimized, &tables)).ok()
+        });
+        let Some(mut lineage) = read else {
+            let unknown = vec!["its model can't be read".to_owned()];
             return ColumnLineage { unknown, ..ColumnLineage::default() };
         };
-        let mut lineage = column_lineage(&model.written, &model.optimized, &self.plan_tables());
         lineage.columns.sort_by_key(|column| self.writes.schema.index_of(&column.column).ok());
         lineage.taken_by(&self.deduplicate);
         lineage

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use assay_core::DatasetName;
+use assay_quality::planning::{expression, guarded};
 use chrono::{DateTime, Utc};
 use datafusion::common::DFSchema;
 use datafusion::datasource::empty::EmptyTable;
@@ -71,7 +72,7 @@ impl Expression {
         let state = planning(at, &[]).map_err(|error| ModelError::planning(&error))?;
         let plan = || {
             let columns = DFSchema::try_from(Arc::clone(schema))?;
-            let expr = state.create_logical_expr(sql, &columns)?;
+            let expr = expression(&state, sql, &columns)?;
             physical(&state, expr, &columns)
         };
         plan().map(Expression).map_err(|error| ModelError::planning(&error))
@@ -129,7 +130,7 @@ impl RowModel {
     ) -> Result<Planned, Vec<ModelError>> {
         let (_, written, state) = Self::create(sql, relation, schema, DateTime::<Utc>::UNIX_EPOCH)?;
         // A projection runs as it is written, so one that can't be optimised is no mistake.
-        let optimized = state.optimize(&written).unwrap_or_else(|_| written.clone());
+        let optimized = guarded(|| state.optimize(&written)).unwrap_or_else(|_| written.clone());
         Ok(Planned { written, optimized })
     }
 
@@ -265,7 +266,8 @@ pub(super) fn query_planned(
     let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
     register(&state, "none", "previous", empty).map_err(|error| ModelError::all(&error))?;
     let written = create(&state, sql)?;
-    let optimized = state.optimize(&written).map_err(|error| ModelError::all(&error))?;
+    let optimized = guarded(|| state.optimize(&written));
+    let optimized = optimized.map_err(|error| ModelError::all(&error))?;
     Ok(Planned { written, optimized })
 }
 
@@ -294,8 +296,10 @@ fn physical(
         .with_config_options(Arc::clone(state.config_options()))
         .with_query_execution_start_time(state.execution_props().query_execution_start_time);
     let simplifier = ExprSimplifier::new(context);
-    let coerced = simplifier.coerce(expr, schema)?;
-    state.create_physical_expr(simplifier.simplify(coerced)?, schema)
+    guarded(|| {
+        let coerced = simplifier.coerce(expr, schema)?;
+        state.create_physical_expr(simplifier.simplify(coerced)?, schema)
+    })
 }
 
 #[cfg(test)]

@@ -5,19 +5,21 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemorySchemaProvider, SchemaProvider};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{
+    Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan, cast,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_planner::create_aggregate_expr_and_maybe_filter;
 use futures::FutureExt;
 
-use crate::depth;
 use crate::expression::{Planner, Problem, forbidden, strict};
 use crate::measure::{Aggregate, Measure};
+use crate::planning;
 
 const EXAMPLE: &str = "write SELECT COUNT(*) FROM {object} WHERE …, which gives one number";
 
@@ -50,18 +52,19 @@ pub(super) fn measure(
     tables: &[&str],
 ) -> Result<Planned, Problem> {
     let state = session(planner, layer, tables).map_err(|error| planner.explain(&error))?;
-    let plan = depth::check(query)
-        .and_then(|()| {
-            let plan = state.create_logical_plan(query).now_or_never();
-            plan.unwrap_or_else(|| Err(DataFusionError::Plan("it needs more than rows".to_owned())))
-        })
+    let plan = planning::query(&state, query)
+        .now_or_never()
+        .unwrap_or_else(|| Err(DataFusionError::Plan("it needs more than rows".to_owned())))
         .and_then(|plan| {
-            state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
+            let analyzer = state.analyzer();
+            planning::guarded(|| {
+                analyzer.execute_and_check(plan, state.config_options(), |_, _| {})
+            })
         })
         .map_err(|error| explain(planner, &error, tables))?;
     let shape = Shape::of(&plan)?;
     shape.check()?;
-    shape.compile(&state).map_err(|error| planner.explain(&error))
+    planning::guarded(|| shape.compile(&state)).map_err(|error| planner.explain(&error))
 }
 
 /// A session that knows the rows as a table without any.
@@ -213,15 +216,16 @@ impl<'a> Shape<'a> {
         }
         let mut aggregates = Vec::new();
         let mut fields = Vec::new();
-        for expr in &self.aggregate.aggr_expr {
+        for (place, expr) in self.aggregate.aggr_expr.iter().enumerate() {
             name(expr);
+            let field = self.aggregate.schema.field(self.aggregate.group_expr.len() + place);
+            fields.push(field.as_ref().clone().with_nullable(true));
             let (function, filter, _) = create_aggregate_expr_and_maybe_filter(
-                expr,
+                &wide(expr, rows)?,
                 rows,
                 rows.as_arrow(),
                 state.execution_props(),
             )?;
-            fields.push(function.field().as_ref().clone().with_nullable(true));
             let arguments =
                 function.expressions().into_iter().map(strict).collect::<Result<_, _>>()?;
             aggregates.push(Aggregate { function, arguments, filter });
@@ -231,6 +235,25 @@ impl<'a> Shape<'a> {
         let schema = Arc::new(Schema::new(fields.into_iter().collect::<Vec<Field>>()));
         Ok(Planned { measure: Measure { filters, aggregates, value, schema }, columns })
     }
+}
+
+/// The sum of whole numbers, made of decimals: DataFusion's own begins anew beyond 64 bits and
+/// says nothing.
+fn wide(expr: &Expr, rows: &DFSchema) -> Result<Expr, DataFusionError> {
+    let widen = |inner: Expr| {
+        let Expr::AggregateFunction(mut sum) = inner else { return Ok(Transformed::no(inner)) };
+        let whole = match sum.params.args.first() {
+            Some(argument) => argument.get_type(rows)?.is_integer(),
+            None => false,
+        };
+        if !whole || sum.func.name() != "sum" {
+            return Ok(Transformed::no(Expr::AggregateFunction(sum)));
+        }
+        let widened = |argument: Expr| cast(argument, DataType::Decimal128(20, 0));
+        sum.params.args = sum.params.args.into_iter().map(widened).collect();
+        Ok(Transformed::yes(Expr::AggregateFunction(sum)))
+    };
+    Ok(expr.clone().transform_up(widen)?.data)
 }
 
 fn explain(planner: &Planner, error: &DataFusionError, tables: &[&str]) -> Problem {
