@@ -11,6 +11,7 @@
 //! reads is gone. So an input counts when it is in both, and its use is the one that was written.
 
 mod expression;
+mod leaf;
 mod node;
 mod sources;
 mod text;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
+use assay_core::DatasetName;
 use assay_lineage::plans::{PlanTable, Tables, column_lineage};
 use assay_lineage::{ColumnLineage, Direct, Indirect, InputColumn};
 use datafusion::datasource::empty::EmptyTable;
@@ -73,21 +74,23 @@ pub(super) fn lineage(context: &SessionContext, sql: &str) -> ColumnLineage {
 
 /// `column: t.a id, t.b cond; rows: u.d filter+join`; `–` is no input, `?` is not known.
 pub(super) fn short(lineage: &ColumnLineage) -> String {
+    let name = |dataset: &DatasetName| dataset.name().to_owned();
     let mut parts = vec![];
     for column in &lineage.columns {
         let inputs = match column.known {
-            true => list(&column.inputs),
+            true => list(&column.inputs, &name),
             false => "?".to_owned(),
         };
         parts.push(format!("{}: {inputs}", column.column));
     }
     if !lineage.rows.is_empty() {
-        parts.push(format!("rows: {}", list(&lineage.rows)));
+        parts.push(format!("rows: {}", list(&lineage.rows, &name)));
     }
     parts.join("; ")
 }
 
-fn list(inputs: &[InputColumn]) -> String {
+/// Inputs with their uses, each dataset by the name that `name` has for it.
+pub(super) fn list(inputs: &[InputColumn], name: &dyn Fn(&DatasetName) -> String) -> String {
     let one = |input: &InputColumn| {
         let direct = input.direct.map(|kind| match kind {
             Direct::Identity => "id",
@@ -104,7 +107,7 @@ fn list(inputs: &[InputColumn]) -> String {
         });
         let masked = input.masked.then_some("masked");
         let uses: Vec<&str> = direct.into_iter().chain(indirect).chain(masked).collect();
-        format!("{}.{} {}", input.dataset.name(), input.column, uses.join("+"))
+        format!("{}.{} {}", name(&input.dataset), input.column, uses.join("+"))
     };
     match inputs {
         [] => "–".to_owned(),
