@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use assay_collect::Settings;
 use assay_core::{Document, Mistakes};
+use assay_door::Tls;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) collector: Settings,
     /// Where totals are pushed to, if anywhere.
     pub(crate) push: Option<PushConfig>,
+    /// How lineage events are taken in over HTTP.
+    pub(crate) sidecar: assay_sidecar::Settings,
 }
 
 /// Why there is no configuration.
@@ -61,6 +64,8 @@ struct ConfigFile {
     #[serde(default)]
     collector: Settings,
     pushgateway: Option<PushKeys>,
+    #[serde(default)]
+    sidecar: assay_sidecar::Settings,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -110,19 +115,22 @@ impl Config {
             drain: Duration::from_secs(
                 settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
             ),
-            collector: in_folder(settings.collector, folder),
+            collector: Settings {
+                tls: in_folder(settings.collector.tls, folder),
+                ..settings.collector
+            },
+            sidecar: assay_sidecar::Settings {
+                tls: in_folder(settings.sidecar.tls, folder),
+                ..settings.sidecar
+            },
             push,
         })
     }
 }
 
-/// The settings with their paths relative to the file that they stand in.
-fn in_folder(mut collector: Settings, folder: &Path) -> Settings {
-    if let Some(tls) = &mut collector.tls {
-        tls.certificate = folder.join(&tls.certificate);
-        tls.key = folder.join(&tls.key);
-    }
-    collector
+/// Certificate and key, whose paths are relative to the file that they stand in.
+fn in_folder(tls: Option<Tls>, folder: &Path) -> Option<Tls> {
+    tls.map(|tls| Tls { certificate: folder.join(&tls.certificate), key: folder.join(&tls.key) })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod pusher;
 mod retention;
 mod scratch;
 mod shipped;
+mod signals;
 mod worker;
 
 use std::process::ExitCode;

@@ -4,10 +4,12 @@
 mod collector;
 mod following;
 mod labels;
+mod sidecar;
 
 pub use collector::*;
 pub use following::*;
 pub use labels::{LABELS, Label, Values};
+pub use sidecar::*;
 
 /// What Prometheus does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,13 +235,17 @@ pub static COLLECTOR: [Metric; 21] = [
     COLLECTOR_DEAD_LETTERS,
 ];
 
+/// What a sidecar counts itself, at its own `/metrics`, beside all that the store knows and the
+/// requests that every service counts.
+pub static SIDECAR: [Metric; 2] = [SIDECAR_EVENTS, SIDECAR_REFUSED];
+
 /// What stands beside the others: the version everywhere, what was left out where labels come
 /// from pipelines.
 pub static BESIDE: [Metric; 2] = [BUILD_INFO, SERIES_DROPPED];
 
 /// Every metric, whoever shows it.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    ALL.iter().chain(&FOLLOWING).chain(&COLLECTOR).chain(&BESIDE)
+    ALL.iter().chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
 }
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

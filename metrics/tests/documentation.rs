@@ -10,11 +10,12 @@ use assay_metrics::names::{self, LABELS, Metric, Values};
 use assay_store::EventKind;
 
 /// The tables by the mark that each stands behind.
-fn tables() -> [(&'static str, String); 5] {
+fn tables() -> [(&'static str, String); 6] {
     [
         ("store", table(&names::ALL)),
         ("worker", table(&names::FOLLOWING)),
         ("collector", table(&names::COLLECTOR)),
+        ("sidecar", table(&names::SIDECAR)),
         ("beside", table(&names::BESIDE)),
         ("labels", labels()),
     ]

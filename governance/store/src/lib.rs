@@ -11,6 +11,7 @@ mod events;
 mod halts;
 mod identity;
 mod imported;
+mod keys;
 mod letters;
 mod pauses;
 mod profiles;
@@ -23,11 +24,13 @@ mod space;
 mod store;
 mod told;
 mod totals;
+mod ways;
 
 pub use audit::{Action, AuditEntry, AuditFilter};
 pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
+pub use keys::{Deed, KeyRecord, Role};
 pub use letters::{
     LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterRecord,
     LetterRow, LetterState,
@@ -41,3 +44,4 @@ pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;
 pub use told::{Telling, Told};
 pub use totals::{Increment, Total};
+pub use ways::{ColumnWay, Direction, LineageRun, Received, Way, job, label};

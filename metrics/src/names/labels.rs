@@ -34,7 +34,9 @@ pub static LABELS: [Label; 15] = [
     },
     Label {
         name: "endpoint",
-        values: Values::Written("the collector's own paths; every other one is `other`"),
+        values: Values::Written(
+            "the own paths of the collector or sidecar; every other one is `other`",
+        ),
     },
     Label {
         name: "event_type",
@@ -60,7 +62,7 @@ pub static LABELS: [Label; 15] = [
     Label {
         name: "reason",
         values: Values::Written(
-            "of a letter as in [dead letters](dead-letters.md), or `unknown`; of the collector as `metrics_rejected_total` says",
+            "of a letter as in [dead letters](dead-letters.md), or `unknown`; of a refusal the `error` of the answer",
         ),
     },
     Label { name: "severity", values: Values::Closed(&["info", "warning", "error", "critical"]) },
