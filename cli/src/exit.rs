@@ -146,7 +146,10 @@ fn of_replay(error: &ReplayError) -> Option<u8> {
     match error {
         ReplayError::Run(error) => of_run(error),
         ReplayError::Ingest(error) => of_ingest(error),
-        ReplayError::NoJob(_) | ReplayError::NoStage { .. } | ReplayError::Over(..) => Some(USAGE),
+        ReplayError::NoJob(_)
+        | ReplayError::NoStage { .. }
+        | ReplayError::Over(..)
+        | ReplayError::Alive(_) => Some(USAGE),
         ReplayError::Taken(_) => Some(FENCED),
         ReplayError::Waiting { .. } | ReplayError::Letters(_) => None,
     }

@@ -6,28 +6,34 @@ use crate::LetterView;
 
 const MASK: &str = "•••";
 
-/// Masks the members of those names, however deep they are, also in texts that are JSON. Says
-/// whether there was any.
+/// Masks the members of those names, however deep they are, also in texts that are JSON. A column
+/// `actor_login` is also what stands at `actor.login`. Says whether there was any.
 pub fn mask(value: &mut Value, names: &[String]) -> bool {
+    masked(value, names, &mut Vec::new())
+}
+
+fn masked(value: &mut Value, names: &[String], path: &mut Vec<String>) -> bool {
     match value {
         Value::Object(members) => {
             let mut any = false;
             for (name, value) in members.iter_mut() {
-                match names.contains(name) {
+                path.push(name.clone());
+                match named(names, path) {
                     true if value.is_null() => {}
                     true => (*value, any) = (Value::from(MASK), true),
-                    false => any |= mask(value, names),
+                    false => any |= masked(value, names, path),
                 }
+                path.pop();
             }
             any
         }
         // In order, all of them.
         Value::Array(values) => {
-            values.iter_mut().fold(false, |any, value| mask(value, names) | any)
+            values.iter_mut().fold(false, |any, value| masked(value, names, path) | any)
         }
         Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
             let Ok(mut inner) = serde_json::from_str::<Value>(text) else { return false };
-            let any = mask(&mut inner, names);
+            let any = masked(&mut inner, names, path);
             if any {
                 *text = inner.to_string();
             }
@@ -35,6 +41,11 @@ pub fn mask(value: &mut Value, names: &[String]) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the end of a path is a name, as models write it for what they take out of objects.
+fn named(names: &[String], path: &[String]) -> bool {
+    (0..path.len()).any(|from| names.contains(&path[from..].join("_")))
 }
 
 impl LetterView {
@@ -70,5 +81,8 @@ mod tests {
             })
         );
         assert!(!mask(&mut json!({"a": "b"}), &names));
+        let mut nested = json!({"of": {"actor": {"login": "anna", "id": 1}}});
+        assert!(mask(&mut nested, &["actor_login".to_owned()]));
+        assert_eq!(nested, json!({"of": {"actor": {"login": "•••", "id": 1}}}));
     }
 }

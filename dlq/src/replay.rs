@@ -85,17 +85,16 @@ impl ReplaySet {
 
     /// The letters of the job from a number on: some, of about so many bytes; none behind the last.
     pub async fn next(&self, from: u64, most: u32, bytes: u64) -> Result<Vec<Sent>, DlqError> {
-        let places = self.index.store.replay_letters(self.job, from, most.min(LETTERS)).await?;
+        let page = self.index.store.letters_of_replay(self.job, from, most.min(LETTERS)).await?;
         let mut views = Vec::new();
         let mut numbers = Vec::new();
         let mut weight = 0;
-        for place in places {
-            let record = self.index.store.letter(&place.id, place.attempt, &place.draft).await?;
+        for (number, record) in page {
             weight += record.as_ref().map_or(0, |record| record.letter.payload_bytes);
             if !numbers.is_empty() && weight > bytes {
                 break;
             }
-            numbers.push((place.number, record.as_ref().map(|_| views.len())));
+            numbers.push((number, record.as_ref().map(|_| views.len())));
             views.extend(record.map(row::view));
         }
         // Payloads are there or their topic has lost them, which a tombstone never is.

@@ -2,7 +2,7 @@
 
 use assay_core::{Clock, Counts, StageId};
 use assay_dlq::{DlqError, Index, LetterId, LetterView};
-use assay_store::{Outcome, Replay, ReplayState};
+use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::definition::Pipeline;
 use crate::ingest::{Ingest, IngestError};
 use crate::runner::{Replaying, RunError, Runner};
+use crate::telling::SILENCE;
 
 /// Everything that a job needs to be carried out.
 pub struct Replayer<'a> {
@@ -62,6 +63,10 @@ pub enum ReplayError {
     Over(Uuid, &'static str),
     #[error("the pipeline {pipeline} has no stage {stage}: name the pipeline with --pipeline")]
     NoStage { pipeline: String, stage: StageId },
+    #[error(
+        "job {0} is being carried out: stop that with Ctrl-C, or wait a minute after it was killed"
+    )]
+    Alive(Uuid),
     #[error("job {0} is carried out by another worker now; see `assay dlq jobs {0}`")]
     Taken(Uuid),
     #[error(
@@ -70,11 +75,17 @@ pub enum ReplayError {
     )]
     Waiting { job: Uuid, letters: u64 },
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     #[error(transparent)]
     Ingest(#[from] IngestError),
     #[error(transparent)]
     Letters(#[from] DlqError),
+}
+
+impl From<RunError> for ReplayError {
+    fn from(error: RunError) -> Self {
+        ReplayError::Run(Box::new(error))
+    }
 }
 
 /// The sign of life of a job's worker.
@@ -141,6 +152,32 @@ impl Replayer<'_> {
             true => done,
             // Another took it over; what it says of the job counts.
             false => Err(ReplayError::Taken(id)),
+        }
+    }
+
+    /// Gives a job up, so that others may send what is left of its letters.
+    pub async fn give_up(&self, id: Uuid, entry: &AuditEntry) -> Result<Replay, ReplayError> {
+        let store = self.index.store();
+        let job = store.replay(id).await.map_err(DlqError::from)?;
+        let job = job.ok_or(ReplayError::NoJob(id))?;
+        self.check(&job)?;
+        let alive = job.beat_at.is_some_and(|beat| entry.at - beat < SILENCE);
+        if job.state.over() {
+            return Err(ReplayError::Over(id, job.state.name()));
+        }
+        if job.state == ReplayState::Running && alive {
+            return Err(ReplayError::Alive(id));
+        }
+        if let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) {
+            let set = self.index.letters_of(id);
+            let which = (&job, &set);
+            self.runner.give_up_replay(self.pipeline, stage, which, &entry.reason).await?;
+        }
+        // What it landed is not open any more before others may choose from what is.
+        self.index.catch_up(&|_| {}).await?;
+        match store.cancel_replay(id, entry).await.map_err(DlqError::from)? {
+            true => Ok(job),
+            false => Err(ReplayError::Over(id, "complete")),
         }
     }
 
@@ -242,8 +279,12 @@ impl ReplayError {
     /// How the job stands after it.
     fn state(&self) -> ReplayState {
         match self {
-            ReplayError::Run(RunError::Halted { .. } | RunError::Interrupted)
-            | ReplayError::Ingest(IngestError::Again { .. } | IngestError::Interrupted { .. }) => {
+            ReplayError::Run(error)
+                if matches!(**error, RunError::Halted { .. } | RunError::Interrupted) =>
+            {
+                ReplayState::Stopped
+            }
+            ReplayError::Ingest(IngestError::Again { .. } | IngestError::Interrupted { .. }) => {
                 ReplayState::Stopped
             }
             _ => ReplayState::Failed,
@@ -252,11 +293,13 @@ impl ReplayError {
 
     fn told(&self) -> String {
         match self {
-            ReplayError::Run(RunError::Halted { report, .. }) => match &report.quality {
-                assay_core::Evaluated::Judged(quality) => quality.because.join("; "),
-                assay_core::Evaluated::NotEvaluated => self.to_string(),
+            ReplayError::Run(error) => match error.as_ref() {
+                RunError::Halted { report, .. } => match &report.quality {
+                    assay_core::Evaluated::Judged(quality) => quality.because.join("; "),
+                    assay_core::Evaluated::NotEvaluated => self.to_string(),
+                },
+                error => error.told(),
             },
-            ReplayError::Run(error) => error.told(),
             _ => self.to_string(),
         }
     }

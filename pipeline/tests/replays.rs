@@ -289,3 +289,43 @@ async fn a_message_that_could_not_be_read_comes_back_as_all_its_rows() {
     assert_eq!(shown.letter.payload.unwrap(), "no container");
     assert_eq!(shown.history.len(), 2);
 }
+
+#[tokio::test]
+async fn a_job_that_is_given_up_frees_its_letters_and_fences_whoever_still_has_it() {
+    let mut shop = with_four_letters().await;
+    let strict = ReplayOptions { stop_rows: 4, ..ReplayOptions::default() };
+    let job = shop.job("sell", strict, false).await;
+    shop.carry_out(&job).await.unwrap_err();
+    let entry = assay_store::AuditEntry {
+        at: assay_core::Clock::now(shop.clock.as_ref()),
+        who: "anna".to_owned(),
+        action: assay_store::Action::Replay,
+        subject: job.id.to_string(),
+        reason: "the wrong letters".to_owned(),
+        details: json!({}),
+    };
+    let (runner, ingest, index) = (shop.runner(), shop.ingest_of(), shop.index());
+    let replayer =
+        Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &shop.pipeline };
+    replayer.give_up(job.id, &entry).await.unwrap();
+    assert_eq!(shop.state(job.id).await, ReplayState::Cancelled);
+    assert!(matches!(shop.carry_out(&job).await, Err(ReplayError::Over(..))));
+    // A worker that has not heard of it finds the place moved: nothing is left to read.
+    shop.change(&[MENDED]);
+    let set = shop.index().letters_of(job.id);
+    let pipeline = &shop.pipeline;
+    let late = shop.runner().replay(pipeline, &shop.stage("sell"), (&job, &set), &Deaf).await;
+    assert_eq!(late.unwrap().summary.counts.read, 0);
+    let carried = shop.replay("sell", ReplayOptions::default()).await.unwrap();
+    assert_eq!(carried.outcome, outcome(&[("landed", 4)]));
+    assert_eq!(shop.query(SALES).await.len(), 12);
+}
+
+struct Deaf;
+
+#[async_trait::async_trait]
+impl assay_pipeline::Replaying for Deaf {
+    async fn goes_on(&self, _: &Counts) -> bool {
+        true
+    }
+}

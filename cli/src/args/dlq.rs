@@ -77,6 +77,19 @@ that are new, each letter once, also when it is killed: `assay dlq resume JOB`."
         #[arg(long, value_name = "P")]
         pipeline: Option<String>,
     },
+    /// Give a job up, so that others may send what is left of its letters
+    #[command(
+        after_help = "Example:\n  assay dlq cancel 0199c0de-… --reason \"the wrong letters\""
+    )]
+    Cancel {
+        job: String,
+        /// A shipped pipeline's name, or a folder [default: the pipeline of the letters]
+        #[arg(long, value_name = "P")]
+        pipeline: Option<String>,
+        /// Why, in your words: it is kept, see `assay audit`
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Follow a letter from its first failure to where its row is now
     #[command(after_help = "Example:\n  assay dlq trace 6d076f50-fc40-5e69-8bc2-55e6908fb00d")]
     Trace {

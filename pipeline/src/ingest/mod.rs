@@ -123,7 +123,7 @@ impl Ingest {
         self.close_abandoned(&run.stage).await?;
         self.store.start_run(&run, run.started_at, &[start], &[]).await?;
 
-        let mut taking = Taking::new(self, spec, &run, opened);
+        let mut taking = Taking::new(self, pipeline, (spec, &run), opened);
         let outcome = taking.all(progress).await;
         let summary = taking.summary();
         let message = outcome.as_ref().err().map(told);

@@ -1,14 +1,13 @@
 //! One batch between its first chunk and its report. Nothing here has an effect outside of the
 //! process, but for letters that are spooled to disk.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
-use assay_dlq::{Closed, Fate, Letters};
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
+use assay_dlq::{Closed, Letters};
 use assay_quality::{
     BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
 };
@@ -20,10 +19,21 @@ use crate::source::{Chunk, SourceError};
 use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
+mod fates;
+
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
     rows: RecordBatch,
     input: Vec<u32>,
+}
+
+/// A batch that is summed up.
+pub(super) struct Summed {
+    pub(super) report: Report,
+    pub(super) letters: Letters,
+    pub(super) keys: KeySet,
+    /// Letters whose rows are in it, when it is a replay.
+    pub(super) closed: Vec<Closed>,
 }
 
 pub(super) struct Batch<'a> {
@@ -228,26 +238,6 @@ impl<'a> Batch<'a> {
         Ok((rows, Some(fresh)))
     }
 
-    /// Notes what became of the letters that the chunk was made of. One that was set aside again
-    /// is a letter again.
-    fn settle(&mut self, chunk: &Chunk, judged: &[u32], written: &[u32]) {
-        let rejected = self.letters.take_rejected();
-        let any =
-            |rows: &[u32], of: &Range<usize>| rows.iter().any(|row| of.contains(&(*row as usize)));
-        for letter in chunk.provenance.replayed() {
-            let died = any(&rejected, &letter.rows);
-            let fate = match () {
-                () if any(written, &letter.rows) => Fate::Landed,
-                () if died && letter.splits => Fate::Split,
-                () if died => continue,
-                () if any(judged, &letter.rows) => Fate::Duplicate,
-                () => Fate::Filtered,
-            };
-            let topic = letter.topic.clone();
-            self.closed.push(Closed { id: letter.id, topic, partition: letter.partition, fate });
-        }
-    }
-
     /// From here on more may die than usual, or less.
     pub(super) fn trip_at(&mut self, breaker: Breaker) {
         self.breaker = breaker;
@@ -282,7 +272,7 @@ impl<'a> Batch<'a> {
         draft: DraftId,
         from: &Position,
         upto: &Position,
-    ) -> Result<(Report, Letters, (KeySet, Vec<Closed>)), RunError> {
+    ) -> Result<Summed, RunError> {
         self.counts.read = read;
         self.counts.written = written;
         self.counts.rejected = self.letters.rows();
@@ -350,7 +340,7 @@ impl<'a> Batch<'a> {
             closed: Default::default(),
             remembered,
         };
-        Ok((report, letters, (self.seen, self.closed)))
+        Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }
 }
 

@@ -21,7 +21,7 @@ use assay_log::Log;
 use assay_store::Halt;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use self::batch::Batch;
+use self::batch::{Batch, Summed};
 pub use self::error::RunError;
 pub use self::follow::{Pace, Sign};
 use self::landing::Judged;
@@ -250,8 +250,8 @@ impl Runner {
         // A batch that ends within a sequence number leaves the place where it was, and yet fences.
         let all = opened.day.is_some() || upto.reaches_as_far(from);
         let upto = stamped(from, upto, id, all);
-        let (mut report, letters, (keys, closed)) =
-            batch.report(read, draft.written(), id, from, &upto)?;
+        let summed = batch.report(read, draft.written(), id, from, &upto)?;
+        let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);
         Ok(Some(Judged { draft, report, letters, keys, closed, day }))

@@ -1,7 +1,7 @@
 //! Letters that come back: read, judged and committed by their stage as rows that are new, with a
 //! position of their own.
 
-use assay_core::{Counts, Governed, Position, Run, RunId, Verdict};
+use assay_core::{Counts, DraftId, Governed, Mark, Position, Run, RunId, Verdict};
 use assay_dlq::{LetterId, ReplaySet};
 use assay_quality::Breaker;
 use assay_store::Replay;
@@ -95,6 +95,29 @@ impl Runner {
         // A letter that landed is not open any more, and nobody else may take it for that.
         self.patience.keep(|| Box::pin(teller.follow())).await?;
         Ok(found)
+    }
+
+    /// Gives a job up: whoever still carries it out, suspended or on its way, commits nothing more.
+    /// On return all that it committed is told.
+    pub async fn give_up_replay(
+        &self,
+        pipeline: &Pipeline,
+        stage: &Stage,
+        (job, set): (&Replay, &ReplaySet),
+        why: &str,
+    ) -> Result<(), RunError> {
+        let target = self.targets.target(&stage.writes);
+        if self.lake.table(&stage.writes.dataset).await?.is_some() {
+            let reader = stage.replayer();
+            let from = self.patience.keep(|| target.position(&reader)).await?;
+            let id = DraftId(self.ids.next());
+            let mut to = from.clone();
+            let mark = Mark { at: job.letters, draft: Some(id), ..Mark::default() };
+            to.0.insert(crate::source::slice_of(set), mark);
+            self.lake.rewind(&stage.writes.dataset, &reader, (&from, &to), id, why).await?;
+        }
+        let teller = self.teller(pipeline, stage, target.as_ref());
+        Ok(self.patience.keep(|| Box::pin(teller.follow())).await.map(drop)?)
     }
 
     async fn letters(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use assay_core::{Mark, Position, Slice};
+use assay_core::{Position, Slice};
 use assay_dlq::{LetterView, Origin, PayloadKind, ReplaySet, Sent};
 use assay_store::ReplayOptions;
 use async_trait::async_trait;
@@ -199,7 +199,7 @@ impl Source for ReplaySource {
 
     fn upto(&self) -> Position {
         let mut upto = self.begun.clone();
-        let mark = upto.0.entry(self.slice.clone()).or_insert_with(Mark::default);
+        let mark = upto.0.entry(self.slice.clone()).or_default();
         mark.at = self.at;
         upto
     }

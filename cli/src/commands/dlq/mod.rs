@@ -33,6 +33,9 @@ pub(crate) async fn dlq(app: &App, command: &DlqCommand, as_json: bool) -> Resul
         DlqCommand::Resume { job, pipeline } => {
             replay::resume(app, job, pipeline.as_deref(), as_json).await
         }
+        DlqCommand::Cancel { job, pipeline, reason } => {
+            replay::cancel(app, job, (pipeline.as_deref(), reason), as_json).await
+        }
         DlqCommand::Trace { id } => trace::trace(app, id, as_json).await,
         DlqCommand::Reindex => reindex(app, as_json).await,
     }

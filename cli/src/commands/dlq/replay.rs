@@ -129,6 +129,34 @@ pub(crate) async fn resume(
     carry_out(app, &index, &pipeline, job.id, as_json).await
 }
 
+pub(crate) async fn cancel(
+    app: &App,
+    job: &str,
+    (pipeline, reason): (Option<&str>, &str),
+    as_json: bool,
+) -> Result<()> {
+    let index = caught_up(app, None).await?;
+    let job = jobs::find(&index, job).await?;
+    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
+    let replayer =
+        Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Replay,
+        subject: format!("{} job {}", job.stage, job.id),
+        reason: reason.to_owned(),
+        details: json!({"cancelled": true}),
+    };
+    replayer.give_up(job.id, &entry).await?;
+    let outcome = index.store().replay_outcome(job.id).await?;
+    match as_json {
+        true => print_json(&json!({"job": job.id, "outcome": outcome})),
+        false => line(format!("job {} was given up: {}", job.id, jobs::told(&outcome))),
+    }
+}
+
 async fn carry_out(
     app: &App,
     index: &Index,

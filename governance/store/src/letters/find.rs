@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
+use uuid::Uuid;
 
 use super::{LetterCause, LetterClosed, LetterRecord, LetterRow, LetterState};
-use crate::column::{count, from_time, json, some_time, time};
+use crate::column::{count, from_count, from_time, json, some_time, time};
 use crate::{Store, StoreError};
 
 /// Which letters are meant: those that have all that is given here.
@@ -73,21 +74,30 @@ impl Store {
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// One letter, by its key.
-    pub async fn letter(
+    /// The letters of a job from a number on, each with its number; none where the index has it no
+    /// more.
+    pub async fn letters_of_replay(
         &self,
-        id: &str,
-        attempt: u32,
-        draft: &str,
-    ) -> Result<Option<LetterRecord>, StoreError> {
-        let failed = self.failed("read a letter");
+        job: Uuid,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Option<LetterRecord>)>, StoreError> {
+        let failed = self.failed("read the letters of a job");
         let sql = format!(
-            "SELECT {COLUMNS} FROM letters l JOIN letter_causes c ON c.fingerprint = l.fingerprint
-             WHERE l.id = $1 AND l.attempt = $2 AND l.draft = $3"
+            "SELECT r.number, {COLUMNS} FROM replay_letters r
+             LEFT JOIN letters l ON l.id = r.id AND l.attempt = r.attempt AND l.draft = r.draft
+             LEFT JOIN letter_causes c ON c.fingerprint = l.fingerprint
+             WHERE r.job = $1 AND r.number >= $2 ORDER BY r.number LIMIT $3"
         );
-        let query = sqlx::query(&sql).bind(id).bind(attempt).bind(draft);
-        let row = query.fetch_optional(self.pool()).await.map_err(&failed)?;
-        row.as_ref().map(record).transpose().map_err(failed)
+        let query = sqlx::query(&sql).bind(job.to_string());
+        let query = query.bind(from_count(from)).bind(i64::from(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        let one = |row: &SqliteRow| {
+            let there: Option<String> = row.try_get("id")?;
+            let letter = there.map(|_| record(row)).transpose()?;
+            Ok((count(row, "number")?, letter))
+        };
+        rows.iter().map(one).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Every letter of an id, newest first.
