@@ -7,12 +7,15 @@ mod commands;
 mod config;
 mod exit;
 mod generate;
+mod known;
 mod output;
 mod page;
 mod progress;
+mod pusher;
 mod retention;
 mod scratch;
 mod shipped;
+mod signals;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,6 +34,7 @@ const STACK: usize = 128 << 20;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    assay_core::hush_survived_panics();
     output::start_logging(args.verbose, args.follows());
     // The first thread has the stack that the system gives it.
     let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));

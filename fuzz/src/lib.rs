@@ -25,7 +25,10 @@ pub fn folder() -> PathBuf {
 /// it does not catch still ends the fuzzer, which is above it.
 pub fn unwind() {
     static UNWINDING: Once = Once::new();
-    UNWINDING.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
+    UNWINDING.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+        assay_core::hush_survived_panics();
+    });
 }
 
 /// Waits for what never really waits: nothing here reaches the network, or sleeps.

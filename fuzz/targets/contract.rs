@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use assay_core::{Contract, DatasetName};
+use assay_fuzz::unwind;
 use assay_pipeline::arrow_schema;
 use assay_quality::{BatchFacts, Facts, Suite};
 use libfuzzer_sys::fuzz_target;
@@ -17,6 +18,7 @@ static DATASET: LazyLock<DatasetName> =
     LazyLock::new(|| "silver.github_events_parsed".parse().expect("a name"));
 
 fuzz_target!(|text: &str| {
+    unwind();
     if let Ok(contract) = Contract::parse("contract.yaml", text, &DATASET) {
         let columns = arrow_schema(&contract);
         assert_eq!(columns.fields().len(), contract.columns.len());

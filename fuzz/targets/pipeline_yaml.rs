@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use assay_fuzz::folder;
+use assay_fuzz::{folder, unwind};
 use assay_pipeline::{Folder, Pipeline};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
@@ -20,6 +20,7 @@ static BESIDE: LazyLock<TempDir> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &[u8]| {
+    unwind();
     fs::write(BESIDE.path().join("pipeline.yaml"), text).expect("there is room");
     if let Ok(pipeline) = Pipeline::load(&Folder::Disk(BESIDE.path().to_owned())) {
         assert!(!pipeline.name.is_empty());

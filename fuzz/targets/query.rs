@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use assay_core::SystemClock;
-use assay_fuzz::wait;
+use assay_fuzz::{unwind, wait};
 use assay_pipeline::{Lake, Query};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
@@ -17,6 +17,7 @@ static LAKE: LazyLock<(TempDir, Lake)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|sql: &str| {
+    unwind();
     // Planned, not answered: an answer may rightly take for ever.
     let _ = wait(Query::open(&LAKE.1, sql, None));
 });

@@ -6,7 +6,6 @@ mod layout;
 
 use std::fmt;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use apache_avro::{Codec, Schema, Writer, ZstandardSettings};
@@ -17,6 +16,7 @@ use arrow::error::ArrowError;
 use arrow_avro::errors::AvroError;
 use arrow_avro::reader::{Decoder, ReaderBuilder};
 use arrow_avro::schema::{AvroSchema, Fingerprint, FingerprintAlgorithm, SchemaStore};
+use assay_core::surviving;
 
 use self::container::Container;
 use self::layout::Layout;
@@ -109,7 +109,7 @@ impl RecordSchema {
 
     /// All records of one message; a message that is damaged anywhere gives none.
     pub fn decode(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
-        surviving(|| self.decode_whole(message))
+        decoded(|| self.decode_whole(message))
     }
 
     fn decode_whole(&self, message: &[u8]) -> Result<RecordBatch, Undecodable> {
@@ -235,12 +235,10 @@ pub(crate) fn container(schema: &Schema) -> Writer<'_, Vec<u8>> {
         .build()
 }
 
-/// Decoders are others' code, and meet schemas that nobody has tried them with. One that panics has
-/// changed nothing, so its message is refused like any that is damaged: it must not stop a stage
-/// again and again.
-fn surviving<T>(decode: impl FnOnce() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(Undecodable("the decoder fails on it".to_owned())))
+/// A decoder that panics has changed nothing, so its message is refused like any that is damaged:
+/// it must not stop a stage again and again.
+fn decoded<T>(decode: impl FnOnce() -> Result<T, Undecodable>) -> Result<T, Undecodable> {
+    surviving(decode).unwrap_or_else(|_| Err(Undecodable("the decoder fails on it".to_owned())))
 }
 
 fn undecodable(error: ArrowError) -> Undecodable {
@@ -253,13 +251,13 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Undecodable, surviving};
+    use super::{Undecodable, decoded};
 
     #[test]
     fn a_decoder_that_panics_refuses_its_message() {
-        let refused = surviving(|| -> Result<(), Undecodable> { panic!("index out of bounds") });
+        let refused = decoded(|| -> Result<(), Undecodable> { panic!("index out of bounds") });
         let said = refused.unwrap_err().to_string();
         assert_eq!(said, "not an Avro container of this topic's records: the decoder fails on it");
-        assert!(matches!(surviving(|| Ok(7)), Ok(7)));
+        assert!(matches!(decoded(|| Ok(7)), Ok(7)));
     }
 }

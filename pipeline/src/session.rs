@@ -17,11 +17,11 @@ use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 
 use self::memory::SharedMemory;
-use assay_quality::depth;
+use assay_quality::planning::{guarded, guarded_future, query};
 
 const CATALOG: &str = "assay";
 
@@ -95,10 +95,18 @@ pub(crate) fn register(
     Ok(())
 }
 
-/// Plans SQL, unless it is deeper than a stack takes.
+/// Plans SQL.
 pub(crate) async fn plan(state: &SessionState, sql: &str) -> Result<LogicalPlan> {
-    depth::check(sql)?;
-    state.create_logical_plan(sql).await
+    query(state, sql).await
+}
+
+/// A plan, optimised and ready to run.
+pub(crate) async fn physical(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let optimized = guarded(|| state.optimize(plan))?;
+    guarded_future(state.create_physical_plan(&optimized)).await
 }
 
 /// The rows of a plan, as they come.
@@ -106,8 +114,7 @@ pub(crate) async fn rows(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<SendableRecordBatchStream> {
-    let physical = state.create_physical_plan(&state.optimize(plan)?).await?;
-    execute_stream(physical, state.task_ctx())
+    execute_stream(physical(state, plan).await?, state.task_ctx())
 }
 
 /// A session for planning only: `dataset` is known, with these columns and no rows.

@@ -18,7 +18,7 @@ struct Level {
 }
 
 /// Refuses SQL that is deeper than the stack of a thread.
-pub fn check(sql: &str) -> Result<()> {
+pub(crate) fn check(sql: &str) -> Result<()> {
     // What has no tokens is for the parser to explain.
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
     let mut levels = vec![Level::default()];

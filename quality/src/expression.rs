@@ -14,7 +14,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::BinaryExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::depth;
+use crate::planning;
 
 /// What is wrong with a rule, and a way out.
 #[derive(Debug)]
@@ -62,9 +62,8 @@ impl Planner {
 
     /// Reads a condition on a row.
     pub(crate) fn read(&self, sql: &str) -> Result<Expr, Problem> {
-        let expression =
-            depth::check(sql).and_then(|()| self.state.create_logical_expr(sql, &self.columns));
-        let expression = expression.map_err(|error| self.explain(&error))?;
+        let expression = planning::expression(&self.state, sql, &self.columns)
+            .map_err(|error| self.explain(&error))?;
         let mut problem = None;
         let found = expression.exists(|part| {
             problem = forbidden(part).or_else(|| self.mixed(part));
@@ -97,7 +96,7 @@ impl Planner {
             plan.evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
             Ok(plan)
         };
-        plan().map_err(|error| self.explain(&error))
+        planning::guarded(plan).map_err(|error| self.explain(&error))
     }
 
     /// The columns of the rows, for a message.

@@ -5,7 +5,7 @@
 
 mod breaker;
 mod compile;
-pub mod depth;
+mod depth;
 mod distinct;
 mod expression;
 mod finding;
@@ -17,6 +17,7 @@ mod literal;
 mod mask;
 mod measure;
 mod observe;
+pub mod planning;
 mod profiler;
 mod report;
 mod score;

@@ -61,16 +61,16 @@ pub(crate) fn watched(contract: &Contract, schema: &Schema) -> Vec<Watched> {
     let columns = columns.filter(|(place, it)| *place < MOST_COLUMNS || asked(&it.name));
     let watch = |(_, column): (usize, &assay_core::contract::ContractColumn)| {
         let (place, field) = schema.fields().find(&column.name)?;
-        let of = if column.sensitive { Of::Hidden } else { Of::values(field.data_type())? };
+        let of = if column.sensitive { Of::Hidden } else { Of::kind(field.data_type())? };
         Some(Watched { place, name: column.name.clone(), kind: column.kind.name(), of })
     };
     columns.filter_map(watch).collect()
 }
 
 impl Of {
-    fn values(kind: &DataType) -> Option<Of> {
+    fn kind(kind: &DataType) -> Option<Of> {
         Some(match kind {
-            DataType::Dictionary(_, values) => Of::values(values)?,
+            DataType::Dictionary(_, values) => Of::kind(values)?,
             DataType::Boolean => Of::Truths,
             kind if kind.is_string() => Of::Texts,
             kind if kind.is_integer() => Of::Whole,

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
+use super::models::column_lineage;
 use super::{Aggregate, TableSpec};
 use crate::runner::Pace;
 use crate::stage::{Expression, Extract, ExtractColumn, Reads, RowModel, Stage};
@@ -66,11 +67,13 @@ impl Loader<'_> {
         let planned = match file.aggregate.is_some() {
             true => self.query(file, &sql, &reads, &writes),
             false => {
-                let model = self.projection_plans(file, &sql, &reads, &extract);
-                if let Some(model) = &model {
+                let planned = self.projection_plans(file, &sql, &reads, &extract);
+                if let Some((model, _)) = &planned {
                     self.day_fits(at, file, model, &reads, &writes);
                 }
-                model.and_then(|model| self.columns_fit(file, &sql, model.schema(), &writes))
+                planned.and_then(|(model, planned)| {
+                    self.columns_fit(file, &sql, model.schema(), &writes).map(|()| planned)
+                })
             }
         };
         self.deduplicate_fits(at, file, &writes);
@@ -81,7 +84,7 @@ impl Loader<'_> {
                 references.insert(reference.dataset.clone(), table);
             }
         }
-        planned?;
+        let columns = column_lineage(file, &planned?, &reads, &writes, &extract);
         Some(Stage {
             id: StageId { pipeline: pipeline.to_owned(), stage: file.name.clone() },
             reads,
@@ -93,6 +96,7 @@ impl Loader<'_> {
             aggregate,
             day: file.day.clone(),
             suite,
+            columns,
             references,
             pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {

@@ -10,9 +10,7 @@ use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::{
-    SendableRecordBatchStream, execute_stream, execute_stream_partitioned,
-};
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 
 use super::InspectError;
 use super::csv_file::CsvFile;
@@ -23,7 +21,7 @@ use super::sniff::Sniff;
 use super::text_table::{Line, Lines, TextTable};
 use crate::lake::{Lake, LakeScan};
 use crate::query::QueryError;
-use crate::session::{plan, register, runtime, session};
+use crate::session::{physical, plan, register, rows, runtime, session};
 use crate::target::{Snapshot, TargetError};
 
 /// How a query names the rows of the file or table that is looked at.
@@ -171,8 +169,7 @@ impl Subject {
         let plan = LogicalPlanBuilder::from(self.plan.clone())
             .project(wanted)
             .and_then(LogicalPlanBuilder::build);
-        let plan = self.state.optimize(&plan.map_err(wrong)?).map_err(wrong)?;
-        let physical = self.state.create_physical_plan(&plan).await.map_err(wrong)?;
+        let physical = physical(&self.state, &plan.map_err(wrong)?).await.map_err(wrong)?;
         execute_stream_partitioned(physical, self.state.task_ctx()).map_err(wrong)
     }
 
@@ -180,9 +177,7 @@ impl Subject {
     pub(super) async fn ask(&self, sql: &str) -> Result<SendableRecordBatchStream, InspectError> {
         let wrong = |error: DataFusionError| InspectError::rows(&self.name, &error);
         let plan = plan(&self.state, sql).await.map_err(wrong)?;
-        let plan = self.state.optimize(&plan).map_err(wrong)?;
-        let physical = self.state.create_physical_plan(&plan).await.map_err(wrong)?;
-        execute_stream(physical, self.state.task_ctx()).map_err(wrong)
+        rows(&self.state, &plan).await.map_err(wrong)
     }
 
     fn column(&self, name: &str) -> Expr {

@@ -18,9 +18,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_planner::create_aggregate_expr_and_maybe_filter;
 use futures::FutureExt;
 
-use crate::depth;
 use crate::expression::{Planner, Problem, forbidden, strict};
 use crate::measure::{Aggregate, Measure};
+use crate::planning;
 
 const EXAMPLE: &str = "write SELECT COUNT(*) FROM {object} WHERE …, which gives one number";
 
@@ -53,18 +53,19 @@ pub(super) fn measure(
     tables: &[&str],
 ) -> Result<Planned, Problem> {
     let state = session(planner, layer, tables).map_err(|error| planner.explain(&error))?;
-    let plan = depth::check(query)
-        .and_then(|()| {
-            let plan = state.create_logical_plan(query).now_or_never();
-            plan.unwrap_or_else(|| Err(DataFusionError::Plan("it needs more than rows".to_owned())))
-        })
+    let plan = planning::query(&state, query)
+        .now_or_never()
+        .unwrap_or_else(|| Err(DataFusionError::Plan("it needs more than rows".to_owned())))
         .and_then(|plan| {
-            state.analyzer().execute_and_check(plan, state.config_options(), |_, _| {})
+            let analyzer = state.analyzer();
+            planning::guarded(|| {
+                analyzer.execute_and_check(plan, state.config_options(), |_, _| {})
+            })
         })
         .map_err(|error| explain(planner, &error, tables))?;
     let shape = Shape::of(&plan)?;
     shape.check()?;
-    shape.compile(&state).map_err(|error| planner.explain(&error))
+    planning::guarded(|| shape.compile(&state)).map_err(|error| planner.explain(&error))
 }
 
 /// A session that knows the rows as a table without any.
