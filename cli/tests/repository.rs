@@ -17,7 +17,7 @@ const PICTURE: [&[&str]; 6] = [
     &["assay"],
     &["assay-collect"],
     &["assay-sidecar", "assay-pipeline"],
-    &["assay-quality", "assay-lineage", "assay-dlq", "assay-metrics"],
+    &["assay-quality", "assay-lineage", "assay-dlq", "assay-metrics", "assay-door"],
     &["assay-store", "assay-log"],
     &["assay-core"],
 ];

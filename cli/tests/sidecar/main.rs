@@ -38,6 +38,7 @@ fn what_airflow_and_dbt_send_becomes_a_graph_and_kill_9_loses_none_of_it() {
     insta::assert_snapshot!(tree, @r"
     duckdb://lab.duckdb lab.main.orders_by_status
     └── [lab-dbt/lab.main.lab.orders_by_status] duckdb://lab.duckdb lab.main.stg_orders
+        └── [lab-dbt/lab.main.lab.stg_orders, lab-dbt/lab.main.lab.stg_orders.build.run] duckdb://lab.duckdb lab.main.raw_orders
     ");
     let tree = office.assay(&[
         "lineage",
@@ -49,7 +50,7 @@ fn what_airflow_and_dbt_send_becomes_a_graph_and_kill_9_loses_none_of_it() {
     s3://landing orders/2026-01-02.parquet
     └── [lab-airflow/lab_assets.merge] postgres://127.0.0.1:5432 lab.public.orders
     ");
-    let columns = ["lineage", "show", "orders_by_status", "--column", "n"];
+    let columns = ["lineage", "show", "orders_by_status", "--column", "total"];
     insta::assert_snapshot!("columns", office.assay(&columns));
     insta::assert_snapshot!("impact", office.assay(&["lineage", "impact", "stg_orders.status"]));
 
@@ -63,7 +64,7 @@ fn what_airflow_and_dbt_send_becomes_a_graph_and_kill_9_loses_none_of_it() {
     let svg = office.assay(&["lineage", "show", "orders_by_status", "-o", "svg"]);
     assert!(svg.starts_with("<svg ") && svg.contains("lab.main.stg_orders"), "{svg}");
     let listed = office.assay(&["lineage", "events", "--kind", "job_end", "--limit", "3"]);
-    assert!(listed.contains("lab-dbt/dbt-run-lab") && listed.contains("failed"), "{listed}");
+    assert!(listed.contains("lab-airflow/lab_fails ") && listed.contains("failed"), "{listed}");
 }
 
 #[test]

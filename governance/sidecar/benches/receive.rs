@@ -99,7 +99,7 @@ fn request(client: u64, number: u64, many: u64) -> String {
         let schema: Vec<_> =
             columns.iter().map(|c| json!({"name": c, "type": "VARCHAR"})).collect();
         json!({
-            "eventType": if number % 2 == 0 { "START" } else { "COMPLETE" },
+            "eventType": if number.is_multiple_of(2) { "START" } else { "COMPLETE" },
             "eventTime": format!("2026-11-21T{:02}:{:02}:{:02}.{client:03}Z", number / 3600 % 24, number / 60 % 60, number % 60),
             "producer": producer,
             "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",

@@ -93,6 +93,14 @@ impl Said {
             for (output, label) in outputs.iter().zip(&event.outputs) {
                 said.columns_of(output, label, &places);
             }
+            // Some name what they read by its columns alone.
+            for column in &said.columns {
+                let file = is_file(&Value::Null, &column.input);
+                let known = [true, false].map(|file| ("in", column.input.clone(), file));
+                if !known.iter().any(|known| said.datasets.contains(known)) {
+                    said.datasets.insert(("in", column.input.clone(), file));
+                }
+            }
         }
         Some(said)
     }
