@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 mod bringing;
 mod collect;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
 use assay_dlq::{Closed, Letters};
 use assay_quality::{
     BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
