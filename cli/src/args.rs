@@ -243,13 +243,13 @@ Examples:
     /// Show how good a dataset is
     Quality {
         #[command(subcommand)]
-        command: QualityCommand,
+        command: Box<QualityCommand>,
     },
 
     /// Look at dead letters, send them back, and see where they landed
     Dlq {
         #[command(subcommand)]
-        command: DlqCommand,
+        command: Box<DlqCommand>,
     },
 
     /// Show where a dataset came from and where it goes

@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            demo::demo(App::build(config).await?, &what).await
+            Box::pin(demo::demo(App::build(config).await?, &what)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             let sending = Sending::start(&app)?;
-            sending.after(run::run(app, &pipeline, &what, json).await).await
+            sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -118,7 +118,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
-        Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
+        Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
         Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await
