@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
-use assay_dlq::LogQueue;
+use assay_dlq::{Index, LogQueue};
 use assay_lineage::Courier;
 use assay_log::{EmbeddedLog, KafkaLog, Log};
 use assay_pipeline::{Ingest, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Runner, Stop, Watch};
@@ -96,6 +96,11 @@ impl App {
             patience: Patience::default(),
             keys_per_batch: KEYS_PER_BATCH,
         }
+    }
+
+    /// Answers what letters there are.
+    pub(crate) fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.queue), Arc::clone(&self.store))
     }
 
     /// Sends what is in the outbox to the targets that the configuration names.

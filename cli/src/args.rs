@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
-use assay_pipeline::Destination;
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 mod bringing;
 mod collect;
 mod columns;
 mod contract;
+mod dlq;
 mod following;
 mod generate;
 mod housekeeping;
 mod lineage;
-mod looking;
+mod look;
+mod metrics;
 mod outbox;
 mod quality;
 mod run;
@@ -25,16 +26,20 @@ pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
+pub(crate) use dlq::{
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
-pub(crate) use looking::{MetricsArgs, QueryArgs};
+pub(crate) use look::QueryArgs;
+pub(crate) use metrics::MetricsArgs;
 pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
 };
-pub(crate) use run::RunArgs;
+pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
@@ -238,13 +243,13 @@ Examples:
     /// Show how good a dataset is
     Quality {
         #[command(subcommand)]
-        command: QualityCommand,
+        command: Box<QualityCommand>,
     },
 
-    /// Look at dead letters
+    /// Look at dead letters, send them back, and see where they landed
     Dlq {
         #[command(subcommand)]
-        command: DlqCommand,
+        command: Box<DlqCommand>,
     },
 
     /// Show where a dataset came from and where it goes
@@ -305,83 +310,6 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RewindArgs {
-    /// The stage, as its pipeline names it, or as `run` does where that is one stage
-    pub(crate) stage: String,
-    /// A shipped pipeline's name, or a folder
-    #[arg(long, value_name = "P")]
-    pub(crate) pipeline: String,
-    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) to: Destination,
-    /// Why, in your words: it is kept, see `assay audit`
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    /// Do it; without this only what it means is shown
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunsArgs {
-    /// The run to show
-    pub(crate) id: Option<String>,
-    /// Only runs of this pipeline
-    #[arg(long)]
-    pub(crate) pipeline: Option<String>,
-    /// Only runs of this stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: u32,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DlqCommand {
-    /// List dead letters, newest first
-    #[command(after_help = "\
-Examples:
-  assay dlq list --reason rule-broken --rule event_type.one_of
-  assay dlq list --stage github_events/parse --limit 5 -o json")]
-    List(DlqListArgs),
-    /// Show a dead letter with its payload and its history
-    #[command(after_help = "Example:\n  assay dlq show 6d076f50-fc40-5e69-8bc2-55e6908fb00d")]
-    Show {
-        /// The letter, as `dlq list` names it
-        id: String,
-    },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DlqListArgs {
-    /// Only letters of this topic
-    #[arg(long)]
-    pub(crate) topic: Option<String>,
-    /// Only letters of this stage, as pipeline/stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only letters on their way to this dataset
-    #[arg(long)]
-    pub(crate) dataset: Option<DatasetName>,
-    /// Only letters with this reason
-    #[arg(long)]
-    pub(crate) reason: Option<assay_dlq::Reason>,
-    /// Only letters that broke this rule
-    #[arg(long)]
-    pub(crate) rule: Option<String>,
-    /// Only letters of this run
-    #[arg(long)]
-    pub(crate) run: Option<String>,
-    /// At most so many (0: all)
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[cfg(test)]

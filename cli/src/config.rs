@@ -32,12 +32,12 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
-    /// Where lineage is sent.
-    pub(crate) targets: Targets,
-    /// Where totals are pushed to, if anywhere.
-    pub(crate) push: Option<PushConfig>,
     /// How lineage events are taken in over HTTP.
     pub(crate) sidecar: assay_sidecar::Settings,
+    /// Where totals are pushed to, if anywhere.
+    pub(crate) push: Option<PushConfig>,
+    /// Where lineage is sent.
+    pub(crate) targets: Targets,
 }
 
 /// Why there is no configuration.
@@ -67,14 +67,14 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
+    #[serde(default)]
+    sidecar: assay_sidecar::Settings,
+    pushgateway: Option<PushKeys>,
     openmetadata: Option<targets::OpenMetadataKeys>,
     #[serde(default)]
     openlineage: Vec<targets::OpenLineageKeys>,
     #[serde(default)]
     outbox: targets::OutboxKeys,
-    pushgateway: Option<PushKeys>,
-    #[serde(default)]
-    sidecar: assay_sidecar::Settings,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -97,9 +97,9 @@ impl Config {
                 let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
+                let push = settings.pushgateway.take().map(|keys| keys.read(&document));
                 let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
                 let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
-                let push = settings.pushgateway.take().map(|keys| keys.read(&document));
                 (settings, log, push.transpose()?, targets)
             }
             // Only a file that was asked for must be there.

@@ -182,7 +182,7 @@ pub const BUILD_INFO: Metric = Metric {
     meaning: "The version that answers",
 };
 
-pub static ALL: [Metric; 19] = [
+pub static ALL: [Metric; 15] = [
     JOB_DURATION,
     RECORDS_PROCESSED,
     RECORDS_FAILED,
@@ -198,11 +198,11 @@ pub static ALL: [Metric; 19] = [
     JOB_LAST_SUCCESS,
     DEAD_LETTERS,
     DEAD_LETTERS_OLDEST_AGE,
-    OUTBOX_DEPTH,
-    OUTBOX_OLDEST_AGE,
-    OUTBOX_DELIVERED,
-    OUTBOX_FAILURES,
 ];
+
+/// What the store knows of its outbox, where lineage is sent to others.
+pub static OUTBOX: [Metric; 4] =
+    [OUTBOX_DEPTH, OUTBOX_OLDEST_AGE, OUTBOX_DELIVERED, OUTBOX_FAILURES];
 
 /// What a worker that follows its source shows, at its own `/metrics`, beside the lags.
 pub static FOLLOWING: [Metric; 8] = [
@@ -251,7 +251,7 @@ pub static BESIDE: [Metric; 2] = [BUILD_INFO, SERIES_DROPPED];
 
 /// Every metric, whoever shows it.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    ALL.iter().chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
+    ALL.iter().chain(&OUTBOX).chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
 }
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

@@ -36,7 +36,7 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, DlqCommand, Format, GenerateCommand, TableCommand};
+use crate::args::{Args, Command, Format, GenerateCommand, TableCommand};
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            demo::demo(App::build(config).await?, &what).await
+            Box::pin(demo::demo(App::build(config).await?, &what)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -91,7 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             let sending = Sending::start(&app)?;
-            sending.after(run::run(app, &pipeline, &what, json).await).await
+            sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -118,21 +118,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
-        Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
-        Command::Dlq { command: DlqCommand::List(what) } => {
-            dlq::list(&existing(config(DATA)?).await?, &what, json).await
-        }
-        Command::Dlq { command: DlqCommand::Show { id } } => {
-            dlq::show(&existing(config(DATA)?).await?, &id, json).await
-        }
+        Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
+        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
-            // The store alone answers, so nothing else is opened.
-            let store = async || {
-                let config = config(DATA)?;
-                must_exist(&config)?;
-                Ok(assay_store::Store::open(&config.data_dir.join("store.db")).await?)
-            };
-            lineage::lineage(command, store, args.output).await
+            lineage::lineage(&config(DATA)?, command, args.output).await
         }
         Command::Outbox { command } => {
             outbox::outbox(&existing(config(DATA)?).await?, &command, json).await

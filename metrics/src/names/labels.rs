@@ -74,7 +74,10 @@ pub static LABELS: [Label; 17] = [
             "of a run `complete`, `halted`, `failed`, `aborted`; of a request its HTTP status",
         ),
     },
-    Label { name: "target", values: Values::Written("the targets of assay.yaml") },
+    Label {
+        name: "target",
+        values: Values::Written("`openmetadata`, and the names of `openlineage` in the settings"),
+    },
     Label { name: "topic", values: Values::Written("the topics of the log") },
     Label { name: "version", values: Values::Written("the version of the process") },
 ];

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
-use assay_dlq::Letters;
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
+use assay_dlq::{Closed, Letters};
 use assay_quality::{
-    BatchFacts, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
+    BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
 };
 use datafusion::error::DataFusionError;
 
@@ -19,10 +19,21 @@ use crate::source::{Chunk, SourceError};
 use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
+mod fates;
+
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
     rows: RecordBatch,
     input: Vec<u32>,
+}
+
+/// A batch that is summed up.
+pub(super) struct Summed {
+    pub(super) report: Report,
+    pub(super) letters: Letters,
+    pub(super) keys: KeySet,
+    /// Letters whose rows are in it, when it is a replay.
+    pub(super) closed: Vec<Closed>,
 }
 
 pub(super) struct Batch<'a> {
@@ -34,6 +45,9 @@ pub(super) struct Batch<'a> {
     letters: Writer<'a>,
     tally: Tally,
     pub(super) counts: Counts,
+    /// Letters whose rows this batch has taken, when it is a replay.
+    closed: Vec<Closed>,
+    breaker: Breaker,
     conserved: i128,
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
@@ -94,6 +108,8 @@ impl<'a> Batch<'a> {
             letters: Writer::new(run, stage, Letters::new(&runner.spool), at),
             tally: Tally::new(&runner.spool),
             counts: Counts::default(),
+            closed: Vec::new(),
+            breaker: stage.breaker,
             conserved: 0,
             seen: KeySet::default(),
             keys,
@@ -121,11 +137,18 @@ impl<'a> Batch<'a> {
         }
         self.unreadable(shaped.broken.len())?;
 
+        let shaped_rows = shaped.input.clone();
         let good = match self.run.governed.quality {
             true => self.judge(&chunk, &shaped).await?,
             false => Good { input: shaped.input, rows: shaped.rows },
         };
-        let fresh = self.deduplicate(&chunk, good).await?;
+        let mut written = good.input.clone();
+        let (fresh, new) = self.deduplicate(&chunk, good).await?;
+        if let Some(new) = new {
+            let mut new = new.into_iter();
+            written.retain(|_| new.next() == Some(true));
+        }
+        self.settle(&chunk, &shaped_rows, &written);
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
             self.profiler.take(&fresh);
@@ -183,9 +206,13 @@ impl<'a> Batch<'a> {
     /// The rows whose key is neither in the target nor in this draft. A table shows rows again: of
     /// a commit that was read in part, or that another engine compacted. A row of it without a key
     /// could not be known then, so it is set aside.
-    async fn deduplicate(&mut self, chunk: &Chunk, good: Good) -> Result<RecordBatch, RunError> {
+    async fn deduplicate(
+        &mut self,
+        chunk: &Chunk,
+        good: Good,
+    ) -> Result<(RecordBatch, Option<Vec<bool>>), RunError> {
         let Good { rows: good, input } = good;
-        let Some((hasher, lookup)) = &self.keys else { return Ok(good) };
+        let Some((hasher, lookup)) = &self.keys else { return Ok((good, None)) };
         let wrong = |stage: &Stage| format!("compare the keys of {}", stage.id);
         let places: Result<Vec<usize>, _> =
             self.stage.deduplicate.iter().map(|name| good.schema().index_of(name)).collect();
@@ -206,8 +233,14 @@ impl<'a> Batch<'a> {
             self.counts.duplicates += u64::from(!new);
             fresh.push(new);
         }
-        filter_record_batch(&good, &BooleanArray::from(fresh))
-            .map_err(|error| query(wrong(self.stage), error))
+        let rows = filter_record_batch(&good, &BooleanArray::from(fresh.clone()))
+            .map_err(|error| query(wrong(self.stage), error))?;
+        Ok((rows, Some(fresh)))
+    }
+
+    /// From here on more may die than usual, or less.
+    pub(super) fn trip_at(&mut self, breaker: Breaker) {
+        self.breaker = breaker;
     }
 
     fn conserve(&mut self, rows: &RecordBatch) -> Result<(), RunError> {
@@ -239,7 +272,7 @@ impl<'a> Batch<'a> {
         draft: DraftId,
         from: &Position,
         upto: &Position,
-    ) -> Result<(Report, Letters, KeySet), RunError> {
+    ) -> Result<Summed, RunError> {
         self.counts.read = read;
         self.counts.written = written;
         self.counts.rejected = self.letters.rows();
@@ -261,16 +294,23 @@ impl<'a> Batch<'a> {
             // What balances is neither negative nor more than what was read.
             self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
+        if !self.run.governed.quality && self.breaker.trips(rejected, read) {
+            let (stage, first) = (self.stage.id.clone(), self.letters.first_reason());
+            let first = first.unwrap_or_default();
+            return Err(RunError::Outage { stage, rejected, read, first });
+        }
         let now = self.runner.clock.now();
         let (quality, remembered) = match self.run.governed.quality {
             true => {
-                let breaker = Some(self.stage.breaker);
+                let breaker = Some(self.breaker);
                 let facts = BatchFacts { now, read, rejected, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
                 let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
-                let remembered = suite.remember(profile, &quality);
-                (Evaluated::Judged(quality), Some(remembered))
+                // What is halted is no example for what comes.
+                let fine = quality.verdict != Verdict::Halt;
+                let remembered = fine.then(|| suite.remember(profile, &quality));
+                (Evaluated::Judged(quality), remembered)
             }
             false => (Evaluated::NotEvaluated, None),
         };
@@ -300,7 +340,7 @@ impl<'a> Batch<'a> {
             closed: Default::default(),
             remembered,
         };
-        Ok((report, letters, self.seen))
+        Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }
 }
 

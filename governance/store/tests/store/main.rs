@@ -4,6 +4,7 @@
 mod audit;
 mod halts;
 mod imported;
+mod lineage;
 mod migrating;
 mod opening;
 mod outbox;

@@ -1,4 +1,4 @@
-//! Arguments of the commands that look at what there is.
+//! Arguments of commands that look at rows.
 
 use clap::Args as Group;
 
@@ -12,11 +12,4 @@ pub(crate) struct QueryArgs {
     /// Show at most so many rows (0: all)
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: usize,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct MetricsArgs {
-    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
-    #[arg(long)]
-    pub(crate) push: bool,
 }
