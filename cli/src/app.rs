@@ -4,6 +4,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
 use assay_dlq::{Index, LogQueue};
+use assay_lineage::Courier;
 use assay_log::{EmbeddedLog, KafkaLog, Log};
 use assay_pipeline::{Ingest, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Runner, Stop, Watch};
 use assay_store::Store;
@@ -57,9 +58,11 @@ impl App {
             Lake::open(&root.join("lake"), scratch.path(), config.memory_bytes, Arc::clone(&clock))
                 .await?;
         let log = open_log(&config, &clock).await?;
+        let store = Store::open(&root.join("store.db")).await?;
+        let store = store.sending_to(&config.targets.names(), clock.now()).await?;
         Ok(App {
             lake: Arc::new(lake),
-            store: Arc::new(Store::open(&root.join("store.db")).await?),
+            store: Arc::new(store),
             queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
             ids,
             stop: Stop::default(),
@@ -98,6 +101,14 @@ impl App {
     /// Answers what letters there are.
     pub(crate) fn index(&self) -> Index {
         Index::new(Arc::clone(&self.queue), Arc::clone(&self.store))
+    }
+
+    /// Sends what is in the outbox to the targets that the configuration names.
+    pub(crate) fn courier(&self) -> Result<Courier> {
+        let targets = self.config.targets.build(&self.clock)?;
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let persistence = self.config.targets.persistence;
+        Ok(Courier::new(store, targets, clock, Arc::clone(&self.ids), persistence))
     }
 
     pub(crate) fn ingest(&self) -> Ingest {

@@ -14,6 +14,8 @@ mod following;
 mod generate;
 mod housekeeping;
 mod lineage;
+mod look;
+mod outbox;
 mod quality;
 mod run;
 mod sidecar;
@@ -29,6 +31,8 @@ pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
+pub(crate) use look::{QueryArgs, RunsArgs};
+pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
 };
@@ -258,6 +262,18 @@ Examples:
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
 
+    /// What has to be sent to OpenMetadata and to other takers of lineage
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+
+    /// Show datasets, lineage and quality in OpenMetadata
+    Openmetadata {
+        #[command(subcommand)]
+        command: OpenMetadataCommand,
+    },
+
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
 Examples:
@@ -335,36 +351,6 @@ pub(crate) struct RewindArgs {
     /// Do it; without this only what it means is shown
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunsArgs {
-    /// The run to show
-    pub(crate) id: Option<String>,
-    /// Only runs of this pipeline
-    #[arg(long)]
-    pub(crate) pipeline: Option<String>,
-    /// Only runs of this stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: u32,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct QueryArgs {
-    /// The query; tables are written layer.name
-    pub(crate) sql: String,
-    /// Read the table that has this snapshot as of then
-    #[arg(long, value_name = "SNAPSHOT")]
-    pub(crate) at: Option<i64>,
-    /// Show at most so many rows (0: all)
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[cfg(test)]

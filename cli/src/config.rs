@@ -11,8 +11,10 @@ use crate::pusher::{PushConfig, PushKeys};
 use crate::retention::Retention;
 
 mod log;
+mod targets;
 
 pub(crate) use log::LogConfig;
+pub(crate) use targets::Targets;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
@@ -30,10 +32,12 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
-    /// Where totals are pushed to, if anywhere.
-    pub(crate) push: Option<PushConfig>,
     /// How lineage events are taken in over HTTP.
     pub(crate) sidecar: assay_sidecar::Settings,
+    /// Where totals are pushed to, if anywhere.
+    pub(crate) push: Option<PushConfig>,
+    /// Where lineage is sent.
+    pub(crate) targets: Targets,
 }
 
 /// Why there is no configuration.
@@ -63,9 +67,14 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
-    pushgateway: Option<PushKeys>,
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
+    pushgateway: Option<PushKeys>,
+    openmetadata: Option<targets::OpenMetadataKeys>,
+    #[serde(default)]
+    openlineage: Vec<targets::OpenLineageKeys>,
+    #[serde(default)]
+    outbox: targets::OutboxKeys,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -82,18 +91,20 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log, push) = match std::fs::read_to_string(path) {
+        let (settings, log, push, targets) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
-                (settings, log, push.transpose()?)
+                let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
+                let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
+                (settings, log, push.transpose()?, targets)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                (ConfigFile::default(), LogConfig::Embedded, None)
+                (ConfigFile::default(), LogConfig::Embedded, None, Targets::default())
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -124,6 +135,7 @@ impl Config {
                 ..settings.sidecar
             },
             push,
+            targets,
         })
     }
 }

@@ -15,6 +15,8 @@ mod inspect;
 mod keys;
 mod lineage;
 mod metrics;
+mod openmetadata;
+mod outbox;
 mod pause;
 mod prune;
 mod quality;
@@ -22,6 +24,7 @@ mod query;
 mod rewind;
 mod run;
 mod runs;
+mod sending;
 mod sidecar;
 mod status;
 mod table;
@@ -37,6 +40,8 @@ use crate::args::{Args, Command, Format, GenerateCommand, TableCommand};
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
 use crate::shipped;
+
+use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;
@@ -68,7 +73,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
+            let app = App::build(config(DATA)?).await?;
+            let sending = Sending::start(&app)?;
+            sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
         Command::Collect(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -82,7 +89,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 true => existing(config(DATA)?).await?,
                 false => App::build(config(DATA)?).await?,
             };
-            run::run(app, &pipeline, &what, json).await
+            let sending = Sending::start(&app)?;
+            sending.after(run::run(app, &pipeline, &what, json).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -112,13 +120,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
         Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
-            // The store alone answers, so nothing else is opened.
-            let store = async || {
-                let config = config(DATA)?;
-                must_exist(&config)?;
-                Ok(assay_store::Store::open(&config.data_dir.join("store.db")).await?)
-            };
-            lineage::lineage(command, store, args.output).await
+            lineage::lineage(&config(DATA)?, command, args.output).await
+        }
+        Command::Outbox { command } => {
+            outbox::outbox(&existing(config(DATA)?).await?, &command, json).await
+        }
+        Command::Openmetadata { command } => {
+            openmetadata::openmetadata(config(DATA)?, command, json).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,

@@ -47,7 +47,7 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Server {
@@ -70,7 +70,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Server { child, port, folder };
+        let server = Server { child, port, _folder: folder };
         wait("server that is ready", 20, || get(port, "/-/ready"));
         server
     }

@@ -13,6 +13,7 @@ mod identity;
 mod imported;
 mod keys;
 mod letters;
+mod outbox;
 mod pauses;
 mod profiles;
 mod prune;
@@ -35,6 +36,7 @@ pub use letters::{
     LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterRecord,
     LetterRow, LetterState,
 };
+pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
 pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
 use assay_dlq::{Closed, Letters};
 use assay_quality::{
     BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
@@ -307,8 +307,10 @@ impl<'a> Batch<'a> {
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
                 let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
-                let remembered = suite.remember(profile, &quality);
-                (Evaluated::Judged(quality), Some(remembered))
+                // What is halted is no example for what comes.
+                let fine = quality.verdict != Verdict::Halt;
+                let remembered = fine.then(|| suite.remember(profile, &quality));
+                (Evaluated::Judged(quality), remembered)
             }
             false => (Evaluated::NotEvaluated, None),
         };

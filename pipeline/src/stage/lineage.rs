@@ -66,3 +66,6 @@ impl Around<'_> {
         BTreeMap::from([(read.to_string(), source), ("previous".to_owned(), previous)])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,8 @@ impl Store {
         let taken = async {
             let mut transaction = self.write_durably().await?;
             for Received { run, event } in received {
-                events::put(&mut transaction, run, std::slice::from_ref(event)).await?;
+                let events = std::slice::from_ref(event);
+                events::put(&mut transaction, run, events, &self.recipients, None).await?;
             }
             transaction.commit().await
         };
