@@ -38,9 +38,9 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
         }
         other => vec![other],
     };
-    let mut body = Body::default();
+    let (mut body, mut ways) = (Body::default(), 0);
     for (index, event) in all.into_iter().enumerate() {
-        match check(&event, index) {
+        match check(&event, index, &mut ways) {
             Ok(at) => body.events.push(received(event, at)),
             Err(fault) => body.faults.push(fault),
         }
