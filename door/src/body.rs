@@ -17,7 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Why a body did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unwhole {
-    TooLarge { limit: usize },
+    TooLarge {
+        limit: usize,
+    },
     Slow,
     Broken,
     /// Too many bodies are being taken in.

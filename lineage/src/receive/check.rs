@@ -29,11 +29,7 @@ struct Wrong(String, String);
 
 /// The time of an event, when it is as the standard says. `ways` are those of the events before it
 /// in the same body, and then its own with them.
-pub(super) fn check(
-    event: &Value,
-    index: usize,
-    ways: &mut usize,
-) -> Result<DateTime<Utc>, Fault> {
+pub(super) fn check(event: &Value, index: usize, ways: &mut usize) -> Result<DateTime<Utc>, Fault> {
     checked(event, ways).map_err(|Wrong(path, rule)| Fault { index, path, rule })
 }
 

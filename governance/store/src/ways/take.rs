@@ -108,8 +108,7 @@ impl Told<'_> {
     async fn few(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
         let sql = "SELECT COALESCE(SUM(side = 'in') * SUM(side = 'out'), 0) FROM touched
             WHERE run = $1";
-        let ways: i64 =
-            sqlx::query_scalar(sql).bind(&self.run).fetch_one(&mut *connection).await?;
+        let ways: i64 = sqlx::query_scalar(sql).bind(&self.run).fetch_one(&mut *connection).await?;
         if ways > MOST_WAYS {
             let run = &self.run;
             tracing::warn!(run, ways, "a run goes too many ways to be shown in the graph");
