@@ -45,7 +45,7 @@ pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
-#[command(name = "assay", version, about, long_about = None, propagate_version = true, after_help = "\
+#[command(name = "assay", version, about, long_about = None, max_term_width = 80, propagate_version = true, after_help = "\
 Try it:
   assay demo                   generate, ingest, run and look at it
   assay check ./my_pipeline    find every mistake of a pipeline

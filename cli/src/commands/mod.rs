@@ -36,7 +36,7 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, Format, GenerateCommand, TableCommand};
+use crate::args::{Args, Command, Format, GenerateCommand, LineageCommand, TableCommand};
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
@@ -52,7 +52,8 @@ const DEMO_DATA: &str = "assay-demo";
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
     let drawn = !matches!(args.output, Format::Table | Format::Json);
-    if drawn && !matches!(args.command, Command::Lineage { .. }) {
+    let picture = matches!(args.command, Command::Lineage { command: LineageCommand::Show(_) });
+    if drawn && !picture {
         return Err(
             Usage("only `assay lineage show` can be drawn: use table or json".to_owned()).into()
         );
