@@ -112,9 +112,10 @@ impl Store {
         Ok(found)
     }
 
-    /// The last report of each dataset, committed or halted.
+    /// The last report of each dataset, committed or halted; letters that came back are no news of
+    /// how good it is.
     pub async fn latest_reports(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("").await
+        self.latest("AND replay = 0").await
     }
 
     /// The last report of each dataset whose quality was judged, committed or halted.
