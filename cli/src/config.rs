@@ -9,8 +9,10 @@ use serde::Deserialize;
 use crate::retention::Retention;
 
 mod log;
+mod postgres;
 
 pub(crate) use log::LogConfig;
+pub(crate) use postgres::PostgresConfig;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
@@ -18,6 +20,8 @@ pub(crate) struct Config {
     /// Lake and store are below it, and the embedded log.
     pub(crate) data_dir: PathBuf,
     pub(crate) log: LogConfig,
+    /// Where streams write.
+    pub(crate) postgres: Option<PostgresConfig>,
     /// Who does what is asked for, for the audit.
     pub(crate) who: String,
     /// What queries may hold in memory before they spill.
@@ -51,6 +55,7 @@ struct ConfigFile {
     /// `embedded`, or kafka://HOST:PORT.
     log: Option<String>,
     kafka: Option<log::KafkaKeys>,
+    postgres: Option<postgres::PostgresKeys>,
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
@@ -64,26 +69,31 @@ const DEFAULT_MEMORY_MB: usize = 128;
 const DEFAULT_DRAIN_SECONDS: u32 = 30;
 
 impl Config {
-    /// `data_dir` is what the command line or the environment says.
+    /// `data_dir` and `postgres` are what the command line or the environment says.
     pub(crate) fn load(
         file: Option<&Path>,
-        data_dir: Option<&Path>,
+        (data_dir, postgres): (Option<&Path>, Option<&str>),
         default_dir: &str,
         who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log) = match std::fs::read_to_string(path) {
+        let (settings, log, postgres) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
-                (settings, log)
+                let keys = settings.postgres.as_ref();
+                let postgres = postgres::read(Some(&document), keys, postgres, folder)
+                    .map_err(Mistakes::from)?;
+                (settings, log, postgres)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                (ConfigFile::default(), LogConfig::Embedded)
+                let postgres =
+                    postgres::read(None, None, postgres, folder).map_err(Mistakes::from)?;
+                (ConfigFile::default(), LogConfig::Embedded, postgres)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -99,6 +109,7 @@ impl Config {
         Ok(Config {
             data_dir,
             log,
+            postgres,
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
@@ -131,7 +142,9 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), given.map(Path::new), "default", "me").unwrap().data_dir
+            Config::load(Some(&file), (given.map(Path::new), None), "default", "me")
+                .unwrap()
+                .data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -144,7 +157,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
-        let error = Config::load(Some(&file), None, "default", "me").unwrap_err().to_string();
+        let error =
+            Config::load(Some(&file), (None, None), "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
     }
 
@@ -154,7 +168,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, "default", "me").map(|config| config.retention)
+            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.retention)
         };
         let default = load("memory_mb: 100\n").unwrap();
         let shorter = load("retention:\n  reports_days: 30\n").unwrap();

@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 
 use crate::definition::TableSpec;
+use crate::stage::Also;
 
 /// How a draft's rows meet those that are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,19 @@ pub enum Write {
     },
     /// The rows replace those of one day, in whatever partitions they are.
     Day(Day),
+    /// The rows are added to those of the same key.
+    Merge {
+        key: Vec<String>,
+        folds: Vec<(String, Fold)>,
+    },
+}
+
+/// How two values of one key become one. The order in which they come does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    Sum,
+    Min,
+    Max,
 }
 
 /// One day of a dataset.
@@ -67,6 +81,8 @@ pub struct DraftOf<'a> {
     pub from: &'a Position,
     /// The columns that deduplicate: what others wrote meanwhile must not hold a key of the draft.
     pub key: &'a [String],
+    /// What else is written with it.
+    pub also: &'a [Also],
     pub begun_at: DateTime<Utc>,
 }
 
@@ -89,6 +105,11 @@ pub trait Targets: Send + Sync {
 pub trait Target: Send + Sync {
     /// Makes the target ready for its contract, or refuses a contract that takes something away.
     async fn prepare(&self) -> Result<(), TargetError>;
+
+    /// Where lineage finds it, when that is not the lake: the namespace, and its name there.
+    fn place(&self) -> Option<(String, String)> {
+        None
+    }
 
     /// How far `reader` has come, as its last commit here says.
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError>;
@@ -166,6 +187,8 @@ pub enum TargetError {
         source: std::io::Error,
     },
     #[error("cannot {doing}: {why}")]
+    Postgres { doing: String, why: String, fault: Fault },
+    #[error("cannot {doing}: {why}")]
     Refused { doing: String, why: String },
     #[error("the contract does not fit the table that is there: {0}")]
     Narrowed(Mistakes),
@@ -215,6 +238,7 @@ impl TargetError {
 
     pub fn fault(&self) -> Fault {
         let transient = match self {
+            TargetError::Postgres { fault, .. } => return *fault,
             TargetError::Iceberg { source, .. } => {
                 source.retryable() || behind(source).is_some_and(may_pass)
             }

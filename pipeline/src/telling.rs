@@ -65,7 +65,9 @@ impl Teller<'_> {
         for commit in commits {
             count += u64::from(self.tell(&spec.dataset, commit).await?);
         }
-        if let Some(last) = last {
+        if let Some(last) = last
+            && spec.postgres.is_none()
+        {
             self.leave_mark(&spec.dataset, last).await;
         }
         Ok(count)
@@ -111,6 +113,11 @@ impl Teller<'_> {
     }
 
     fn dataset(&self, name: &DatasetName) -> DatasetRef {
+        if *name == self.stage.writes.dataset
+            && let Some((namespace, table)) = self.target.place()
+        {
+            return DatasetRef::in_database(name, &namespace, &table);
+        }
         match self.pipeline.topics.contains_key(name) {
             true => DatasetRef::topic(name, &self.log.namespace()),
             false => {

@@ -18,7 +18,7 @@ pub(crate) async fn metrics(app: &App) -> Result<()> {
             seconds: behind.seconds,
         })
     };
-    let lags = behind(&app.lake, app.log.as_ref()).await?;
+    let lags = behind(&app.places, app.log.as_ref()).await?;
     observed.lags = lags.into_iter().filter_map(lag).collect();
     let letters = |summary: assay_dlq::Summary| DeadLetters {
         topic: summary.topic,

@@ -5,6 +5,7 @@ mod change;
 mod check;
 mod collect;
 mod contract;
+mod db;
 mod demo;
 mod dlq;
 mod follow;
@@ -24,6 +25,7 @@ mod runs;
 mod status;
 mod table;
 mod tables;
+mod verify;
 
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand, TableCommand,
+    Args, Command, DbCommand, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
+    TableCommand, VerifyCommand,
 };
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
@@ -47,12 +50,19 @@ const DEMO_DATA: &str = "assay-demo";
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
+        let given = (args.data_dir.as_deref(), args.postgres.as_deref());
+        Config::load(args.config.as_deref(), given, default, &args.who)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
+        }
+        Command::Generate { command: GenerateCommand::Ecommerce(what) } => {
+            generate::ecommerce(App::build(config(DATA)?).await?, &what).await
+        }
+        Command::Verify { command: VerifyCommand::Ecommerce(what) } => {
+            verify::ecommerce(&config(DATA)?, &what, json).await
         }
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read.
@@ -89,6 +99,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             rewind::rewind(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
+        Command::Db { command: DbCommand::Migrate(what) } => {
+            let pipeline = what.pipeline.as_deref().map(shipped::load).transpose()?;
+            db::migrate(&config(DATA)?, pipeline.as_ref(), &what, json).await
+        }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
@@ -124,8 +138,7 @@ fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>>
         return Ok(stage);
     }
     let hop: Option<Hop> = name.parse().ok();
-    let covers =
-        |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage.writes.dataset.layer()));
+    let covers = |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage));
     let meant: Vec<&Arc<Stage>> = pipeline.stages.iter().filter(covers).collect();
     if let (Some(_), [one]) = (hop, &meant[..]) {
         return Ok(one);

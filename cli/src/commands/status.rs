@@ -11,7 +11,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     let runs = app.store.latest_runs().await?;
     let reports = app.store.latest_reports().await?;
     let letters = app.queue.summary().await?;
-    let lags = behind(&app.lake, app.log.as_ref()).await?;
+    let lags = behind(&app.places, app.log.as_ref()).await?;
     let pauses = app.store.pauses().await?;
     if as_json {
         let run = |record: &assay_store::RunRecord| {

@@ -3,24 +3,43 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{cast, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::error::ArrowError;
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Report, Run};
 use assay_dlq::Letters;
 use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Past, Tally};
+use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
+use super::times::Times;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
-use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
+use crate::stage::{Also, Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
     rows: RecordBatch,
     input: Vec<u32>,
+}
+
+impl Good {
+    fn only(&self, keep: &[bool]) -> Result<Good, ArrowError> {
+        let rows = filter_record_batch(&self.rows, &BooleanArray::from(keep.to_vec()))?;
+        // The rows of an aggregate come from no row.
+        let input = self.input.iter().zip(keep).filter(|(_, keep)| **keep);
+        Ok(Good { rows, input: input.map(|(place, _)| *place).collect() })
+    }
+}
+
+/// What of a chunk goes into the draft.
+pub(super) struct Taken {
+    pub(super) rows: RecordBatch,
+    /// For each further table of the stage.
+    pub(super) also: Vec<RecordBatch>,
 }
 
 pub(super) struct Batch<'a> {
@@ -38,6 +57,8 @@ pub(super) struct Batch<'a> {
     references: Vec<Box<dyn Lookup>>,
     /// Batches before this one, where a rule asks for them.
     history: Vec<Past>,
+    times: Option<Times<'a>>,
+    at: DateTime<Utc>,
 }
 
 /// Earlier batches that a batch is held against: a quarter of a year, when there is one each hour.
@@ -49,7 +70,7 @@ impl<'a> Batch<'a> {
         run: &'a Run,
         stage: &'a Stage,
         target: &dyn Target,
-        base: Option<Snapshot>,
+        (base, from): (Option<Snapshot>, &Position),
         write: &Write,
     ) -> Result<Batch<'a>, RunError> {
         let at = runner.clock.now();
@@ -101,6 +122,8 @@ impl<'a> Batch<'a> {
             keys,
             references,
             history,
+            times: Times::new(stage, from),
+            at,
         })
     }
 
@@ -109,7 +132,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Shapes and judges a chunk, and gives the rows that go into the draft.
-    pub(super) async fn take(&mut self, chunk: Chunk) -> Result<RecordBatch, RunError> {
+    pub(super) async fn take(&mut self, chunk: Chunk) -> Result<Taken, RunError> {
         for refused in &chunk.refused {
             self.letters.refused(refused)?;
         }
@@ -126,14 +149,61 @@ impl<'a> Batch<'a> {
             true => self.judge(&chunk, &shaped).await?,
             false => Good { input: shaped.input, rows: shaped.rows },
         };
-        let fresh = self.deduplicate(&chunk, good).await?;
+        let good = self.in_time(&chunk, good)?;
+        let Good { rows: fresh, input } = self.deduplicate(&chunk, good).await?;
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
         }
         self.conserve(&fresh)?;
         self.counts.rejected = self.letters.rows();
         self.counts.written += fresh.num_rows() as u64;
-        Ok(fresh)
+        let also = self.also(&chunk, &fresh, &input).await?;
+        Ok(Taken { rows: fresh, also })
+    }
+
+    /// Sets aside what is late. A row that broke a rule makes no other one late.
+    fn in_time(&mut self, chunk: &Chunk, good: Good) -> Result<Good, RunError> {
+        let Some(times) = &mut self.times else { return Ok(good) };
+        let late = times.late(&good.rows, &good.input, &chunk.rows);
+        if !late.contains(&true) {
+            return Ok(good);
+        }
+        let why = times.why();
+        for (place, _) in good.input.iter().zip(&late).filter(|(_, late)| **late) {
+            self.letters.late(chunk, *place, &why)?;
+        }
+        good.only(&late.into_iter().map(|late| !late).collect::<Vec<_>>())
+            .map_err(|error| query(format!("leave out late rows of {}", self.stage.id), error))
+    }
+
+    /// What the new rows are for the other tables of the stage.
+    async fn also(
+        &self,
+        chunk: &Chunk,
+        fresh: &RecordBatch,
+        input: &[u32],
+    ) -> Result<Vec<RecordBatch>, RunError> {
+        let mut all = Vec::new();
+        if self.stage.also.is_empty() {
+            return Ok(all);
+        }
+        let doing = |also: &Also| format!("make the rows of {}", also.writes.dataset);
+        let read = take_record_batch(&chunk.rows, &UInt32Array::from(input.to_vec()))
+            .map_err(|error| query(format!("take the rows of {}", self.stage.id), error))?;
+        let of = &self.stage.writes.dataset;
+        for also in &self.stage.also {
+            let time = self.stage.event_time.as_ref();
+            let rows = also.rows(of, time, (fresh, &read), self.at).await;
+            all.push(rows.map_err(|error| query(doing(also), error))?);
+        }
+        Ok(all)
+    }
+
+    /// Writes the times that were seen into the position behind the batch.
+    pub(super) fn stamp(&self, upto: &mut Position) {
+        if let Some(times) = &self.times {
+            times.stamp(upto);
+        }
     }
 
     /// Rows that could not be judged because they could not be read or transformed.
@@ -183,16 +253,16 @@ impl<'a> Batch<'a> {
     /// The rows whose key is neither in the target nor in this draft. A table shows rows again: of
     /// a commit that was read in part, or that another engine compacted. A row of it without a key
     /// could not be known then, so it is set aside.
-    async fn deduplicate(&mut self, chunk: &Chunk, good: Good) -> Result<RecordBatch, RunError> {
-        let Good { rows: good, input } = good;
-        let Some((hasher, lookup)) = &self.keys else { return Ok(good) };
+    async fn deduplicate(&mut self, chunk: &Chunk, found: Good) -> Result<Good, RunError> {
+        let Some((hasher, lookup)) = &self.keys else { return Ok(found) };
+        let Good { rows: good, input } = &found;
         let wrong = |stage: &Stage| format!("compare the keys of {}", stage.id);
         let places: Result<Vec<usize>, _> =
             self.stage.deduplicate.iter().map(|name| good.schema().index_of(name)).collect();
         let keys = places.and_then(|places| good.project(&places));
         let keys = keys.map_err(|error| query(wrong(self.stage), error))?;
         let known = lookup.known(&keys).await?;
-        let hashes = hasher.hash(&good).map_err(|error| query(wrong(self.stage), error))?;
+        let hashes = hasher.hash(good).map_err(|error| query(wrong(self.stage), error))?;
         let shown_again = matches!(self.stage.reads, Reads::Table(_));
         let mut fresh = Vec::with_capacity(good.num_rows());
         for (row, hash) in hashes.into_iter().enumerate() {
@@ -206,8 +276,7 @@ impl<'a> Batch<'a> {
             self.counts.duplicates += u64::from(!new);
             fresh.push(new);
         }
-        filter_record_batch(&good, &BooleanArray::from(fresh))
-            .map_err(|error| query(wrong(self.stage), error))
+        found.only(&fresh).map_err(|error| query(wrong(self.stage), error))
     }
 
     fn conserve(&mut self, rows: &RecordBatch) -> Result<(), RunError> {
@@ -307,11 +376,7 @@ fn without_key(stage: &Stage) -> String {
 }
 
 /// One column under the name that it has in the other dataset.
-fn renamed(
-    rows: &RecordBatch,
-    place: usize,
-    name: &str,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn renamed(rows: &RecordBatch, place: usize, name: &str) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_from_iter_with_nullable([(name, Arc::clone(rows.column(place)), true)])
 }
 

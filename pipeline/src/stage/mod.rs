@@ -1,6 +1,7 @@
 //! A stage is a value: what it reads, how it shapes and judges rows, where they go. It performs
 //! no effect; the runner does.
 
+mod also;
 mod columns;
 mod extract;
 mod model;
@@ -13,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use assay_core::{DatasetName, ReaderId, StageId};
 use assay_quality::{Breaker, Suite};
 
+pub use also::{Also, EventTime, Windows};
 pub use columns::arrow_schema;
 pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
@@ -35,6 +37,10 @@ pub struct Stage {
     pub model: String,
     pub deduplicate: Vec<String>,
     pub aggregate: Option<Aggregate>,
+    /// When a row of a topic happened, and when it is late.
+    pub event_time: Option<EventTime>,
+    /// What else is written in the same commit.
+    pub also: Vec<Also>,
     /// The column, of what is read and what is written, by whose days a row stage is recomputed.
     pub day: Option<String>,
     pub suite: Suite,
@@ -78,6 +84,11 @@ impl Reads {
 }
 
 impl Stage {
+    /// Whether it takes a topic straight into a database.
+    pub fn streams(&self) -> bool {
+        self.writes.postgres.is_some()
+    }
+
     /// The name under which the stage's positions are kept.
     pub fn reader(&self) -> ReaderId {
         ReaderId(self.id.to_string())

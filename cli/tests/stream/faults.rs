@@ -1,0 +1,95 @@
+//! Workers that die, sleep and stand in each other's way, and connections that are cut.
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use super::{Shop, shop};
+
+const FOLLOW: [&str; 6] = ["run", "stream", "--pipeline", "ecommerce", "--governed", "--follow"];
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn wait(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// A generator that goes on for some seconds beside what is done to the workers.
+fn generator(shop: &Shop, count: &str) -> Child {
+    shop.start(&[
+        "generate",
+        "ecommerce",
+        "--follow",
+        "--rate",
+        "300",
+        "--count",
+        count,
+        "--defects",
+        "3%",
+        "--late",
+        "2%",
+        "--duplicates",
+        "3%",
+    ])
+}
+
+/// Reads what is left, and holds all against the truth.
+fn exact(shop: &Shop, generator: Child) {
+    super::shop::ended(generator);
+    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    let outcome = shop.verified();
+    assert_ne!(outcome["events"], 0);
+    assert_eq!(shop.sql("SELECT count(*) FROM event_traces"), outcome["events"].to_string());
+}
+
+#[test]
+fn workers_that_are_killed_count_every_event_once() {
+    let Some(shop) = shop("killed") else { return };
+    let generator = generator(&shop, "1500");
+    for pause in [900, 700, 1100, 800, 1000, 600, 1200] {
+        let mut worker = shop.start(&FOLLOW);
+        wait(pause);
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+    exact(&shop, generator);
+}
+
+#[test]
+fn a_worker_that_was_suspended_writes_nothing_after_its_successor() {
+    let Some(shop) = shop("suspended") else { return };
+    let generator = generator(&shop, "1200");
+    let mut worker = shop.start(&FOLLOW);
+    wait(2000);
+    signal(&worker, "-STOP");
+    wait(500);
+    // It may hold locks; the server ends its transaction.
+    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    signal(&worker, "-CONT");
+    wait(1500);
+    signal(&worker, "-TERM");
+    worker.wait().unwrap();
+    exact(&shop, generator);
+}
+
+#[test]
+fn two_workers_and_connections_that_are_cut_count_every_event_once() {
+    let Some(shop) = shop("cut") else { return };
+    let generator = generator(&shop, "1200");
+    let workers = [shop.start(&FOLLOW), shop.start(&FOLLOW)];
+    for _ in 0..12 {
+        wait(300);
+        shop.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE application_name = 'assay' AND datname = current_database()",
+        );
+    }
+    wait(1000);
+    for mut worker in workers {
+        signal(&worker, "-TERM");
+        worker.wait().unwrap();
+    }
+    exact(&shop, generator);
+}

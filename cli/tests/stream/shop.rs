@@ -1,0 +1,117 @@
+//! A data directory and a database of their own, and the command that works on them.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const PORT: u16 = 19150;
+
+pub(crate) struct Shop {
+    folder: tempfile::TempDir,
+    database: String,
+}
+
+/// None, and a word of why, where there is no Postgres.
+pub(crate) fn shop(name: &str) -> Option<Shop> {
+    let there = std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok();
+    let client = Command::new("psql").arg("--version").output().is_ok();
+    if !there || !client {
+        let required = std::env::var("ASSAY_REQUIRE").unwrap_or_default();
+        assert!(!required.contains("postgres"), "postgres is required and is not there");
+        println!("skipped: no Postgres; ./dev services start postgres");
+        return None;
+    }
+    let shop = Shop {
+        folder: tempfile::tempdir().unwrap(),
+        database: format!("stream_{name}_{}", std::process::id()),
+    };
+    psql("postgres", &format!("CREATE DATABASE {}", shop.database));
+    shop.done(&["db", "migrate", "--pipeline", "ecommerce"]);
+    Some(shop)
+}
+
+fn psql(database: &str, sql: &str) -> String {
+    let address = format!("postgres://postgres@127.0.0.1:{PORT}/{database}");
+    let output = Command::new("psql")
+        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &address, "-c", sql])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
+    }
+}
+
+impl Shop {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        psql(&self.database, sql)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
+        let address = format!("postgres://postgres@127.0.0.1:{PORT}/{}", self.database);
+        command
+            .args(arguments)
+            .env("ASSAY_DATA_DIR", self.path("data"))
+            .env("ASSAY_POSTGRES", address)
+            .current_dir(self.folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(!output.status.success(), "{arguments:?} should have failed");
+        // A sentence may be broken over lines.
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.done(&[arguments, &["-o", "json"]].concat());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) fn generates(&self, arguments: &[&str]) {
+        self.done(&[&["generate", "ecommerce"], arguments].concat());
+    }
+
+    /// What `assay verify` says, which finds no mistake.
+    pub(crate) fn verified(&self) -> Value {
+        let outcome = self.json(&["verify", "ecommerce"]);
+        assert_eq!(outcome["mistakes"], serde_json::json!([]));
+        outcome
+    }
+}
+
+/// What a process said that ended well.
+pub(crate) fn ended(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
