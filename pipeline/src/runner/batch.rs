@@ -10,7 +10,6 @@ use arrow::error::ArrowError;
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Report, Run};
 use assay_dlq::Letters;
 use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Past, Tally};
-use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
@@ -58,7 +57,6 @@ pub(super) struct Batch<'a> {
     /// Batches before this one, where a rule asks for them.
     history: Vec<Past>,
     times: Option<Times<'a>>,
-    at: DateTime<Utc>,
 }
 
 /// Earlier batches that a batch is held against: a quarter of a year, when there is one each hour.
@@ -123,7 +121,6 @@ impl<'a> Batch<'a> {
             references,
             history,
             times: Times::new(stage, from),
-            at,
         })
     }
 
@@ -190,10 +187,10 @@ impl<'a> Batch<'a> {
         let doing = |also: &Also| format!("make the rows of {}", also.writes.dataset);
         let read = take_record_batch(&chunk.rows, &UInt32Array::from(input.to_vec()))
             .map_err(|error| query(format!("take the rows of {}", self.stage.id), error))?;
-        let of = &self.stage.writes.dataset;
+        let (of, now) = (&self.stage.writes.dataset, self.runner.clock.now());
         for also in &self.stage.also {
             let time = self.stage.event_time.as_ref();
-            let rows = also.rows(of, time, (fresh, &read), self.at).await;
+            let rows = also.rows(of, time, (fresh, &read), now).await;
             all.push(rows.map_err(|error| query(doing(also), error))?);
         }
         Ok(all)
