@@ -7,24 +7,32 @@ use assay_pipeline::Destination;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 mod collect;
+mod columns;
 mod contract;
 mod db;
 mod following;
 mod generate;
 mod housekeeping;
+mod lineage;
 mod quality;
 mod run;
+mod sidecar;
 mod table;
 mod verify;
 
-pub(crate) use collect::{CollectArgs, Durability, KeysCommand};
+pub(crate) use collect::{CollectArgs, Durability};
+pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use db::{DbCommand, MigrateArgs};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{EcommerceArgs, GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
-pub(crate) use quality::{ImportArgs, Judge, QualityCommand, QualityRunArgs, RowsArgs, Written};
+pub(crate) use lineage::{LineageCommand, ShowArgs};
+pub(crate) use quality::{
+    ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
+};
 pub(crate) use run::RunArgs;
+pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
@@ -87,6 +95,14 @@ pub(crate) enum Format {
     Table,
     /// For programs
     Json,
+    /// Of a lineage: text
+    Tree,
+    /// Of a lineage: a flowchart for Mermaid
+    Mermaid,
+    /// Of a lineage: a graph for Graphviz
+    Dot,
+    /// Of a lineage: a picture
+    Svg,
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,7 +138,19 @@ what can't be sent in time is kept and sent by the next one.
 Settings are under `collector` in assay.yaml, see docs/collector.md.")]
     Collect(CollectArgs),
 
-    /// Keys for clients of the collector
+    /// Take in lineage events of Airflow, dbt, Spark and Flink, and answer what is known
+    #[command(after_help = "\
+Examples:
+  assay sidecar
+  assay sidecar --listen 9000
+  OPENLINEAGE_URL=http://127.0.0.1:8484 dbt-ol run
+
+Events are answered with 201 when they are safe on this disk. SIGTERM or Ctrl-C
+ends it. On another address than this machine's own it wants keys, see `assay
+keys`. Settings are under `sidecar` in assay.yaml, see docs/sidecar.md.")]
+    Sidecar(SidecarArgs),
+
+    /// Keys for clients of collectors and sidecars
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
@@ -234,8 +262,11 @@ Examples:
     },
 
     /// Write the metrics as Prometheus reads them
-    #[command(after_help = "Example:\n  assay metrics > /var/lib/node_exporter/assay.prom")]
-    Metrics,
+    #[command(after_help = "\
+Examples:
+  assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics --push           to the `pushgateway` of assay.yaml")]
+    Metrics(MetricsArgs),
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
@@ -276,6 +307,13 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct MetricsArgs {
+    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
+    #[arg(long)]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Group)]
@@ -384,22 +422,6 @@ pub(crate) struct DlqListArgs {
     /// At most so many (0: all)
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LineageCommand {
-    /// The datasets behind a dataset, or those that follow from it
-    #[command(after_help = "\
-Examples:
-  assay lineage show gold.user_activity
-  assay lineage show bronze.github_events --downstream")]
-    Show {
-        /// A dataset, as layer.name
-        dataset: DatasetName,
-        /// What follows from it, instead of where it came from
-        #[arg(long)]
-        downstream: bool,
-    },
 }
 
 #[cfg(test)]

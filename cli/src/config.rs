@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use assay_collect::Settings;
 use assay_core::{Document, Mistakes};
+use assay_door::Tls;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::pusher::{PushConfig, PushKeys};
 use crate::retention::Retention;
 
 mod log;
@@ -32,6 +34,10 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
+    /// Where totals are pushed to, if anywhere.
+    pub(crate) push: Option<PushConfig>,
+    /// How lineage events are taken in over HTTP.
+    pub(crate) sidecar: assay_sidecar::Settings,
 }
 
 /// Why there is no configuration.
@@ -62,6 +68,9 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
+    pushgateway: Option<PushKeys>,
+    #[serde(default)]
+    sidecar: assay_sidecar::Settings,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -78,22 +87,23 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log, postgres) = match std::fs::read_to_string(path) {
+        let (settings, log, push, postgres) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
-                let settings: ConfigFile = document.read()?;
+                let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
                 let keys = settings.postgres.as_ref();
                 let postgres = postgres::read(Some(&document), keys, postgres, folder)
                     .map_err(Mistakes::from)?;
-                (settings, log, postgres)
+                let push = settings.pushgateway.take().map(|keys| keys.read(&document));
+                (settings, log, push.transpose()?, postgres)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 let postgres =
                     postgres::read(None, None, postgres, folder).map_err(Mistakes::from)?;
-                (ConfigFile::default(), LogConfig::Embedded, postgres)
+                (ConfigFile::default(), LogConfig::Embedded, None, postgres)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -116,18 +126,22 @@ impl Config {
             drain: Duration::from_secs(
                 settings.drain_seconds.unwrap_or(DEFAULT_DRAIN_SECONDS).into(),
             ),
-            collector: in_folder(settings.collector, folder),
+            collector: Settings {
+                tls: in_folder(settings.collector.tls, folder),
+                ..settings.collector
+            },
+            sidecar: assay_sidecar::Settings {
+                tls: in_folder(settings.sidecar.tls, folder),
+                ..settings.sidecar
+            },
+            push,
         })
     }
 }
 
-/// The settings with their paths relative to the file that they stand in.
-fn in_folder(mut collector: Settings, folder: &Path) -> Settings {
-    if let Some(tls) = &mut collector.tls {
-        tls.certificate = folder.join(&tls.certificate);
-        tls.key = folder.join(&tls.key);
-    }
-    collector
+/// Certificate and key, whose paths are relative to the file that they stand in.
+fn in_folder(tls: Option<Tls>, folder: &Path) -> Option<Tls> {
+    tls.map(|tls| Tls { certificate: folder.join(&tls.certificate), key: folder.join(&tls.key) })
 }
 
 #[cfg(test)]
@@ -160,6 +174,23 @@ mod tests {
         let error =
             Config::load(Some(&file), (None, None), "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
+    }
+
+    #[test]
+    fn a_pushgateway_is_named_by_plain_http() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("assay.yaml");
+        let load = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Some(&file), None, "default", "me").map(|config| config.push)
+        };
+        assert!(load("memory_mb: 100\n").unwrap().is_none());
+        let push = load("pushgateway:\n  url: http://127.0.0.1:9091\n").unwrap().unwrap();
+        assert_eq!((push.environment.as_str(), push.every.as_secs()), ("default", 15));
+        let error = load("pushgateway:\n  url: https://push\n").unwrap_err().to_string();
+        assert!(error.contains("assay.yaml:2: `https://push`"), "{error}");
+        let error = load("pushgateway:\n  url: http://a\n  timeout_seconds: 0\n").unwrap_err();
+        assert!(error.to_string().contains("assay.yaml:3: `timeout_seconds`"), "{error}");
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use assay_collect::CollectorError;
+use assay_door::DoorError;
 use assay_pipeline::{
     IngestError, InspectError, LoadError, QueryError, RewindError, RunError, TargetError,
 };
+use assay_sidecar::SidecarError;
 
 use crate::config::ConfigError;
 
@@ -90,7 +92,8 @@ fn code(error: &anyhow::Error) -> u8 {
             _ => Some(USAGE),
         });
         let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
-        let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector);
+        let sidecar = cause.downcast_ref::<SidecarError>().and_then(of_sidecar);
+        let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector).or(sidecar);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
         let inspect = cause.downcast_ref::<InspectError>().is_some_and(InspectError::usage);
         let breaking = cause.is::<Breaking>().then_some(BREAKING);
@@ -137,6 +140,11 @@ fn of_ingest(error: &IngestError) -> Option<u8> {
 }
 
 fn of_collector(error: &CollectorError) -> Option<u8> {
-    use CollectorError::{NoIngest, Settings, Tls};
-    matches!(error, NoIngest(_) | Settings(_) | Tls(_)).then_some(USAGE)
+    use CollectorError::{Door, NoIngest, Settings};
+    matches!(error, NoIngest(_) | Settings(_) | Door(DoorError::Tls(_))).then_some(USAGE)
+}
+
+fn of_sidecar(error: &SidecarError) -> Option<u8> {
+    use SidecarError::{Door, Settings};
+    matches!(error, Settings(_) | Door(DoorError::Tls(_))).then_some(USAGE)
 }

@@ -7,12 +7,15 @@ mod commands;
 mod config;
 mod exit;
 mod generate;
+mod known;
 mod output;
 mod page;
 mod progress;
+mod pusher;
 mod retention;
 mod scratch;
 mod shipped;
+mod signals;
 mod worker;
 
 use std::process::ExitCode;

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assay_core::{Clock, Ids, RunId, StageId};
+use assay_door::{Credentials, Door, DoorError, InFlight, Quotas, open, serve};
 use assay_log::{Log, TopicSpec};
 use assay_pipeline::{IngestSpec, Pipeline};
+use assay_store::{Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::credentials::Credentials;
 use crate::http::{self, Service};
 use crate::intake::Intake;
-use crate::listen::{self, Door};
 use crate::meters::{Meters, Standing};
-use crate::quota::Quotas;
 use crate::segment::{
     Folder, Header, Identity, Journal, Limits, MessageSize, Reader, SegmentError,
 };
@@ -32,6 +31,8 @@ pub struct Parts {
     pub log: Arc<dyn Log>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    /// Knows keys beside those of the settings.
+    pub store: Option<Store>,
     /// Where segments are kept; the collector has it for itself.
     pub folder: PathBuf,
 }
@@ -68,10 +69,10 @@ pub enum CollectorError {
     NoIngest(String),
     #[error("the settings under `collector` can't be used: {0}")]
     Settings(String),
-    #[error("cannot use the TLS files: {0}")]
-    Tls(String),
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    #[error(transparent)]
+    Keys(#[from] StoreError),
     #[error(transparent)]
     Segment(#[from] SegmentError),
     #[error("a part of the collector has ended by itself; what was accepted is in the segments")]
@@ -81,11 +82,20 @@ pub enum CollectorError {
 impl Collector {
     /// Opens the segments, begins to send what an earlier process left, and listens.
     pub async fn start(pipeline: &Pipeline, parts: Parts) -> Result<Collector, CollectorError> {
-        let Parts { settings, log, clock, ids, folder } = parts;
+        let Parts { settings, log, clock, ids, store, folder } = parts;
         settings.check().map_err(CollectorError::Settings)?;
         let spec = pipeline.ingest.as_ref();
         let spec = spec.ok_or_else(|| CollectorError::NoIngest(pipeline.name.clone()))?;
-        let door = listen::open(&settings).await?;
+        let locked = !settings.listen.is_loopback();
+        let credentials = Credentials::load(&settings.keys, store, locked).await?;
+        if locked && !credentials.any() {
+            return Err(CollectorError::Settings(format!(
+                "{} can be reached by others, and there are no keys: make one with `assay keys \
+                 create`, or listen on 127.0.0.1",
+                settings.listen.0
+            )));
+        }
+        let door = open(settings.listen, settings.tls.as_ref()).await?;
         let folder = Arc::new(Folder::claim(&folder)?);
         let kept = Kept::open(&folder, spec, &settings, ids.as_ref())?;
         let (journal, found) = (Arc::new(kept.journal), kept.found);
@@ -113,9 +123,9 @@ impl Collector {
             journal: Arc::clone(&journal),
             meters,
             clock,
-            credentials: Credentials::new(&settings.keys),
+            credentials,
             quotas: settings.quota.map(Quotas::new),
-            in_flight: http::InFlight::new(settings.in_flight_mb << 20),
+            in_flight: InFlight::new(settings.in_flight_mb << 20),
             turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             progress: Arc::clone(&progress),
             settings: settings.clone(),
@@ -147,7 +157,7 @@ impl Collector {
             stopped.await;
             told.send_replace(true);
         };
-        let serving = listen::serve(self.door, http::router(self.service), asked);
+        let serving = serve(self.door, http::router(self.service), asked);
         let late = async {
             // An error says that nobody can ask any more.
             let _ = leaving.wait_for(|leaving| *leaving).await;

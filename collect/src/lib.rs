@@ -6,17 +6,14 @@
 //! segments hold into messages and appends them to the log (`sender`); what it has sent is deleted.
 
 mod collector;
-mod credentials;
 mod http;
 mod intake;
-mod listen;
 mod meters;
-mod quota;
 mod segment;
 mod sender;
 mod settings;
 
+pub use assay_door::{Key, KeyHash, Listen, NoHash, Quota, Tls};
 pub use collector::{Collector, CollectorError, Drained, Parts};
-pub use credentials::{KeyHash, NoHash};
 pub use segment::{Durability, SegmentError};
-pub use settings::{Key, Listen, Quota, Settings, Tls};
+pub use settings::Settings;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use assay_metrics::names::{self, Metric};
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    Opts, Registry, TextEncoder,
 };
 
 use crate::segment::SegmentError;
@@ -67,6 +67,7 @@ const EVENTS: [f64; 9] = [1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 750.0, 1000
 impl Meters {
     pub(crate) fn new() -> Meters {
         let registry = Registry::new();
+        version(&registry);
         let counter = |metric| only(counters(&registry, metric));
         let histogram = |metric: &Metric, buckets: &[f64]| {
             only_histogram(histograms(&registry, metric, buckets))
@@ -144,6 +145,13 @@ fn histograms(registry: &Registry, metric: &Metric, buckets: &[f64]) -> Histogra
 
 fn gauge(registry: &Registry, metric: &Metric) -> Gauge {
     register(registry, Gauge::new(metric.name, metric.meaning))
+}
+
+/// Which version this is, always 1.
+fn version(registry: &Registry) {
+    let options = Opts::new(names::BUILD_INFO.name, names::BUILD_INFO.meaning);
+    let info = register(registry, GaugeVec::new(options, names::BUILD_INFO.labels));
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
 }
 
 fn register<C: prometheus::core::Collector + Clone + 'static>(

@@ -1,13 +1,12 @@
 //! What can be said of a collector under `collector` in the configuration.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+use assay_door::{Key, Listen, Quota, Tls};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::credentials::KeyHash;
 use crate::segment::Durability;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -41,38 +40,6 @@ pub struct Settings {
     pub tls: Option<Tls>,
 }
 
-/// An address and a port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Listen(#[schemars(with = "String")] pub SocketAddr);
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quota {
-    /// Events that may come each second in the long run.
-    pub events_per_second: f64,
-    /// Events that may come at once after a silence.
-    pub burst: f64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Key {
-    /// Whose key it is.
-    pub name: String,
-    /// The SHA-256 of the key, in hexadecimal.
-    pub sha256: KeyHash,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// The certificate and those that vouch for it, in PEM.
-    pub certificate: PathBuf,
-    /// Its private key, in PEM.
-    pub key: PathBuf,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Settings {
@@ -99,16 +66,9 @@ impl Settings {
 
     /// What makes no sense together, and what to do about it.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if !self.listen.0.ip().is_loopback() && self.keys.is_empty() {
-            return Err(format!(
-                "{} can be reached by others, and there are no keys: make one with `assay keys \
-                 create`, or listen on 127.0.0.1",
-                self.listen.0
-            ));
-        }
         let positive = |number: f64| number.is_finite() && number > 0.0;
-        if self.quota.is_some_and(|q| !positive(q.events_per_second) || !positive(q.burst)) {
-            return Err("`quota` needs numbers above 0: leave it out for no quota".to_owned());
+        if let Some(quota) = self.quota {
+            quota.check()?;
         }
         if self.in_flight_mb < 4 * self.body_mb {
             return Err("`in_flight_mb` has to be at least four times `body_mb`".to_owned());

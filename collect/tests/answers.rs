@@ -135,6 +135,7 @@ async fn every_metric_of_the_collector_is_shown_and_no_other() {
     let shown: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let mut declared: Vec<String> = names::COLLECTOR
         .iter()
+        .chain([&names::BUILD_INFO])
         .map(|metric| format!("{} {}", metric.name, format!("{:?}", metric.kind).to_lowercase()))
         .collect();
     declared.sort();

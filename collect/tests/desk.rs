@@ -68,6 +68,7 @@ impl Desk {
             log,
             clock: Arc::clone(&self.clock),
             ids: Arc::new(RandomIds),
+            store: None,
             folder: self.folder.path().join("collector"),
         };
         let collector = Collector::start(&Desk::pipeline(), parts).await?;

@@ -72,5 +72,5 @@ async fn a_client_that_trusts_the_certificate_sends_over_tls() {
 
     desk.settings.tls = Some(Tls { certificate: key.clone(), key });
     let refused = desk.try_open().await.err().unwrap();
-    assert!(matches!(refused, CollectorError::Tls(_)), "{refused}");
+    assert!(matches!(refused, CollectorError::Door(_)), "{refused}");
 }

@@ -1,5 +1,8 @@
 use assay_core::{Column, DatasetName};
 
+use crate::columns::ColumnLineage;
+use crate::facet;
+
 /// What a dataset is kept as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatasetKind {
@@ -36,6 +39,8 @@ pub struct DatasetRef {
     pub dataset: Option<DatasetName>,
     pub columns: Vec<Column>,
     pub symlinks: Vec<Symlink>,
+    /// From which columns its own are made, where that is known.
+    pub column_lineage: Option<facet::ColumnLineage>,
 }
 
 impl DatasetRef {
@@ -50,6 +55,7 @@ impl DatasetRef {
             dataset: Some(dataset.clone()),
             columns: vec![],
             symlinks: vec![link],
+            column_lineage: None,
         }
     }
 
@@ -62,6 +68,7 @@ impl DatasetRef {
             dataset: Some(dataset.clone()),
             columns: vec![],
             symlinks: vec![],
+            column_lineage: None,
         }
     }
 
@@ -74,6 +81,7 @@ impl DatasetRef {
             dataset: Some(dataset.clone()),
             columns: vec![],
             symlinks: vec![],
+            column_lineage: None,
         }
     }
 
@@ -87,11 +95,20 @@ impl DatasetRef {
             dataset: None,
             columns: vec![],
             symlinks: vec![],
+            column_lineage: None,
         }
     }
 
     pub fn with_columns(self, columns: Vec<Column>) -> DatasetRef {
         DatasetRef { columns, ..self }
+    }
+
+    /// With the lineage of its columns, whose inputs are among `inputs` or this dataset itself.
+    pub fn made_as(self, lineage: &ColumnLineage, inputs: &[DatasetRef]) -> DatasetRef {
+        let mut known = inputs.to_vec();
+        known.push(self.clone());
+        let column_lineage = Some(facet::ColumnLineage::new(lineage, &known));
+        DatasetRef { column_lineage, ..self }
     }
 
     /// The name that the graph knows it by: `layer.name`, or namespace and name of what is not

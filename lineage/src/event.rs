@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::facet::{
-    AssayQuality, AssayRun, DataQualityAssertions, DataQualityMetrics, DatasetType, DatasetVersion,
-    ErrorMessage, Facet, InputStatistics, JobType, NominalTime, OutputStatistics, ProcessingEngine,
-    Schema, Symlinks,
+    AssayQuality, AssayRun, ColumnLineage, DataQualityAssertions, DataQualityMetrics, DatasetType,
+    DatasetVersion, ErrorMessage, Facet, InputStatistics, JobType, Lineage, NominalTime,
+    OutputStatistics, ProcessingEngine, Schema, Symlinks,
 };
 
 pub const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
@@ -118,6 +118,10 @@ pub struct DatasetFacets {
     pub data_quality_metrics: Option<Facet<DataQualityMetrics>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_quality_assertions: Option<Facet<DataQualityAssertions>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column_lineage: Option<Facet<ColumnLineage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Facet<Lineage>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

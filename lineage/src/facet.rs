@@ -1,11 +1,15 @@
 //! Facets: what an event says beside its bare facts. Each names its producer and its schema.
 
+mod columns;
+
 use std::collections::BTreeMap;
 
 use assay_core::{ContractRef, Counts};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use columns::{ColumnLineage, InputField, Inputs, Lineage, MadeFrom, Transformation};
 
 use crate::event::PRODUCER;
 

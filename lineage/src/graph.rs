@@ -17,10 +17,15 @@ pub struct Graph {
 
 impl Graph {
     pub fn new(edges: &[Edge]) -> Graph {
+        Graph::of(edges.iter().map(|edge| (&*edge.input, &*edge.output, &edge.stage)))
+    }
+
+    /// A graph of steps from a dataset to another by a stage.
+    pub fn of<'s>(steps: impl Iterator<Item = (&'s str, &'s str, &'s StageId)>) -> Graph {
         let mut graph = Graph::default();
-        for edge in edges {
-            connect(&mut graph.sources, &edge.output, &edge.input, &edge.stage);
-            connect(&mut graph.uses, &edge.input, &edge.output, &edge.stage);
+        for (input, output, stage) in steps {
+            connect(&mut graph.sources, output, input, stage);
+            connect(&mut graph.uses, input, output, stage);
         }
         graph
     }

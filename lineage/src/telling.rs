@@ -231,6 +231,8 @@ fn identity(dataset: &DatasetRef, columns: &[Column]) -> event::DatasetFacets {
         schema: (!columns.is_empty()).then(|| schema().into()),
         dataset_type: Some(dataset_type.into()),
         symlinks: (!dataset.symlinks.is_empty()).then(|| symlinks().into()),
+        lineage: dataset.column_lineage.as_ref().map(|columns| columns.explicit().into()),
+        column_lineage: dataset.column_lineage.clone().map(Facet::from),
         ..event::DatasetFacets::default()
     }
 }

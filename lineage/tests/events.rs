@@ -99,6 +99,7 @@ fn report(verdict: Verdict) -> Report {
         accepted_at: None,
         recomputed: None,
         closed: Default::default(),
+        remembered: None,
     }
 }
 

@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
 
+use assay_core::{Evaluated, RunStatus};
 use assay_store::{EventKind, Total};
 use chrono::{DateTime, Utc};
-use prometheus::TextEncoder;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric as Sample, MetricFamily, MetricType,
 };
 
 use crate::names::{self, DURATION_BUCKETS, Kind, Metric};
-use crate::{Lag, Observed, names::BOUND};
+use crate::text::{shown, text};
+use crate::{DeadLetters, Lag, Observed, names::BOUND};
 
 /// What to answer as `Content-Type`.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -23,21 +24,32 @@ pub(crate) type Series<V> = BTreeMap<BTreeMap<String, String>, V>;
 
 /// The text that Prometheus scrapes; families in the order of their names.
 pub fn render(observed: &Observed) -> Result<String, RenderError> {
+    let mut families = of_pipelines(observed);
+    families.extend(of_all(observed));
+    text(families, 0)
+}
+
+/// What is said of pipelines, and so carries the name of one.
+pub(crate) fn of_pipelines(observed: &Observed) -> Vec<MetricFamily> {
     let mut families = vec![histogram(&names::JOB_DURATION, durations(&observed.totals))];
     for metric in names::ALL.iter().filter(|metric| metric.kind == Kind::Counter) {
         families.push(plain(metric, totals_of(&observed.totals, metric.name)));
     }
-    families.extend(of_records(observed));
-    families.extend(of_others(observed));
-    families.retain(|family| !family.get_metric().is_empty());
-    families.sort_by(|a, b| a.name().cmp(b.name()));
-    let text = TextEncoder::new().encode_to_string(&families);
-    text.map_err(|error| RenderError(error.to_string()))
+    families.extend(of_runs(observed));
+    families.extend(of_judged(observed));
+    families
 }
 
-/// The gauges that are computed from the store's records.
-fn of_records(observed: &Observed) -> Vec<MetricFamily> {
-    let (mut rates, mut successes, mut scores) = (Series::new(), Series::new(), Series::new());
+/// What is said of the log and of everything together.
+pub(crate) fn of_all(observed: &Observed) -> Vec<MetricFamily> {
+    let mut families = of_events(observed);
+    families.extend(lags(&observed.lags));
+    families.extend(of_letters(&observed.letters));
+    families
+}
+
+fn of_runs(observed: &Observed) -> Vec<MetricFamily> {
+    let (mut rates, mut successes) = (Series::new(), Series::new());
     for health in &observed.health {
         let stage = [health.stage.pipeline.as_str(), &health.stage.stage];
         if health.finished > 0 {
@@ -48,40 +60,51 @@ fn of_records(observed: &Observed) -> Vec<MetricFamily> {
             successes.insert(labels(&names::JOB_LAST_SUCCESS, &stage), seconds(at));
         }
     }
-    for report in observed.judged.iter().map(|record| &record.report) {
+    vec![plain(&names::JOB_SUCCESS_RATE, rates), plain(&names::JOB_LAST_SUCCESS, successes)]
+}
+
+fn of_judged(observed: &Observed) -> Vec<MetricFamily> {
+    let (mut scores, mut dimensions) = (Series::new(), Series::new());
+    let reports = observed.judged.iter().map(|record| &record.report);
+    for report in reports.filter(|report| report.run.governed.metrics) {
+        let Evaluated::Judged(quality) = &report.quality else { continue };
         let (layer, dataset) = (report.output.layer(), report.output.to_string());
-        let values = [report.run.stage.pipeline.as_str(), layer.name(), &dataset];
-        if let Some(score) = report.score().filter(|_| report.run.governed.metrics) {
+        let pipeline = report.run.stage.pipeline.as_str();
+        if let Some(score) = quality.score {
+            let values = [pipeline, layer.name(), &dataset];
             scores.insert(labels(&names::DATA_QUALITY_SCORE, &values), score);
         }
+        for of in &quality.dimensions {
+            if let Some(score) = of.score {
+                let values = [pipeline, layer.name(), &dataset, of.dimension.name()];
+                dimensions.insert(labels(&names::DIMENSION_SCORE, &values), score);
+            }
+        }
     }
+    vec![plain(&names::DATA_QUALITY_SCORE, scores), plain(&names::DIMENSION_SCORE, dimensions)]
+}
+
+fn of_events(observed: &Observed) -> Vec<MetricFamily> {
     let count = |kind: EventKind| observed.events.get(&kind).copied().unwrap_or_default();
     let of_kind =
         |kind: EventKind| (labels(&names::EVENT_BREAKDOWN, &[kind.name()]), number(count(kind)));
     let all = EventKind::ALL.into_iter().map(count).sum();
     vec![
-        plain(&names::JOB_SUCCESS_RATE, rates),
-        plain(&names::JOB_LAST_SUCCESS, successes),
-        plain(&names::DATA_QUALITY_SCORE, scores),
         plain(&names::EVENT_BREAKDOWN, EventKind::ALL.into_iter().map(of_kind).collect()),
         plain(&names::LINEAGE_EVENTS, Series::from([(BTreeMap::new(), number(all))])),
     ]
 }
 
-/// The gauges that the caller measured.
-fn of_others(observed: &Observed) -> Vec<MetricFamily> {
+fn of_letters(letters: &[DeadLetters]) -> Vec<MetricFamily> {
     let (mut waiting, mut ages) = (Series::new(), Series::new());
-    for letters in &observed.letters {
+    for letters in letters {
         let values = [letters.topic.as_str(), &letters.reason];
         waiting.insert(labels(&names::DEAD_LETTERS, &values), number(letters.waiting));
         if let Some(age) = letters.oldest_age_seconds {
             ages.insert(labels(&names::DEAD_LETTERS_OLDEST_AGE, &values), age);
         }
     }
-    let mut families = lags(&observed.lags);
-    families.push(plain(&names::DEAD_LETTERS, waiting));
-    families.push(plain(&names::DEAD_LETTERS_OLDEST_AGE, ages));
-    families
+    vec![plain(&names::DEAD_LETTERS, waiting), plain(&names::DEAD_LETTERS_OLDEST_AGE, ages)]
 }
 
 pub(crate) fn lags(lags: &[Lag]) -> Vec<MetricFamily> {
@@ -106,7 +129,7 @@ fn durations(totals: &[Total]) -> Series<Histogram> {
     let buckets = totals_of(totals, names::DURATION_BUCKET);
     let sums = totals_of(totals, names::DURATION_SUM);
     let mut series = Series::new();
-    for (labels, count) in totals_of(totals, names::DURATION_COUNT) {
+    for (labels, count) in with_zeros(totals_of(totals, names::DURATION_COUNT)) {
         let mut bucket_labels = labels.clone();
         let mut below = 0.0_f64;
         let mut of_bound = |bound: f64| {
@@ -126,6 +149,23 @@ fn durations(totals: &[Total]) -> Series<Histogram> {
     }
     series
 }
+
+/// A stage that has ended in one way has ended in the others zero times: a counter that appears
+/// with its first failure hides that failure from `increase()`.
+fn with_zeros(mut counts: Series<f64>) -> Series<f64> {
+    let stages: Vec<_> = counts.keys().cloned().collect();
+    for mut labels in stages {
+        for status in ENDS {
+            labels.insert("status".to_owned(), status.name().to_owned());
+            counts.entry(labels.clone()).or_insert(0.0);
+        }
+    }
+    counts
+}
+
+/// How a run may end.
+const ENDS: [RunStatus; 4] =
+    [RunStatus::Complete, RunStatus::Halted, RunStatus::Failed, RunStatus::Aborted];
 
 pub(crate) fn plain(metric: &Metric, series: Series<f64>) -> MetricFamily {
     let sample = |(labels, value)| {
@@ -171,7 +211,7 @@ fn pairs(metric: &Metric, mut labels: BTreeMap<String, String>) -> Vec<LabelPair
     let pair = |name: &&str| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
-        pair.set_value(labels.remove(*name).unwrap_or_default());
+        pair.set_value(shown(labels.remove(*name).unwrap_or_default()));
         pair
     };
     metric.labels.iter().map(pair).collect()

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use assay_core::{Counts, StageId};
 use chrono::{DateTime, Utc};
-use prometheus::TextEncoder;
 use prometheus::proto::{Bucket, Histogram};
 
 use crate::Lag;
 use crate::exposition::{RenderError, Series, histogram, labels, lags, number, plain, seconds};
 use crate::names::{self, COMMIT_BUCKETS};
+use crate::text::text;
 
 /// What one process knows of a stage that it follows.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,10 +99,7 @@ pub fn render_following(stages: &[Following], behind: &[Lag]) -> Result<String, 
         of(&names::FOLLOW_FENCED, &|following| Some(number(following.fenced))),
     ];
     families.extend(lags(behind));
-    families.retain(|family| !family.get_metric().is_empty());
-    families.sort_by(|a, b| a.name().cmp(b.name()));
-    let text = TextEncoder::new().encode_to_string(&families);
-    text.map_err(|error| RenderError(error.to_string()))
+    text(families, 0)
 }
 
 fn rows(stages: &[Following]) -> Series<f64> {

@@ -8,8 +8,12 @@ mod feed;
 mod following;
 pub mod names;
 mod observed;
+mod push;
+mod text;
 
 pub use exposition::{CONTENT_TYPE, RenderError, render};
 pub use feed::{of_batch, of_halt, of_run};
 pub use following::{Durations, Following, render_following};
 pub use observed::{DeadLetters, Lag, Observed};
+pub use push::{Gateway, GroupKey, Pushed, push};
+pub use push::{GatewayError, NoGateway};

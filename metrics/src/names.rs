@@ -1,10 +1,15 @@
-//! Every metric that Assay shows, and nothing that is not fed.
+//! Every metric that Assay shows, and nothing that is not fed. The tables of docs/metrics.md are
+//! made of this.
 
 mod collector;
 mod following;
+mod labels;
+mod sidecar;
 
 pub use collector::*;
 pub use following::*;
+pub use labels::{LABELS, Label, Values};
+pub use sidecar::*;
 
 /// What Prometheus does with a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +17,16 @@ pub enum Kind {
     Counter,
     Gauge,
     Histogram,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +49,7 @@ pub const JOB_DURATION: Metric = Metric {
     kind: Kind::Histogram,
     unit: "seconds",
     labels: &["pipeline", "stage", "status"],
-    meaning: "How long runs took, from start to end",
+    meaning: "How long runs took, each once it ended; buckets from 0.1 s to 6 h",
 };
 
 pub const RECORDS_PROCESSED: Metric = Metric {
@@ -42,7 +57,7 @@ pub const RECORDS_PROCESSED: Metric = Metric {
     kind: Kind::Counter,
     unit: "rows",
     labels: &["pipeline", "stage"],
-    meaning: "Rows written by committed batches",
+    meaning: "Rows written by committed batches; in an aggregate stage its conserved sum",
 };
 
 pub const RECORDS_FAILED: Metric = Metric {
@@ -66,7 +81,15 @@ pub const DATA_QUALITY_SCORE: Metric = Metric {
     kind: Kind::Gauge,
     unit: "points of 100",
     labels: &["pipeline", "layer", "dataset"],
-    meaning: "Score of the last judged batch of a dataset, committed or halted",
+    meaning: "Score of the last judged batch, committed or halted",
+};
+
+pub const DIMENSION_SCORE: Metric = Metric {
+    name: "assay_quality_dimension_score",
+    kind: Kind::Gauge,
+    unit: "points of 100",
+    labels: &["pipeline", "layer", "dataset", "dimension"],
+    meaning: "Score of the same batch by the rules of one dimension alone",
 };
 
 pub const QUALITY_CHECKS: Metric = Metric {
@@ -74,7 +97,7 @@ pub const QUALITY_CHECKS: Metric = Metric {
     kind: Kind::Counter,
     unit: "rules",
     labels: &["pipeline", "dataset", "severity"],
-    meaning: "Rules judged, per judged batch",
+    meaning: "Rules judged, per judged batch; the batch breaker is one",
 };
 
 pub const QUALITY_CHECKS_FAILED: Metric = Metric {
@@ -90,7 +113,7 @@ pub const LAG_MESSAGES: Metric = Metric {
     kind: Kind::Gauge,
     unit: "messages",
     labels: &["group", "topic", "partition"],
-    meaning: "Messages that a reader has not read yet",
+    meaning: "Messages of the log that a stage has not read",
 };
 
 pub const LAG_SECONDS: Metric = Metric {
@@ -98,7 +121,7 @@ pub const LAG_SECONDS: Metric = Metric {
     kind: Kind::Gauge,
     unit: "seconds",
     labels: &["group", "topic", "partition"],
-    meaning: "Age of the oldest message that a reader has not read yet",
+    meaning: "Age of the oldest message of the log that a stage has not read",
 };
 
 pub const LINEAGE_EVENTS: Metric = Metric {
@@ -106,7 +129,7 @@ pub const LINEAGE_EVENTS: Metric = Metric {
     kind: Kind::Gauge,
     unit: "events",
     labels: &[],
-    meaning: "Lineage events kept; the sum of event_breakdown",
+    meaning: "Lineage events kept; the sum of `event_breakdown`",
 };
 
 pub const EVENT_BREAKDOWN: Metric = Metric {
@@ -130,7 +153,7 @@ pub const DEAD_LETTERS: Metric = Metric {
     kind: Kind::Gauge,
     unit: "letters",
     labels: &["topic", "reason"],
-    meaning: "Dead letters that wait to be replayed or discarded",
+    meaning: "Dead letters that are not void",
 };
 
 pub const DEAD_LETTERS_OLDEST_AGE: Metric = Metric {
@@ -138,15 +161,32 @@ pub const DEAD_LETTERS_OLDEST_AGE: Metric = Metric {
     kind: Kind::Gauge,
     unit: "seconds",
     labels: &["topic", "reason"],
-    meaning: "Age of the oldest dead letter that waits",
+    meaning: "Age of the oldest dead letter that is not void",
 };
 
-pub const ALL: [Metric; 14] = [
+pub const SERIES_DROPPED: Metric = Metric {
+    name: "assay_metrics_series_dropped",
+    kind: Kind::Gauge,
+    unit: "series",
+    labels: &[],
+    meaning: "Series left out of this answer, since there are more than 10,000",
+};
+
+pub const BUILD_INFO: Metric = Metric {
+    name: "assay_build_info",
+    kind: Kind::Gauge,
+    unit: "always 1",
+    labels: &["version"],
+    meaning: "The version that answers",
+};
+
+pub static ALL: [Metric; 15] = [
     JOB_DURATION,
     RECORDS_PROCESSED,
     RECORDS_FAILED,
     JOB_SUCCESS_RATE,
     DATA_QUALITY_SCORE,
+    DIMENSION_SCORE,
     QUALITY_CHECKS,
     QUALITY_CHECKS_FAILED,
     LAG_MESSAGES,
@@ -159,7 +199,7 @@ pub const ALL: [Metric; 14] = [
 ];
 
 /// What a worker that follows its source shows, at its own `/metrics`, beside the lags.
-pub const FOLLOWING: [Metric; 8] = [
+pub static FOLLOWING: [Metric; 8] = [
     FOLLOW_BATCHES,
     FOLLOW_ROWS,
     FOLLOW_COMMIT,
@@ -171,7 +211,7 @@ pub const FOLLOWING: [Metric; 8] = [
 ];
 
 /// What a collector counts and shows itself, at its own `/metrics`.
-pub const COLLECTOR: [Metric; 21] = [
+pub static COLLECTOR: [Metric; 21] = [
     QUEUE_SIZE,
     QUEUE_CAPACITY,
     QUEUE_UTILIZATION,
@@ -194,6 +234,19 @@ pub const COLLECTOR: [Metric; 21] = [
     BACKLOG_AGE,
     COLLECTOR_DEAD_LETTERS,
 ];
+
+/// What a sidecar counts itself, at its own `/metrics`, beside all that the store knows and the
+/// requests that every service counts.
+pub static SIDECAR: [Metric; 2] = [SIDECAR_EVENTS, SIDECAR_REFUSED];
+
+/// What stands beside the others: the version everywhere, what was left out where labels come
+/// from pipelines.
+pub static BESIDE: [Metric; 2] = [BUILD_INFO, SERIES_DROPPED];
+
+/// Every metric, whoever shows it.
+pub fn all() -> impl Iterator<Item = &'static Metric> {
+    ALL.iter().chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
+}
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there
 /// were, and how long all took together.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_store::{EventKind, ReportRecord, StageHealth, Store, StoreError, Total};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,5 +48,31 @@ impl Observed {
             lags: vec![],
             letters: vec![],
         })
+    }
+}
+
+/// The label that says whose a total is.
+const PIPELINE: &str = "pipeline";
+
+impl Observed {
+    /// The pipelines of which something is known.
+    pub(crate) fn pipelines(&self) -> BTreeSet<String> {
+        let counted = self.totals.iter().filter_map(|total| total.labels.get(PIPELINE));
+        let ran = self.health.iter().map(|health| &health.stage.pipeline);
+        let judged = self.judged.iter().map(|record| &record.report.run.stage.pipeline);
+        counted.chain(ran).chain(judged).cloned().collect()
+    }
+
+    /// What is known of one pipeline.
+    pub(crate) fn of_pipeline(&self, pipeline: &str) -> Observed {
+        let total = |total: &&Total| total.labels.get(PIPELINE).is_some_and(|of| of == pipeline);
+        let health = |health: &&StageHealth| health.stage.pipeline == pipeline;
+        let judged = |record: &&ReportRecord| record.report.run.stage.pipeline == pipeline;
+        Observed {
+            totals: self.totals.iter().filter(total).cloned().collect(),
+            health: self.health.iter().filter(health).cloned().collect(),
+            judged: self.judged.iter().filter(judged).cloned().collect(),
+            ..Observed::default()
+        }
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::{
-    Counts, DatasetName, DraftId, Evaluated, Governed, Outcome, Position, Quality, Report,
-    RuleResult, Run, RunId, RunStatus, Severity, StageId, Verdict,
+    Counts, DatasetName, Dimension, DimensionScore, DraftId, Evaluated, Governed, Outcome,
+    Position, Quality, Report, RuleResult, Run, RunId, RunStatus, Severity, StageId, Verdict,
 };
 use assay_metrics::names::{self, Kind};
 use assay_metrics::{DeadLetters, Lag, Observed, of_batch, of_halt, of_run, render};
@@ -78,13 +78,19 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
                 rule(Severity::Error, Outcome::NotEvaluated { why: "no column".into() }),
                 rule(Severity::Warning, Outcome::Passed),
             ],
-            dimensions: vec![],
+            dimensions: vec![DimensionScore {
+                dimension: Dimension::Completeness,
+                score: score.map(|score| score + 1.0),
+                lost: 0.0,
+                rules: 4,
+            }],
         }),
         from: Position::default(),
         upto: Position::default(),
         accepted_at: None,
         recomputed: None,
         closed: Default::default(),
+        remembered: None,
     }
 }
 
@@ -148,13 +154,11 @@ async fn the_exposition_shows_all_that_is_known() {
 async fn every_metric_that_is_declared_is_fed_and_no_other_is_shown() {
     let text = render(&observed().await).unwrap();
     let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    let kind = |kind| match kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram => "histogram",
-    };
-    let mut declared: Vec<_> =
-        names::ALL.iter().map(|metric| format!("{} {}", metric.name, kind(metric.kind))).collect();
+    let mut declared: Vec<_> = names::ALL
+        .iter()
+        .chain(&names::BESIDE)
+        .map(|metric| format!("{} {}", metric.name, metric.kind.name()))
+        .collect();
     declared.sort();
     assert_eq!(shown, declared);
 }
@@ -172,7 +176,7 @@ async fn the_text_keeps_the_rules_of_promtool() {
             assert!(value.parse::<f64>().unwrap() >= 0.0, "{line}");
         }
     }
-    for metric in names::ALL {
+    for metric in &names::ALL {
         assert!(helped.contains(metric.name), "{} has no help", metric.name);
         assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter);
     }
@@ -182,6 +186,12 @@ async fn the_text_keeps_the_rules_of_promtool() {
 fn a_store_that_knows_nothing_shows_no_rate_and_no_score() {
     let text = render(&Observed::default()).unwrap();
     insta::assert_snapshot!(text, @r#"
+    # HELP assay_build_info The version that answers
+    # TYPE assay_build_info gauge
+    assay_build_info{version="0.1.0"} 1
+    # HELP assay_metrics_series_dropped Series left out of this answer, since there are more than 10,000
+    # TYPE assay_metrics_series_dropped gauge
+    assay_metrics_series_dropped 0
     # HELP event_breakdown Lineage events kept, per kind
     # TYPE event_breakdown gauge
     event_breakdown{event_type="api_request"} 0
@@ -189,7 +199,7 @@ fn a_store_that_knows_nothing_shows_no_rate_and_no_score() {
     event_breakdown{event_type="job_end"} 0
     event_breakdown{event_type="job_start"} 0
     event_breakdown{event_type="transformation"} 0
-    # HELP total_lineage_events Lineage events kept; the sum of event_breakdown
+    # HELP total_lineage_events Lineage events kept; the sum of `event_breakdown`
     # TYPE total_lineage_events gauge
     total_lineage_events 0
     "#);
@@ -244,6 +254,86 @@ fn what_is_fed_has_exactly_the_labels_that_are_declared() {
     }
 }
 
+#[tokio::test]
+async fn a_stage_that_never_failed_has_failed_zero_times() {
+    let text = render(&observed().await).unwrap();
+    let count = |status: &str| {
+        format!(
+            "job_duration_seconds_count{{pipeline=\"github_events\",stage=\"parse\",status=\"{status}\"}}"
+        )
+    };
+    assert!(text.contains(&format!("{} 0\n", count("failed"))), "{text}");
+    assert!(text.contains(&format!("{} 1\n", count("halted"))), "{text}");
+}
+
+fn lag(topic: &str, partition: u32) -> Lag {
+    let (group, topic) = ("a/b".to_owned(), topic.to_owned());
+    Lag { group, topic, partition, messages: 1, seconds: None }
+}
+
+/// What a reader of the format makes of the label's value.
+fn read_back(text: &str, name: &str, label: &str) -> Vec<String> {
+    let samples = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+    let value = |line: &str| {
+        let (_, from) = line.split_once(&format!("{label}=\"")).unwrap();
+        let (mut value, mut escaped) = (String::new(), false);
+        for c in from.chars() {
+            match (escaped, c) {
+                (false, '"') => return value,
+                (false, '\\') => escaped = true,
+                (true, 'n') => (value, escaped) = (value + "\n", false),
+                (_, c) => (value, escaped) = (format!("{value}{c}"), false),
+            }
+        }
+        panic!("the value does not end: {line}");
+    };
+    samples.map(value).collect()
+}
+
+#[test]
+fn label_values_come_back_as_they_were_and_long_ones_are_cut_and_stay_apart() {
+    let plain = ["a/b", "say \"no\"", "two\nlines", "back\\slash", "📈 ü", ""];
+    let long = ["x", "y"].map(|last| format!("{}{last}", "ü".repeat(10_000)));
+    let lags = plain.iter().map(|topic| lag(topic, 0)).chain(long.iter().map(|t| lag(t, 0)));
+    let observed = Observed { lags: lags.collect(), ..Observed::default() };
+    let text = render(&observed).unwrap();
+    let mut shown = read_back(&text, names::LAG_MESSAGES.name, "topic");
+    assert_eq!(shown.len(), 8);
+    shown.dedup();
+    assert_eq!(shown.len(), 8, "two that differ at the end are two series");
+    for value in plain {
+        assert!(shown.iter().any(|shown| shown == value), "{value:?} is not in {shown:?}");
+    }
+    let cut: Vec<_> = shown.iter().filter(|shown| shown.contains("üü")).collect();
+    assert!(cut.iter().all(|value| value.chars().count() == 209), "{cut:?}");
+}
+
+#[test]
+fn of_too_many_series_the_largest_metric_loses_and_the_rest_is_counted() {
+    let lags = (0..12_000).map(|partition| lag("many", partition)).collect();
+    let letters = vec![DeadLetters {
+        topic: "dlq_processing_errors".into(),
+        reason: "late".into(),
+        waiting: 1,
+        oldest_age_seconds: None,
+    }];
+    let observed = Observed { lags, letters, ..Observed::default() };
+    let text = render(&observed).unwrap();
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert_eq!(series, 10_000 + names::BESIDE.len());
+    assert!(text.contains("assay_dead_letters{"), "the small ones stay");
+    let shown =
+        text.lines().filter(|line| line.starts_with("kafka_consumer_lag_messages{")).count();
+    let dropped = format!("\nassay_metrics_series_dropped {}\n", 12_000 - shown);
+    assert!(text.contains(&dropped), "{dropped} is not said");
+}
+
+/// Whether it is this series of the runs that completed.
+fn of_complete(line: &str, series: &str) -> bool {
+    line.starts_with(&format!("job_duration_seconds_{series}{{"))
+        && line.contains("status=\"complete\"")
+}
+
 proptest! {
     /// Whatever the durations: buckets never fall, each counts the runs within its bound, and the
     /// last one and the count are the number of runs.
@@ -264,7 +354,7 @@ proptest! {
         let text = render(&observed).unwrap();
         let value = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
         let buckets: Vec<_> =
-            text.lines().filter(|line| line.starts_with("job_duration_seconds_bucket")).collect();
+            text.lines().filter(|line| of_complete(line, "bucket")).collect();
         let within = |bound: f64| {
             durations.iter().filter(|milliseconds| **milliseconds as f64 / 1000.0 <= bound).count() as f64
         };
@@ -275,7 +365,7 @@ proptest! {
             .collect();
         let shown: Vec<_> = buckets.iter().map(|line| value(line)).collect();
         prop_assert_eq!(shown, expected);
-        let count = text.lines().find(|line| line.starts_with("job_duration_seconds_count")).unwrap();
+        let count = text.lines().find(|line| of_complete(line, "count")).unwrap();
         prop_assert_eq!(value(count), within(f64::INFINITY));
     }
 }

@@ -40,7 +40,12 @@ fn a_worker_shows_what_it_did_and_how_far_it_is_behind() {
     let shown: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let lags = [names::LAG_MESSAGES, names::LAG_SECONDS];
-    let declared = names::FOLLOWING.iter().chain(&lags).map(|metric| metric.name).collect();
+    let declared = names::FOLLOWING
+        .iter()
+        .chain(&lags)
+        .chain(&names::BESIDE)
+        .map(|metric| metric.name)
+        .collect();
     assert_eq!(shown, declared);
 }
 

@@ -211,6 +211,7 @@ impl Bench {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered: None,
         }
     }
 

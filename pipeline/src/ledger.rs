@@ -1,6 +1,6 @@
 //! Where runs are written down: what the runner asks of the governance store.
 
-use assay_core::{ContractRef, DatasetName, Position, Report, Run, RunId, StageId};
+use assay_core::{ContractRef, DatasetName, Position, Profile, Report, Run, RunId, StageId};
 use assay_store::{
     Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
 };
@@ -62,6 +62,23 @@ pub trait Ledger: Send + Sync {
         dataset: &DatasetName,
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError>;
+
+    /// When the newest batches that a rule measured were judged, and how many seconds old the
+    /// newest row of each was.
+    async fn lags(
+        &self,
+        dataset: &DatasetName,
+        rule: &str,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, f64)>, StoreError>;
+
+    /// What the rows of the newest runs of a dataset look like, but for one run; newest first.
+    async fn profiles(
+        &self,
+        dataset: &DatasetName,
+        but: RunId,
+        limit: u32,
+    ) -> Result<Vec<Profile>, StoreError>;
 }
 
 #[async_trait]
@@ -128,5 +145,24 @@ impl Ledger for Store {
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
         Store::rows_added(self, dataset, limit).await
+    }
+
+    async fn lags(
+        &self,
+        dataset: &DatasetName,
+        rule: &str,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, f64)>, StoreError> {
+        Store::lags(self, dataset, rule, limit).await
+    }
+
+    async fn profiles(
+        &self,
+        dataset: &DatasetName,
+        but: RunId,
+        limit: u32,
+    ) -> Result<Vec<Profile>, StoreError> {
+        let known = Store::profiles(self, dataset, Some(but), limit).await?;
+        Ok(known.into_iter().map(|known| known.profile).collect())
     }
 }

@@ -107,7 +107,11 @@ impl Teller<'_> {
 
     fn batch(&self, report: &Report, sequence: u64, snapshot: i64) -> Event {
         let inputs: Vec<DatasetRef> = report.inputs.iter().map(|name| self.dataset(name)).collect();
-        let output = DatasetRef { columns: report.columns.clone(), ..self.dataset(&report.output) };
+        let mut output = self.dataset(&report.output).with_columns(report.columns.clone());
+        // One that follows commits every few seconds; the start of its run has said it.
+        if !report.run.following {
+            output = output.made_as(&self.stage.columns, &inputs);
+        }
         let commit = CommitRef { sequence, snapshot };
         batch(report, &inputs, &output, Some(commit), self.ids.next(), self.clock.now())
     }
@@ -128,7 +132,9 @@ impl Teller<'_> {
 
     fn ends(&self) -> (Vec<DatasetRef>, Vec<DatasetRef>) {
         let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
-        (vec![self.dataset(reads)], vec![self.dataset(writes)])
+        let inputs = vec![self.dataset(reads)];
+        let output = self.dataset(writes).made_as(&self.stage.columns, &inputs);
+        (inputs, vec![output])
     }
 
     /// The event of a run's start, where lineage is asked for.

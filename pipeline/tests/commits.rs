@@ -121,6 +121,7 @@ impl Writer {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use assay_core::{Check, Contract, Mistake, Mistakes, OnFail, Rule, Severity, Thr
 
 use crate::expression::{Planner, Problem};
 use crate::observe::tells_time;
+use crate::profiler::watched;
 use crate::suite::{Compiled, Reference, Test};
 use crate::{KeyHasher, Suite};
 
@@ -91,7 +92,8 @@ impl<'a> Compiler<'a> {
         if !rules.is_empty() {
             rules.push(readable());
         }
-        Ok(Suite::new(schema, rules, references, conditions, contract.thresholds))
+        let watched = watched(contract, &schema);
+        Ok(Suite::new(schema, rules, references, conditions, contract.thresholds, watched))
     }
 
     fn rule(&mut self, rule: &Rule) -> Result<Compiled, Problem> {
@@ -99,16 +101,18 @@ impl<'a> Compiler<'a> {
         let mut columns: Vec<String> =
             rule.check.columns().into_iter().map(str::to_owned).collect();
         let test = match &rule.check {
-            Check::References { column, dataset, target } => {
-                let (place, _) = self.column(column)?;
+            Check::References { columns, dataset, targets } => {
+                let place = |name: &String| Ok(self.column(name)?.0);
+                let places: Vec<usize> =
+                    columns.iter().map(place).collect::<Result<_, Problem>>()?;
                 self.references.push(Reference {
                     rule: rule.name.clone(),
-                    column: column.clone(),
-                    place,
+                    columns: columns.clone(),
+                    places: places.clone(),
                     dataset: dataset.clone(),
-                    target: target.clone(),
+                    targets: targets.clone(),
                 });
-                Test::Known { reference: self.references.len() - 1, column: place }
+                Test::Known { reference: self.references.len() - 1, columns: places }
             }
             Check::Unique { columns } => self.unique(columns)?,
             Check::RowCount if rule.threshold.percent => {
@@ -137,6 +141,21 @@ impl<'a> Compiler<'a> {
             }
             Check::Columns { exact } => Test::Columns(self.amiss.told(*exact)),
             Check::Volume(volume) => Test::Volume(*volume),
+            Check::Lag { column, lag } => Test::Lag { column: self.time(column)?, lag: *lag },
+            Check::Drift { column, drift } => {
+                self.column(column)?;
+                Test::Drift { column: column.clone(), drift: *drift }
+            }
+            Check::Valid { column, values, pattern } => {
+                let values = self.valid(column, values, pattern)?;
+                match self.few_texts(column, &values)? {
+                    Some(test) => test,
+                    None => {
+                        let check = Check::OneOf { column: column.clone(), values };
+                        Test::Breaks(self.planner.plan(self.broken(&check)?)?)
+                    }
+                }
+            }
             Check::Format { .. } | Check::Conforms { .. } | Check::Matches { .. } => {
                 self.text_test(&rule.check)?
             }

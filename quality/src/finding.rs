@@ -1,6 +1,7 @@
 //! What one rule found in a whole batch.
 
 mod batch;
+mod history;
 
 use assay_core::{Check, Outcome, RuleResult, Severity};
 
@@ -47,9 +48,13 @@ impl Finding {
         let finding = Finding { broken, sentence, ..Finding::new(outcome, expected) };
         let finding = finding.unless_unevaluated(place, tally, rows);
         let cost = match &rule.check {
-            Check::References { dataset, target, .. } => {
-                Some(format!("{rows} values looked up in {dataset}.{target}"))
-            }
+            Check::References { dataset, targets, .. } => match &targets[..] {
+                [target] => Some(format!("{rows} values looked up in {dataset}.{target}")),
+                several => {
+                    let targets = several.join(", ");
+                    Some(format!("{rows} keys looked up in {dataset} ({targets})"))
+                }
+            },
             _ => None,
         };
         Finding { cost, ..finding }
@@ -79,7 +84,12 @@ impl Finding {
             Test::Sql(measure) => batch::sql(rule, place, tally, measure),
             Test::Columns(problems) => batch::columns(problems),
             Test::Unjudged { why, .. } => return Ok(batch::unjudged(why)),
-            Test::Volume(volume) => batch::volume(*volume, tally, known),
+            Test::Volume(volume) => history::volume(*volume, tally, known),
+            Test::Lag { lag, .. } => {
+                let newest = tally.newest.get(&place).map(|newest| known.seconds_since(*newest));
+                history::lag(*lag, newest, (rule, rows), known)
+            }
+            Test::Drift { column, drift } => history::drift(drift, column, known),
             _ => batch::row_count(rule, rows, tally),
         };
         Ok(finding.unless_unevaluated(place, tally, rows))

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use assay_core::TextFormat;
 use chrono::{DateTime, NaiveDate};
 
-pub(crate) fn is_written_as(text: &str, format: TextFormat) -> bool {
+/// Answers as the rule of a contract does that asks for the format.
+pub fn is_written_as(text: &str, format: TextFormat) -> bool {
     match format {
         TextFormat::Uuid => uuid(text.as_bytes()),
         TextFormat::Email => email(text),

@@ -2,7 +2,7 @@ mod marks;
 mod search;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
-use arrow::buffer::BooleanBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 
 use self::marks::Marks;
@@ -120,9 +120,9 @@ fn broken(
             Ok(misses) => Found { hits: restrict(misses, within), failed: Vec::new(), why: None },
             Err(why) => Found::nowhere(rows.num_rows(), within, why),
         },
-        Test::Known { reference, column } => match facts.known.get(*reference) {
+        Test::Known { reference, columns } => match facts.known.get(*reference) {
             Some(known) if known.len() == rows.num_rows() => {
-                let hits = restrict(unknown(rows, *column, known), within);
+                let hits = restrict(unknown(rows, columns, known), within);
                 Found { hits, failed: Vec::new(), why: None }
             }
             _ => Found::nowhere(rows.num_rows(), within, NO_FACTS),
@@ -136,9 +136,10 @@ fn restrict(found: BooleanBuffer, within: Option<&BooleanBuffer>) -> BooleanBuff
     within.map_or_else(|| found.clone(), |within| &found & within)
 }
 
-/// Where a value is not known to the other dataset; NULL is no value.
-fn unknown(rows: &RecordBatch, column: usize, known: &BooleanArray) -> BooleanBuffer {
-    let nulls = rows.column(column).logical_nulls();
+/// Where values are not known to the other dataset together; with NULL among them they need not be.
+fn unknown(rows: &RecordBatch, columns: &[usize], known: &BooleanArray) -> BooleanBuffer {
+    let nulls = columns.iter().map(|column| rows.column(*column).logical_nulls());
+    let nulls = nulls.fold(None, |all, more| NullBuffer::union(all.as_ref(), more.as_ref()));
     let null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let there = |row| known.is_valid(row) && known.value(row);
     BooleanBuffer::collect_bool(rows.num_rows(), |row| !null(row) && !there(row))

@@ -18,6 +18,7 @@ mod mask;
 mod measure;
 mod observe;
 pub mod planning;
+mod profiler;
 mod report;
 mod score;
 mod suite;
@@ -27,12 +28,14 @@ mod wording;
 
 pub use breaker::Breaker;
 pub use distinct::SpoolError;
+pub use format::is_written_as;
 pub use import::{ImportError, import};
 pub use judge::{BadRow, Facts, Judged};
 pub use keys::{KeyError, KeyHasher, KeySet};
 pub use mask::Mask;
-pub use report::{BatchFacts, Past};
-pub use suite::{Reference, Suite};
+pub use profiler::Profiler;
+pub use report::{BatchFacts, History, Past, PastLag};
+pub use suite::{Asks, Reference, Suite};
 pub use tally::Tally;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
@@ -132,6 +132,11 @@ impl Measure {
         let mut columns = Vec::with_capacity(states.len());
         for (aggregate, state) in self.aggregates.iter().zip(states) {
             columns.push(accumulated(aggregate, &[state])?.evaluate()?.to_array()?);
+        }
+        // A sum that was made of wider numbers has to fit where it goes.
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        for (column, field) in columns.iter_mut().zip(self.schema.fields()) {
+            *column = cast_with_options(column, field.data_type(), &strict)?;
         }
         let one = RecordBatchOptions::new().with_row_count(Some(1));
         let row = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &one)?;

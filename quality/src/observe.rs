@@ -44,10 +44,14 @@ impl Suite {
     ) -> Result<(), SpoolError> {
         let seen = match test {
             Test::Unjudged { why, .. } => Err(*why),
-            Test::RowCount | Test::Columns(_) | Test::Volume(_) => return Ok(()),
+            Test::RowCount | Test::Columns(_) | Test::Volume(_) | Test::Drift { .. } => {
+                return Ok(());
+            }
             _ if !fits => Err(OTHER_COLUMNS),
-            Test::Fresh { column, .. } => extreme(written.column(*column), compute::max)
-                .map(|time| time.into_iter().for_each(|time| tally.note_newest(place, time))),
+            Test::Fresh { column, .. } | Test::Lag { column, .. } => {
+                extreme(written.column(*column), compute::max)
+                    .map(|time| time.into_iter().for_each(|time| tally.note_newest(place, time)))
+            }
             Test::Retained { column, .. } => extreme(written.column(*column), compute::min)
                 .map(|time| time.into_iter().for_each(|time| tally.note_oldest(place, time))),
             Test::Sql(measure) => {

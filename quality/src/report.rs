@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use assay_core::{
-    Dimension, DimensionScore, OnFail, Outcome, Quality, Rule, RuleResult, Severity, Verdict,
+    Dimension, DimensionScore, OnFail, Outcome, Profile, Quality, Rule, RuleResult, Severity,
+    Verdict,
 };
 
 use crate::SpoolError;
@@ -29,11 +32,29 @@ pub struct Past {
     pub rows: u64,
 }
 
+/// How old the newest row of an earlier batch was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastLag {
+    pub at: DateTime<Utc>,
+    pub seconds: f64,
+}
+
+/// What came before a batch, as far as its suite asks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    pub batches: Vec<Past>,
+    /// By the rule that asks.
+    pub lags: BTreeMap<String, Vec<PastLag>>,
+    /// What the rows of earlier runs look like, the newest first.
+    pub runs: Vec<Profile>,
+}
+
 /// What rules about the batch may know beside its rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) now: DateTime<Utc>,
-    pub(crate) history: &'a [Past],
+    pub(crate) history: &'a History,
+    pub(crate) profile: &'a Profile,
 }
 
 /// The verdict so far, and what led to it.
@@ -46,17 +67,18 @@ struct Judgement {
 impl Suite {
     /// Sums a batch up. The score is absent when no row was judged, or by no rule.
     pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Result<Quality, SpoolError> {
-        self.report_among(tally, batch, &[])
+        self.report_among(tally, batch, &History::default(), &Profile::default())
     }
 
-    /// Sums a batch up, which has others before it.
+    /// Sums a batch up that looks like `profile` and has others before it.
     pub fn report_among(
         &self,
         tally: &Tally,
         batch: &BatchFacts,
-        history: &[Past],
+        history: &History,
+        profile: &Profile,
     ) -> Result<Quality, SpoolError> {
-        let findings = self.findings(tally, &Known { now: batch.now, history })?;
+        let findings = self.findings(tally, &Known { now: batch.now, history, profile })?;
         let score = weighed(tally, &findings, None);
         let (mut by_rows, mut by_batch) = score
             .as_ref()

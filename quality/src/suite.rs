@@ -7,10 +7,13 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 
 use assay_core::contract::ScoreThresholds;
-use assay_core::{Contract, DatasetName, Mistakes, OnFail, Rule, Volume};
+use assay_core::{
+    Contract, DatasetName, Drift, Lag, Mistakes, OnFail, Profile, Quality, Remembered, Rule, Volume,
+};
 
 use crate::compile::Compiler;
 use crate::measure::Measure;
+use crate::profiler::{Profiler, Watched};
 use crate::text::TextTest;
 use crate::{KeyHasher, Mask, Tally};
 
@@ -27,6 +30,8 @@ pub struct Suite {
     /// The bits of the rules whose broken rows leave as dead letters.
     quarantine: Mask,
     pub(crate) thresholds: ScoreThresholds,
+    /// The columns that are profiled.
+    watched: Vec<Watched>,
 }
 
 /// A rule with what it takes to judge it.
@@ -50,7 +55,7 @@ pub(crate) enum Test {
     /// Answered by the facts of this place in the references.
     Known {
         reference: usize,
-        column: usize,
+        columns: Vec<usize>,
     },
     /// The row could be read and brought into shape; broken by rows that never got here.
     Readable,
@@ -74,6 +79,14 @@ pub(crate) enum Test {
     /// How the columns differ from those of the contract, which was found out already.
     Columns(Vec<String>),
     Volume(Volume),
+    Lag {
+        column: usize,
+        lag: Lag,
+    },
+    Drift {
+        column: String,
+        drift: Drift,
+    },
 }
 
 /// Keys that another dataset must know; to be looked up before the rows are judged.
@@ -81,12 +94,23 @@ pub(crate) enum Test {
 pub struct Reference {
     /// The name of the rule that asks.
     pub rule: String,
-    /// The column of the judged rows, and its place.
-    pub column: String,
-    pub place: usize,
-    /// Where the values must be.
+    /// The columns of the judged rows, and their places.
+    pub columns: Vec<String>,
+    pub places: Vec<usize>,
+    /// Where the values must be, in the same order.
     pub dataset: DatasetName,
-    pub target: String,
+    pub targets: Vec<String>,
+}
+
+/// What the rules of a suite want to know of earlier batches and runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// How many rows earlier batches had.
+    pub volumes: bool,
+    /// The rules that want to know how old the newest row of earlier batches was.
+    pub lags: Vec<String>,
+    /// So many earlier runs, and what their rows look like.
+    pub runs: u32,
 }
 
 impl Suite {
@@ -101,6 +125,7 @@ impl Suite {
         references: Vec<Reference>,
         conditions: Vec<Arc<dyn PhysicalExpr>>,
         thresholds: ScoreThresholds,
+        watched: Vec<Watched>,
     ) -> Suite {
         let of_rows = |(_, compiled): &(usize, &Compiled)| compiled.test.of_rows();
         let row_rules: Vec<usize> =
@@ -109,7 +134,7 @@ impl Suite {
             |(_, place): &(usize, &usize)| rules[**place].rule.on_fail == OnFail::Quarantine;
         let quarantine =
             Mask::of(row_rules.iter().enumerate().filter(quarantines).map(|(bit, _)| bit));
-        Suite { schema, rules, row_rules, references, conditions, quarantine, thresholds }
+        Suite { schema, rules, row_rules, references, conditions, quarantine, thresholds, watched }
     }
 
     /// What has to be looked up before rows are judged; `Facts` answer in the same order.
@@ -117,9 +142,31 @@ impl Suite {
         &self.references
     }
 
-    /// Whether a rule holds the batch against earlier ones.
-    pub fn asks_for_history(&self) -> bool {
-        self.rules.iter().any(|compiled| matches!(compiled.test, Test::Volume(_)))
+    /// What is to be known of earlier batches before the report is made.
+    pub fn asks(&self) -> Asks {
+        let mut asks = Asks::default();
+        for compiled in &self.rules {
+            match &compiled.test {
+                Test::Volume(_) => asks.volumes = true,
+                Test::Lag { .. } => asks.lags.push(compiled.rule.name.clone()),
+                Test::Drift { drift, .. } => asks.runs = asks.runs.max(drift.runs),
+                _ => {}
+            }
+        }
+        asks
+    }
+
+    /// Takes down what the rows look like that are observed.
+    pub fn profiler(&self) -> Profiler<'_> {
+        Profiler::new(&self.watched)
+    }
+
+    /// What later batches are held against, of a batch that looks like `profile`.
+    pub fn remember(&self, profile: Profile, quality: &Quality) -> Remembered {
+        let asks = self.asks().lags;
+        let told = quality.rules.iter().filter(|result| asks.contains(&result.rule));
+        let told = told.filter_map(|result| Some((result.rule.clone(), result.observed?)));
+        Remembered { profile, lags: told.collect() }
     }
 
     /// The tally of rows that could not be read or brought into shape, and so could not be judged
@@ -198,6 +245,8 @@ impl fmt::Debug for Test {
             Test::Sql(measure) => write!(f, "Sql({measure:?})"),
             Test::Columns(problems) => write!(f, "Columns({problems:?})"),
             Test::Volume(volume) => write!(f, "{volume:?}"),
+            Test::Lag { column, lag } => write!(f, "Lag({column}, {lag:?})"),
+            Test::Drift { column, drift } => write!(f, "Drift({column}, {drift:?})"),
         }
     }
 }

@@ -1,4 +1,4 @@
-use clap::{Args as Group, Subcommand, ValueEnum};
+use clap::{Args as Group, ValueEnum};
 
 use super::Listen;
 
@@ -20,19 +20,4 @@ pub(crate) enum Durability {
     Power,
     /// Accepted events survive the end of the process
     Process,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key, and print it with the lines for assay.yaml
-    #[command(after_help = "\
-Example:
-  assay keys create shop
-
-The key is shown once: give it to the client, who sends it as
-`Authorization: Bearer KEY`. Only its hash is kept, in assay.yaml.")]
-    Create {
-        /// Whose key it is
-        name: String,
-    },
 }

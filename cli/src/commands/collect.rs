@@ -4,15 +4,19 @@ use anyhow::{Context, Result};
 use assay_collect::{Collector, Durability, Listen, Parts};
 use assay_core::{Clock, RandomIds, SystemClock};
 use assay_pipeline::Pipeline;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use assay_store::Store;
 
 use crate::app::open_log;
 use crate::args::{self, CollectArgs};
 use crate::config::Config;
 use crate::output::number;
+use crate::signals::Asked;
 
 /// The folder of segments, in the data directory; a folder for each pipeline in it.
 const FOLDER: &str = "collector";
+
+const STOPPING: &str =
+    "stopping: finishing requests and sending what is there; ask again to stop at once";
 
 pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectArgs) -> Result<()> {
     let mut settings = config.collector.clone();
@@ -28,7 +32,8 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
         .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
     let log = open_log(&config, &clock).await?;
     let folder = config.data_dir.join(FOLDER).join(&pipeline.name);
-    let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), folder };
+    let store = Some(Store::open(&config.data_dir.join("store.db")).await?);
+    let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), store, folder };
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;
     let collector = Collector::start(pipeline, parts).await?;
@@ -37,40 +42,10 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
     if found > 0 {
         eprintln!("{} events of an earlier process are being sent", number(found));
     }
-    let drained = collector.run(stopped(asked)).await?;
+    let drained = collector.run(asked.stopped(STOPPING)).await?;
     eprintln!("stopped: {} events sent", number(drained.sent));
     if drained.kept > 0 {
         eprintln!("{} events are kept here, the next start sends them", number(drained.kept));
     }
     Ok(())
-}
-
-/// Hears when somebody asks to stop, from the moment on when it is made.
-struct Asked {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Asked {
-    fn listen() -> std::io::Result<Asked> {
-        let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-        Ok(Asked { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
-    }
-
-    async fn once(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// Waits to be asked to stop. Whoever asks twice does not want to wait.
-async fn stopped(mut asked: Asked) {
-    asked.once().await;
-    eprintln!("stopping: finishing requests and sending what is there; ask again to stop at once");
-    tokio::spawn(async move {
-        asked.once().await;
-        std::process::exit(crate::exit::INTERRUPTED.into());
-    });
 }

@@ -63,7 +63,7 @@ pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
     let taken = ingest::take_in(&app, &pipeline, &Input::File(file), false).await?;
     let mut runs = Vec::new();
     let asked = run::Asked { hop: Hop::All, governed: Governed::ALL, date: None };
-    run::stages(&app, &pipeline, asked, false, &mut runs).await?;
+    run::stages(&app, &pipeline, asked, false, &mut runs, &|_| ()).await?;
     line("2. Took them through ingest → log → bronze → silver → gold, every batch governed:\n")?;
     rows(&taken, &runs)?;
     line("\n3. How good each dataset is, and what cost the points:\n")?;

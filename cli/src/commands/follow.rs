@@ -13,6 +13,7 @@ use crate::args::RunArgs;
 use crate::commands::run::{show, value};
 use crate::exit::Usage;
 use crate::output::{json, line};
+use crate::pusher::Pusher;
 use crate::worker::{Worker, serve};
 
 pub(crate) async fn follow(
@@ -43,7 +44,11 @@ pub(crate) async fn follow(
         let pace = pace(&stage, what);
         following.spawn(async move { runner.follow(&pipeline, &stage, governed, pace).await });
     }
+    let pusher = Pusher::start(&app, governed.metrics, true);
     let (summaries, outcome) = wait(&app, following).await;
+    if let Some(pusher) = pusher {
+        pusher.end().await;
+    }
     worker.end();
     match as_json {
         true => json(&summaries.iter().map(value).collect::<Vec<_>>())?,

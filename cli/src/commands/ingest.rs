@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::args::IngestArgs;
 use crate::output::{json, line, number};
 use crate::progress::Progress;
+use crate::pusher::Pusher;
 
 pub(crate) async fn ingest(
     app: App,
@@ -21,7 +22,12 @@ pub(crate) async fn ingest(
         true => Input::Stdin,
         false => Input::File(what.file.clone()),
     };
-    let summary = take_in(&app, pipeline, &input, as_json).await?;
+    let pusher = Pusher::start(&app, true, false);
+    let taken = take_in(&app, pipeline, &input, as_json).await;
+    if let Some(pusher) = pusher {
+        pusher.end().await;
+    }
+    let summary = taken?;
     if as_json {
         return json(&json!({
             "run": summary.run.id,

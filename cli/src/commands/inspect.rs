@@ -215,10 +215,6 @@ pub(crate) fn of_pipeline(pipeline: &str, what: &str) -> Result<ContractFile> {
 
 /// The columns whose values are shown to nobody: those that the contract classifies so.
 pub(crate) fn redacted(object: &SchemaObject) -> Vec<String> {
-    const SECRET: [&str; 6] =
-        ["restricted", "confidential", "secret", "sensitive", "pii", "personal"];
-    let secret = |class: &str| SECRET.contains(&class.trim().to_ascii_lowercase().as_str());
-    let columns = object.properties.iter();
-    let columns = columns.filter(|it| it.classification.as_deref().is_some_and(secret));
-    columns.map(|property| property.name.clone()).collect()
+    let columns = object.properties.iter().filter(|column| column.sensitive());
+    columns.map(|column| column.name.clone()).collect()
 }

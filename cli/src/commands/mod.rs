@@ -4,6 +4,7 @@ mod audit;
 mod change;
 mod check;
 mod collect;
+mod columns;
 mod contract;
 mod db;
 mod demo;
@@ -22,6 +23,7 @@ mod query;
 mod rewind;
 mod run;
 mod runs;
+mod sidecar;
 mod status;
 mod table;
 mod tables;
@@ -34,8 +36,7 @@ use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
 use crate::args::{
-    Args, Command, DbCommand, DlqCommand, Format, GenerateCommand, KeysCommand, LineageCommand,
-    TableCommand, VerifyCommand,
+    Args, Command, DbCommand, DlqCommand, Format, GenerateCommand, TableCommand, VerifyCommand,
 };
 use crate::config::{Config, LogConfig};
 use crate::exit::Usage;
@@ -49,6 +50,12 @@ const DEMO_DATA: &str = "assay-demo";
 
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
+    let drawn = !matches!(args.output, Format::Table | Format::Json);
+    if drawn && !matches!(args.command, Command::Lineage { .. }) {
+        return Err(
+            Usage("only `assay lineage show` can be drawn: use table or json".to_owned()).into()
+        );
+    }
     let config = |default: &str| {
         let given = (args.data_dir.as_deref(), args.postgres.as_deref());
         Config::load(args.config.as_deref(), given, default, &args.who)
@@ -78,7 +85,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             collect::collect(config(DATA)?, &pipeline, &what).await
         }
-        Command::Keys { command: KeysCommand::Create { name } } => keys::create(&name, json),
+        Command::Sidecar(what) => sidecar::sidecar(config(DATA)?, &what).await,
+        Command::Keys { command } => keys::keys(&config(DATA)?, command, json).await,
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {
@@ -123,12 +131,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Dlq { command: DlqCommand::Show { id } } => {
             dlq::show(&existing(config(DATA)?).await?, &id, json).await
         }
-        Command::Lineage { command: LineageCommand::Show { dataset, downstream } } => {
-            lineage::show(&existing(config(DATA)?).await?, &dataset, downstream, json).await
+        Command::Lineage { command } => {
+            // The store alone answers, so nothing else is opened.
+            let store = async || {
+                let config = config(DATA)?;
+                must_exist(&config)?;
+                Ok(assay_store::Store::open(&config.data_dir.join("store.db")).await?)
+            };
+            lineage::lineage(command, store, args.output).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics => metrics::metrics(&existing(config(DATA)?).await?).await,
+        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
     }
 }
 
@@ -154,13 +168,18 @@ fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>>
 
 /// Opens a data directory to look at; looking makes none.
 async fn existing(config: Config) -> Result<App> {
-    if !config.data_dir.is_dir() {
-        return Err(Usage(format!(
-            "there is no data in {}: run `assay demo`, take in a file with `assay ingest`, or \
-             name another directory with --data-dir",
-            config.data_dir.display()
-        ))
-        .into());
-    }
+    must_exist(&config)?;
     App::build(config).await
+}
+
+fn must_exist(config: &Config) -> Result<()> {
+    if config.data_dir.is_dir() {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "there is no data in {}: run `assay demo`, take in a file with `assay ingest`, or name \
+         another directory with --data-dir",
+        config.data_dir.display()
+    ))
+    .into())
 }

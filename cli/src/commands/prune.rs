@@ -147,7 +147,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     };
     let of_all = at_most(limit.map(|(bytes, _)| bytes));
     let kept_for = |kind: Kind| match kind {
-        Kind::Reports => days(retention.reports_days) + &of_all,
+        Kind::Reports | Kind::Profiles => days(retention.reports_days) + &of_all,
         Kind::Runs => days(retention.runs_days) + &of_all,
         Kind::Events | Kind::Edges => days(retention.lineage_days) + &of_all,
         Kind::Audit => days(retention.audit_days),

@@ -1,6 +1,7 @@
 mod history;
 mod import;
 mod junit;
+mod profile;
 mod rows;
 mod run;
 
@@ -25,6 +26,9 @@ pub(crate) async fn quality(command: QualityCommand, config: Config, as_json: bo
         QualityCommand::Import(what) => import::import(config, &what, as_json).await,
         QualityCommand::History { dataset, limit } => {
             history::history(&existing(config).await?, &dataset, limit, as_json).await
+        }
+        QualityCommand::Profile(what) => {
+            profile::profile(&existing(config).await?, &what, as_json).await
         }
         QualityCommand::Rows(what) => rows::rows(existing(config).await?, &what, as_json).await,
         QualityCommand::Show { dataset } => {

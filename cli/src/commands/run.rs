@@ -15,6 +15,7 @@ use crate::commands::pause::check_pauses;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
+use crate::pusher::Pusher;
 
 pub(crate) async fn run(
     app: App,
@@ -47,7 +48,12 @@ pub(crate) async fn run(
     let mut summaries = Vec::new();
     let before = days(&app, pipeline, what).await?;
     let asked = Asked { hop: what.stages, governed, date: what.date };
-    let outcome = stages(&app, pipeline, asked, as_json, &mut summaries).await;
+    let pusher = Pusher::start(&app, governed.metrics, false);
+    let told = |_: &RunSummary| pusher.iter().for_each(Pusher::news);
+    let outcome = stages(&app, pipeline, asked, as_json, &mut summaries, &told).await;
+    if let Some(pusher) = pusher {
+        pusher.end().await;
+    }
     let after = match days(&app, pipeline, what).await {
         // What went wrong first is what a person has to hear.
         Err(_) if outcome.is_err() => before.clone(),
@@ -139,6 +145,7 @@ pub(crate) async fn stages(
     asked: Asked,
     quiet: bool,
     summaries: &mut Vec<RunSummary>,
+    told: &(dyn Fn(&RunSummary) + Sync),
 ) -> Result<(), RunError> {
     let Asked { hop, governed, date } = asked;
     let progress = Arc::new(Progress::new(quiet));
@@ -152,7 +159,9 @@ pub(crate) async fn stages(
             Some(date) => runner.recompute(pipeline, &stage, governed, date).await,
         };
         progress.end();
-        summaries.push(summary?);
+        let summary = summary?;
+        told(&summary);
+        summaries.push(summary);
     }
     Ok(())
 }

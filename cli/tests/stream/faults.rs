@@ -37,7 +37,7 @@ fn generator(shop: &Shop, count: &str) -> Child {
 
 /// Reads what is left, and holds all against the truth.
 fn exact(shop: &Shop, generator: Child) {
-    super::shop::ended(generator);
+    shop::ended(generator);
     shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
     let outcome = shop.verified();
     assert_ne!(outcome["events"], 0);

@@ -81,3 +81,36 @@ fn windows_that_overlap_need_no_code() {
     assert_eq!(shop.sql(&differ), "0");
     assert_ne!(shop.sql("SELECT count(*) FROM hops"), "0");
 }
+
+#[test]
+fn what_can_not_be_merged_or_windowed_is_found_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    pipeline(folder.path());
+    let path = folder.path().join("pipeline.yaml");
+    let sound = fs::read_to_string(&path).unwrap();
+    let check = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_assay"));
+        let output = command.arg("check").arg(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(check(&sound).0, Some(0));
+    let merge = "merge: {key: [window_start, user_id], sum: [events, paid], max: [window_end]}";
+    let cases = [
+        (merge, "", "every batch adds to its windows, and nothing says how"),
+        ("sum: [events, paid]", "sum: [events]", "how two values of `paid` become one"),
+        ("sum: [events, paid]", "sum: [events, paid, user_id]", "`user_id` is named twice"),
+        ("max: [window_end]", "sum: [window_end]", "pipeline.yaml"),
+        ("every_seconds: 5", "every_seconds: 0", "a window of no length holds nothing"),
+        ("column: event_time", "column: amount", "has no time `amount`"),
+        ("postgres: hops, ", "", "gold.hops is a table of the lake, which is committed alone"),
+        ("postgres: hop_events, ", "", "silver.hop_events is a table of the lake"),
+        ("migrations: [migrations/1.sql]", "migrations: [migrations/2.sql]", "migrations/2.sql"),
+    ];
+    for (from, to, told) in cases {
+        assert!(sound.contains(from), "{from}");
+        let (code, error) = check(&sound.replace(from, to));
+        assert_eq!(code, Some(2), "{from}: {error}");
+        assert!(error.contains(told), "{told} is not in: {error}");
+    }
+}

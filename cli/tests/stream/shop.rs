@@ -17,8 +17,11 @@ pub(crate) fn shop(name: &str) -> Option<Shop> {
     let there = std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok();
     let client = Command::new("psql").arg("--version").output().is_ok();
     if !there || !client {
-        let required = std::env::var("ASSAY_REQUIRE").unwrap_or_default();
-        assert!(!required.contains("postgres"), "postgres is required and is not there");
+        let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.to_string_lossy().contains("postgres"),
+            "postgres is required and is not there"
+        );
         println!("skipped: no Postgres; ./dev services start postgres");
         return None;
     }

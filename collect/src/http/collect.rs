@@ -1,24 +1,22 @@
 //! `POST /collect`: events come in, and are answered for when they are safe.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use assay_door::{Peer, announced, gzip, inflated, key, kind, whole};
+use assay_store::Deed;
 use axum::Json;
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Service;
 use super::answer::Answer;
 use super::error::{Problem, status_of};
-use crate::intake::{Form, Intake, Taken, inflated};
-use crate::listen::Peer;
+use crate::intake::{Form, Intake, Taken};
 use crate::meters::reason_of;
 
-/// A body that is not there after so long is not waited for.
-const BODY: Duration = Duration::from_secs(30);
 /// Larger bodies are taken apart where nobody else has to wait.
 const LARGE: usize = 1 << 20;
 
@@ -28,13 +26,11 @@ pub(super) async fn collect(
     request: Request,
 ) -> Result<Response, Problem> {
     let (Parts { headers, .. }, body) = request.into_parts();
-    let (form, gzip) = (form(&headers)?, gzip(&headers)?);
-    let owner = match service.credentials.open() {
-        true => None,
-        false => Some(service.credentials.whose(key(&headers)?).ok_or(Problem::NoKey)?),
-    };
+    let gzip = gzip(&headers).map_err(Problem::ContentEncoding)?;
+    let form = form(&headers)?;
+    let owner = owner(&service, &headers).await?;
     let limit = service.settings.body_mb << 20;
-    let announced = length(&headers).unwrap_or(limit);
+    let announced = announced(&headers).unwrap_or(limit);
     if announced > limit {
         return Err(Problem::TooLarge { limit });
     }
@@ -64,7 +60,7 @@ pub(super) async fn collect(
     })?;
     let _unpacked = gzip.then(|| reserve(taken.records.datums.len())).transpose()?;
     if let Some(quotas) = &service.quotas {
-        let client = owner.map_or_else(|| peer.ip().to_string(), str::to_owned);
+        let client = owner.unwrap_or_else(|| peer.ip().to_string());
         let events = taken.outcomes.len();
         let passes = quotas.take(&client, events, Instant::now());
         passes.map_err(|wait| refused(&service, Problem::Quota { wait }, "quota", events))?;
@@ -72,6 +68,16 @@ pub(super) async fn collect(
     keep(&service, &taken).await?;
     let answer = Answer::of(&taken, service.settings.durability);
     Ok((status_of(&taken), Json(answer)).into_response())
+}
+
+/// Whose key it is; nobody's where the door is open to all.
+async fn owner(service: &Service, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    if service.credentials.open().await {
+        return Ok(None);
+    }
+    let known = service.credentials.whose(key(headers).ok_or(Problem::NoKey)?).await;
+    let sends = known.filter(|known| known.role.may(Deed::Send));
+    sends.map(|known| Some(known.name)).ok_or(Problem::NoKey)
 }
 
 /// Makes the good events safe, and counts the others.
@@ -105,28 +111,12 @@ fn take(
     intake.take(form, &body).map_err(Problem::Refused)
 }
 
-async fn whole(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY, to_bytes(body, limit)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => {
-            let source = std::error::Error::source(&error);
-            match source.is_some_and(|source| source.to_string().contains("length limit")) {
-                true => Err(Problem::TooLarge { limit }),
-                false => Err(Problem::BrokenBody),
-            }
-        }
-        Err(_) => Err(Problem::SlowBody),
-    }
-}
-
 /// What the body is; JSON when nothing is said.
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     if headers.contains_key("ce-specversion") {
         return Err(Problem::BinaryCloudEvent);
     }
-    let Some(said) = headers.get(header::CONTENT_TYPE) else { return Ok(Form::Json) };
-    let said = said.to_str().unwrap_or_default();
-    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(kind) = kind(headers) else { return Ok(Form::Json) };
     match kind.as_str() {
         "application/json" | "text/json" => Ok(Form::Json),
         "application/x-ndjson"
@@ -138,26 +128,4 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
         "application/cloudevents-batch+json" => Ok(Form::CloudEvents),
         _ => Err(Problem::ContentType(kind.chars().take(100).collect())),
     }
-}
-
-fn gzip(headers: &HeaderMap) -> Result<bool, Problem> {
-    let Some(said) = headers.get(header::CONTENT_ENCODING) else { return Ok(false) };
-    match said.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(false),
-        "gzip" | "x-gzip" => Ok(true),
-        other => Err(Problem::ContentEncoding(other.chars().take(100).collect())),
-    }
-}
-
-fn key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text("authorization").and_then(|said| {
-        let (scheme, key) = said.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
-    });
-    bearer.or_else(|| text("x-api-key")).ok_or(Problem::NoKey)
-}
-
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use assay_core::Fault;
+use assay_door::{Unreadable, Unwhole};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::intake::{Refusal, Refused, Taken, Unreadable};
+use crate::intake::{Refusal, Refused, Taken};
 use crate::segment::SegmentError;
 
 /// A client that found a full service comes back after so long.
@@ -148,6 +149,16 @@ impl From<Unreadable> for Problem {
         match body {
             Unreadable::TooLarge { limit } => Problem::TooLarge { limit },
             Unreadable::Damaged => Problem::DamagedGzip,
+        }
+    }
+}
+
+impl From<Unwhole> for Problem {
+    fn from(body: Unwhole) -> Problem {
+        match body {
+            Unwhole::TooLarge { limit } => Problem::TooLarge { limit },
+            Unwhole::Slow => Problem::SlowBody,
+            Unwhole::Broken => Problem::BrokenBody,
         }
     }
 }

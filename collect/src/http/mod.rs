@@ -3,13 +3,13 @@
 mod answer;
 mod collect;
 mod error;
-mod in_flight;
 mod pages;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use assay_core::Clock;
+use assay_door::{Credentials, InFlight, Quotas};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
@@ -17,15 +17,11 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
-use crate::credentials::Credentials;
 use crate::intake::Intake;
 use crate::meters::Meters;
-use crate::quota::Quotas;
 use crate::segment::Journal;
 use crate::sender::Progress;
 use crate::settings::Settings;
-
-pub(crate) use in_flight::InFlight;
 
 /// What answers are made from.
 pub(crate) struct Service {

@@ -1,6 +1,5 @@
 //! From the body of a request to records of the topic, and what became of each event.
 
-mod body;
 mod events;
 
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use uuid::Uuid;
 
 use crate::segment::Records;
 
-pub(crate) use body::{Unreadable, inflated};
 use events::Event;
 pub(crate) use events::Form;
 

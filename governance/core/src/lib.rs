@@ -12,6 +12,7 @@ mod fault;
 mod foreign;
 mod imported;
 mod position;
+pub mod profile;
 mod report;
 mod rule;
 mod run;
@@ -26,9 +27,12 @@ pub use fault::Fault;
 pub use foreign::{Panicked, hush_survived_panics, surviving, surviving_future};
 pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
+pub use profile::{Profile, Remembered};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
 };
-pub use rule::{Bound, Check, Limit, OnFail, Rule, Season, Severity, Threshold, Volume};
+pub use rule::{
+    Bound, Check, Drift, DriftBy, Lag, Limit, OnFail, Rule, Season, Severity, Threshold, Volume,
+};
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
 pub use text_format::TextFormat;

@@ -4,7 +4,9 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetName, DimensionScore, DraftId, Mark, Position, Run, Severity, Slice};
+use crate::{
+    DatasetName, DimensionScore, DraftId, Mark, Position, Remembered, Run, Severity, Slice,
+};
 
 /// What a judgement means for the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -158,6 +160,9 @@ pub struct Report {
     /// Dead letters of that day that were closed, by the topic in which they lie.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub closed: BTreeMap<String, u64>,
+    /// What later batches are held against, where quality was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Remembered>,
 }
 
 impl Report {

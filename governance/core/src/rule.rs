@@ -1,5 +1,6 @@
 use std::fmt;
 
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -103,11 +104,18 @@ pub enum Check {
     Holds {
         expression: String,
     },
-    /// Every value is there in a column of another dataset.
-    References {
+    /// A text is one of the values, and matches.
+    Valid {
         column: String,
+        values: Vec<Value>,
+        pattern: String,
+    },
+    /// Every value is there in a column of another dataset; of several columns, the values of a
+    /// row together in one row.
+    References {
+        columns: Vec<String>,
         dataset: DatasetName,
-        target: String,
+        targets: Vec<String>,
     },
     /// Batch rules: decided once, for all rows of a commit.
     Unique {
@@ -136,6 +144,58 @@ pub enum Check {
     },
     /// The number of rows is about the median of earlier batches.
     Volume(Volume),
+    /// The newest value of a time column is about as old as in earlier batches.
+    Lag {
+        column: String,
+        lag: Lag,
+    },
+    /// The values of a column are about those of earlier runs.
+    Drift {
+        column: String,
+        drift: Drift,
+    },
+}
+
+/// How old the newest row may be, against the median of earlier batches.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lag {
+    /// How much older than their median, in percent of it.
+    pub within_percent: f64,
+    /// Batches that must be known before anything is said.
+    pub at_least_batches: u32,
+    pub season: Season,
+}
+
+/// How far the values of a column may move from those of earlier runs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    pub by: DriftBy,
+    pub at_most: f64,
+    /// From here on it warns, and costs points.
+    pub warn_above: f64,
+    /// Earlier runs that are the reference, all of which must be known.
+    pub runs: u32,
+    /// Rows of a batch that are enough to tell.
+    pub at_least_rows: u64,
+}
+
+/// How drift is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DriftBy {
+    /// The population stability index.
+    Psi,
+    /// The distance of Kolmogorov and Smirnov.
+    Ks,
+}
+
+impl DriftBy {
+    pub fn name(self) -> &'static str {
+        match self {
+            DriftBy::Psi => "psi",
+            DriftBy::Ks => "ks",
+        }
+    }
 }
 
 /// How the number of rows is held against those of earlier batches.
@@ -168,6 +228,15 @@ impl Season {
             Season::WeekdayHour => "weekdayHour",
         }
     }
+
+    /// Whether a batch of one time is like one of another.
+    pub fn like(self, one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
+        match self {
+            Season::None => true,
+            Season::Weekday => one.weekday() == other.weekday(),
+            Season::WeekdayHour => (one.weekday(), one.hour()) == (other.weekday(), other.hour()),
+        }
+    }
 }
 
 impl Check {
@@ -182,6 +251,8 @@ impl Check {
                 | Check::Sql { .. }
                 | Check::Columns { .. }
                 | Check::Volume(_)
+                | Check::Lag { .. }
+                | Check::Drift { .. }
         )
     }
 
@@ -197,10 +268,14 @@ impl Check {
             | Check::Format { column, .. }
             | Check::MultipleOf { column, .. }
             | Check::Conforms { column, .. }
-            | Check::References { column, .. }
+            | Check::Valid { column, .. }
+            | Check::Lag { column, .. }
+            | Check::Drift { column, .. }
             | Check::Fresh { column, .. }
             | Check::Retained { column, .. } => vec![column],
-            Check::Unique { columns } => columns.iter().map(String::as_str).collect(),
+            Check::Unique { columns } | Check::References { columns, .. } => {
+                columns.iter().map(String::as_str).collect()
+            }
             Check::Holds { .. }
             | Check::RowCount
             | Check::Sql { .. }

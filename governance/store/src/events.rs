@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::column::{count, from_json, from_time, json, time, word};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, ways};
 
 /// What an event tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ impl EventKind {
     }
 
     /// Whether rows went from the inputs to the outputs.
-    fn moves_rows(self) -> bool {
+    pub(crate) fn moves_rows(self) -> bool {
         matches!(self, EventKind::Ingestion | EventKind::Transformation)
     }
 }
@@ -101,6 +101,28 @@ impl Store {
         rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Events of a kind or of all, the newest first; those behind a time and an id.
+    pub async fn events_before(
+        &self,
+        kind: Option<EventKind>,
+        before: Option<(DateTime<Utc>, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
+        let failed = self.failed("read the lineage events");
+        let of_kind = if kind.is_some() { "kind = $1" } else { "$1 IS NULL" };
+        let place = if before.is_some() { "(at, id) < ($2, $3)" } else { "$2 IS NULL" };
+        let sql = format!("{EVENT} WHERE {of_kind} AND {place} ORDER BY at DESC, id DESC LIMIT $4");
+        let rows = sqlx::query(&sql)
+            .bind(kind.map(EventKind::name))
+            .bind(before.map(|(at, _)| from_time(at)))
+            .bind(before.map(|(_, id)| id.to_string()))
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await
+            .map_err(&failed)?;
+        rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
+    }
+
     /// All events of a run, oldest first.
     pub async fn events_of(&self, run: RunId) -> Result<Vec<Event>, StoreError> {
         let failed = self.failed("read the lineage events of a run");
@@ -152,8 +174,11 @@ pub(crate) async fn put(
         .bind(from_json(&event.body)?)
         .execute(&mut *connection)
         .await?;
-        if put.rows_affected() > 0 && event.kind.moves_rows() {
-            connect(connection, &run.stage, event).await?;
+        if put.rows_affected() > 0 {
+            if event.kind.moves_rows() {
+                connect(connection, &run.stage, event).await?;
+            }
+            ways::take(connection, &run.stage, event).await?;
         }
     }
     Ok(())

@@ -19,6 +19,8 @@ const STEP: i64 = 2000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Reports,
+    /// What the rows of runs look like; as long as reports.
+    Profiles,
     Runs,
     /// Lineage events as they were sent.
     Events,
@@ -28,11 +30,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Reports, Kind::Runs, Kind::Events, Kind::Edges, Kind::Audit];
+    pub const ALL: [Kind; 6] =
+        [Kind::Reports, Kind::Profiles, Kind::Runs, Kind::Events, Kind::Edges, Kind::Audit];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Reports => "reports",
+            Kind::Profiles => "profiles",
             Kind::Runs => "runs",
             Kind::Events => "lineage events",
             Kind::Edges => "lineage edges",
@@ -44,6 +48,7 @@ impl Kind {
     pub fn why_kept(self) -> &'static str {
         match self {
             Kind::Reports => "the last of a dataset, or an open halt",
+            Kind::Profiles => "the last of a dataset",
             Kind::Runs => "the last of a stage, the last that completed, or still running",
             Kind::Edges => "the last way into a dataset",
             Kind::Events | Kind::Audit => "nothing is kept",
@@ -71,7 +76,7 @@ pub struct KeptSince {
 impl KeptSince {
     fn of(&self, kind: Kind) -> DateTime<Utc> {
         match kind {
-            Kind::Reports => self.reports,
+            Kind::Reports | Kind::Profiles => self.reports,
             Kind::Runs => self.runs,
             Kind::Events | Kind::Edges => self.lineage,
             Kind::Audit => self.audit,
@@ -165,7 +170,7 @@ async fn delete_step(
 }
 
 /// Before reports go: their commits are remembered as counted, runs that still run take over their
-/// counts, and their halts go with them.
+/// counts, and their halts and lags go with them.
 async fn keep_what_reports_count_for(
     connection: &mut SqliteConnection,
     chosen: &str,
@@ -179,6 +184,7 @@ async fn keep_what_reports_count_for(
              WHERE pruned.judged_at < excluded.judged_at"
     );
     let forget_halts = format!("DELETE FROM halts WHERE draft IN ({chosen})");
+    let forget_lags = format!("DELETE FROM lags WHERE draft IN ({chosen})");
     let running = format!(
         "SELECT n.id, n.batches + COUNT(*) AS batches, n.counts,
              SUM(r.rows_read) AS rows_read, SUM(r.rows_written) AS rows_written,
@@ -199,7 +205,7 @@ async fn keep_what_reports_count_for(
             .execute(&mut *connection)
             .await?;
     }
-    for sql in [remember, forget_halts] {
+    for sql in [remember, forget_halts, forget_lags] {
         sqlx::query(&sql).bind(from_time(since)).bind(STEP).execute(&mut *connection).await?;
     }
     Ok(())

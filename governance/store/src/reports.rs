@@ -168,13 +168,15 @@ impl Store {
     }
 }
 
-/// Takes in a report; false when the report of this draft is there already.
+/// Takes in a report; false when the report of this draft is there already. What it remembers for
+/// later batches is kept by itself.
 pub(crate) async fn put(
     connection: &mut SqliteConnection,
     report: &Report,
     commit: Option<CommitRef>,
 ) -> Result<bool, sqlx::Error> {
     let counts = &report.counts;
+    let body = Report { remembered: None, ..report.clone() };
     let put = sqlx::query(
         "INSERT INTO reports (draft, run, dataset, judged_at, score, verdict, sequence, snapshot,
              rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body)
@@ -194,7 +196,7 @@ pub(crate) async fn put(
     .bind(from_count(counts.rejected))
     .bind(from_count(counts.filtered))
     .bind(from_count(counts.duplicates))
-    .bind(from_json(report)?)
+    .bind(from_json(&body)?)
     .execute(connection)
     .await?;
     Ok(put.rows_affected() > 0)

@@ -8,11 +8,14 @@ use crate::{StoreError, backup};
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
 /// A program of the version before may still be at work, so they only add.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
     include_str!("../migrations/0004_imported.sql"),
+    include_str!("../migrations/0005_profiles.sql"),
+    include_str!("../migrations/0006_keys.sql"),
+    include_str!("../migrations/0007_lineage_over_time.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

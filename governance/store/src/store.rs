@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// Its one connection answers when what it wrote survives a loss of power.
+    durable: SqlitePool,
     path: Arc<Path>,
 }
 
@@ -43,9 +45,13 @@ impl Store {
         let mut connection = options.connect().await.map_err(failed)?;
         schema::migrate(&mut connection, &options, path).await?;
         use_write_ahead_log(&mut connection, path).await?;
+        let durable = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Full));
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
         connection.close().await.map_err(failed)?;
-        Ok(Store { pool, path: path.into() })
+        Ok(Store { pool, durable, path: path.into() })
     }
 
     /// Where the store is.
@@ -55,6 +61,7 @@ impl Store {
 
     /// Closes all connections; what was answered with Ok is in the file.
     pub async fn close(&self) {
+        self.durable.close().await;
         self.pool.close().await;
     }
 
@@ -66,6 +73,11 @@ impl Store {
     /// reads can't change before it writes.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// The same, for what nobody could tell again: it is synced to the disk.
+    pub(crate) async fn write_durably(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.durable.begin_with("BEGIN IMMEDIATE").await
     }
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {

@@ -3,7 +3,7 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, word};
 use crate::{
-    CommitRef, Event, Increment, Store, StoreError, events, halts, prune, reports, totals,
+    CommitRef, Event, Increment, Store, StoreError, events, halts, profiles, prune, reports, totals,
 };
 
 /// The last commit of a target that the store has taken in.
@@ -89,6 +89,9 @@ impl Store {
             && reports::put(&mut transaction, report, Some(commit)).await?;
         if new {
             halts::close(&mut transaction, report).await?;
+            if let Some(remembered) = &report.remembered {
+                profiles::put(&mut transaction, report, remembered).await?;
+            }
             events::put(&mut transaction, &report.run, &telling.events).await?;
             totals::add(&mut transaction, &telling.totals).await?;
         }

@@ -7,7 +7,7 @@ pub const QUEUE_SIZE: Metric = Metric {
     kind: Kind::Gauge,
     unit: "events",
     labels: &[],
-    meaning: "Events that were accepted and are not in the log yet",
+    meaning: "Accepted and not in the log yet",
 };
 
 pub const QUEUE_CAPACITY: Metric = Metric {
@@ -15,7 +15,7 @@ pub const QUEUE_CAPACITY: Metric = Metric {
     kind: Kind::Gauge,
     unit: "events",
     labels: &[],
-    meaning: "Events that may wait before the collector counts as spilling",
+    meaning: "`queue_capacity` of the settings: so many may wait before the collector counts as spilling",
 };
 
 pub const QUEUE_UTILIZATION: Metric = Metric {
@@ -23,7 +23,7 @@ pub const QUEUE_UTILIZATION: Metric = Metric {
     kind: Kind::Gauge,
     unit: "percent",
     labels: &[],
-    meaning: "Share of the capacity that waits; above 100 the collector is spilling",
+    meaning: "`metric_queue_size` of `metric_queue_capacity`; above 100 it is spilling",
 };
 
 pub const API_REQUESTS: Metric = Metric {
@@ -31,7 +31,7 @@ pub const API_REQUESTS: Metric = Metric {
     kind: Kind::Counter,
     unit: "requests",
     labels: &["endpoint", "status"],
-    meaning: "Requests answered",
+    meaning: "Requests answered; other paths than ours are `other`",
 };
 
 pub const API_REQUEST_DURATION: Metric = Metric {
@@ -39,7 +39,7 @@ pub const API_REQUEST_DURATION: Metric = Metric {
     kind: Kind::Histogram,
     unit: "seconds",
     labels: &["endpoint"],
-    meaning: "How long requests took, from their head to the answer",
+    meaning: "From the head of a request to its answer",
 };
 
 pub const METRICS_RECEIVED: Metric = Metric {
@@ -47,7 +47,7 @@ pub const METRICS_RECEIVED: Metric = Metric {
     kind: Kind::Counter,
     unit: "events",
     labels: &[],
-    meaning: "Events that came in bodies that could be read",
+    meaning: "Events in bodies that could be divided into events",
 };
 
 pub const METRICS_REJECTED: Metric = Metric {
@@ -55,7 +55,7 @@ pub const METRICS_REJECTED: Metric = Metric {
     kind: Kind::Counter,
     unit: "events",
     labels: &["reason"],
-    meaning: "Events that were refused in the answer",
+    meaning: "Refused in the answer: `invalid_json`, `schema`, `too_large`, `quota`, `busy`, `backlog_full`, `disk`",
 };
 
 pub const BATCHES_SENT: Metric = Metric {
@@ -71,7 +71,7 @@ pub const BATCHES_FAILED: Metric = Metric {
     kind: Kind::Counter,
     unit: "messages",
     labels: &[],
-    meaning: "Messages that the log did not take in four tries",
+    meaning: "Messages that it did not take in four tries, or 10 seconds",
 };
 
 pub const BATCH_SIZE: Metric = Metric {
@@ -79,7 +79,7 @@ pub const BATCH_SIZE: Metric = Metric {
     kind: Kind::Histogram,
     unit: "events",
     labels: &[],
-    meaning: "Events in a message",
+    meaning: "Events in each message sent",
 };
 
 pub const SEND_DURATION: Metric = Metric {
@@ -87,7 +87,7 @@ pub const SEND_DURATION: Metric = Metric {
     kind: Kind::Histogram,
     unit: "seconds",
     labels: &[],
-    meaning: "How long the log took for an append",
+    meaning: "How long each append took, also those that failed",
 };
 
 pub const SEND_RETRIES: Metric = Metric {
@@ -103,7 +103,7 @@ pub const FALLBACK_BATCHES: Metric = Metric {
     kind: Kind::Counter,
     unit: "messages",
     labels: &[],
-    meaning: "Messages left in the backlog until the log is back",
+    meaning: "Messages that were left in the backlog until the log was back",
 };
 
 pub const WORKER_ACTIVE: Metric = Metric {
@@ -111,7 +111,7 @@ pub const WORKER_ACTIVE: Metric = Metric {
     kind: Kind::Gauge,
     unit: "–",
     labels: &[],
-    meaning: "1 when the last append got through, 0 when the log does not take any",
+    meaning: "1 when the last append got through, 0 when the log takes none",
 };
 
 pub const WORKER_UPTIME: Metric = Metric {
@@ -119,7 +119,7 @@ pub const WORKER_UPTIME: Metric = Metric {
     kind: Kind::Gauge,
     unit: "seconds",
     labels: &[],
-    meaning: "How long the sender has run",
+    meaning: "How long the process has run",
 };
 
 pub const SERIALIZATION_ERRORS: Metric = Metric {
@@ -127,7 +127,7 @@ pub const SERIALIZATION_ERRORS: Metric = Metric {
     kind: Kind::Counter,
     unit: "events",
     labels: &[],
-    meaning: "Events that did not become a record of the topic's schema",
+    meaning: "Events that did not become a record of the topic's schema; they are refused, so these are among `metrics_rejected_total`",
 };
 
 pub const SERIALIZATION_DURATION: Metric = Metric {
@@ -135,7 +135,7 @@ pub const SERIALIZATION_DURATION: Metric = Metric {
     kind: Kind::Histogram,
     unit: "seconds",
     labels: &[],
-    meaning: "How long packing a message took",
+    meaning: "How long it took to pack each message",
 };
 
 pub const BACKLOG_BYTES: Metric = Metric {
@@ -151,7 +151,7 @@ pub const BACKLOG_LIMIT: Metric = Metric {
     kind: Kind::Gauge,
     unit: "bytes",
     labels: &[],
-    meaning: "What they may take; beyond it events are refused",
+    meaning: "What the segments may take; beyond it events are refused",
 };
 
 pub const BACKLOG_AGE: Metric = Metric {

@@ -7,7 +7,7 @@ pub const FOLLOW_BATCHES: Metric = Metric {
     kind: Kind::Counter,
     unit: "batches",
     labels: &["pipeline", "stage"],
-    meaning: "Batches that this worker committed",
+    meaning: "Batches that this process committed",
 };
 
 pub const FOLLOW_ROWS: Metric = Metric {
@@ -15,7 +15,7 @@ pub const FOLLOW_ROWS: Metric = Metric {
     kind: Kind::Counter,
     unit: "rows",
     labels: &["pipeline", "stage", "outcome"],
-    meaning: "Rows of the batches that this worker committed, by what became of them",
+    meaning: "Rows of the batches that this process committed: written, rejected, filtered, duplicate",
 };
 
 pub const FOLLOW_COMMIT: Metric = Metric {
@@ -23,7 +23,7 @@ pub const FOLLOW_COMMIT: Metric = Metric {
     kind: Kind::Histogram,
     unit: "seconds",
     labels: &["pipeline", "stage"],
-    meaning: "How long commits took, from the verdict on",
+    meaning: "How long commits took, from the verdict on; 0.01 s to 15 s",
 };
 
 pub const FOLLOW_LAST_SUCCESS: Metric = Metric {
@@ -31,7 +31,7 @@ pub const FOLLOW_LAST_SUCCESS: Metric = Metric {
     kind: Kind::Gauge,
     unit: "seconds since 1970",
     labels: &["pipeline", "stage"],
-    meaning: "When this worker last committed, or found that nothing is new",
+    meaning: "When it last committed, or found nothing new",
 };
 
 pub const FOLLOW_PAUSED: Metric = Metric {
@@ -39,7 +39,7 @@ pub const FOLLOW_PAUSED: Metric = Metric {
     kind: Kind::Gauge,
     unit: "0 or 1",
     labels: &["pipeline", "stage"],
-    meaning: "Whether the stage is paused",
+    meaning: "Whether `assay pause` has stopped the stage",
 };
 
 pub const FOLLOW_PARTITIONS: Metric = Metric {
@@ -47,7 +47,7 @@ pub const FOLLOW_PARTITIONS: Metric = Metric {
     kind: Kind::Gauge,
     unit: "partitions",
     labels: &["pipeline", "stage"],
-    meaning: "Partitions of the topic that this worker has",
+    meaning: "Partitions of the topic that are its own now",
 };
 
 pub const FOLLOW_RETRIES: Metric = Metric {
@@ -55,7 +55,7 @@ pub const FOLLOW_RETRIES: Metric = Metric {
     kind: Kind::Counter,
     unit: "failures",
     labels: &["pipeline", "stage"],
-    meaning: "Batches that failed and were begun again",
+    meaning: "Batches that failed for a reason that may go by, and were begun again",
 };
 
 pub const FOLLOW_FENCED: Metric = Metric {
@@ -63,7 +63,7 @@ pub const FOLLOW_FENCED: Metric = Metric {
     kind: Kind::Counter,
     unit: "batches",
     labels: &["pipeline", "stage"],
-    meaning: "Batches that were dropped since another worker moved the position",
+    meaning: "Batches that were dropped since another worker was faster",
 };
 
 /// The upper bounds of the commits' histogram.

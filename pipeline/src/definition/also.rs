@@ -114,7 +114,10 @@ impl Loader<'_> {
         let columns = also.columns(&writes.dataset, &writes.schema, &reads.schema());
         match columns {
             Ok(columns) => self.columns_fit(&file.model, &also.model, &columns, &target)?,
-            Err(errors) => self.model_mistakes(&file.model, errors)?,
+            Err(errors) => {
+                self.model_mistakes(&file.model, errors);
+                return None;
+            }
         }
         let sound = merge.is_none_or(|merge| merge.is_some())
             && (file.windows.is_none() || also.windows.is_some() && also.merge.is_some());

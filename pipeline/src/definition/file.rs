@@ -157,6 +157,19 @@ pub(crate) enum ExtractType {
     Timestamp,
 }
 
+impl ExtractType {
+    /// As the pipeline writes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ExtractType::String => "string",
+            ExtractType::Long => "long",
+            ExtractType::Double => "double",
+            ExtractType::Boolean => "boolean",
+            ExtractType::Timestamp => "timestamp",
+        }
+    }
+}
+
 /// When a stage that follows its source commits: whatever is reached first.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

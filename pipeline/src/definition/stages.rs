@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
+use super::models::column_lineage;
 use super::{Aggregate, TableSpec};
 use crate::runner::Pace;
 use crate::stage::{Expression, Extract, ExtractColumn, Reads, RowModel, Stage};
@@ -66,11 +67,13 @@ impl Loader<'_> {
         let planned = match file.aggregate.is_some() {
             true => self.query(file, &sql, &reads, &writes),
             false => {
-                let model = self.projection_plans(file, &sql, &reads, &extract);
-                if let Some(model) = &model {
+                let planned = self.projection_plans(file, &sql, &reads, &extract);
+                if let Some((model, _)) = &planned {
                     self.day_fits(at, file, model, &reads, &writes);
                 }
-                model.and_then(|model| self.columns_fit(&file.model, &sql, model.schema(), &writes))
+                planned.and_then(|(model, planned)| {
+                    self.columns_fit(&file.model, &sql, model.schema(), &writes).map(|()| planned)
+                })
             }
         };
         self.deduplicate_fits(at, file, &writes);
@@ -81,11 +84,11 @@ impl Loader<'_> {
         let suite = self.suite(&writes, file.aggregate.is_some())?;
         let mut references = BTreeMap::new();
         for reference in suite.references() {
-            if let Some(table) = self.reference(at, &reference.dataset, &reference.target) {
+            if let Some(table) = self.reference(at, &reference.dataset, &reference.targets) {
                 references.insert(reference.dataset.clone(), table);
             }
         }
-        planned?;
+        let columns = column_lineage(file, &planned?, &reads, &writes, &extract);
         let also = also?;
         Some(Stage {
             id: StageId { pipeline: pipeline.to_owned(), stage: file.name.clone() },
@@ -100,6 +103,7 @@ impl Loader<'_> {
             also,
             day: file.day.clone(),
             suite,
+            columns,
             references,
             pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {
@@ -361,13 +365,15 @@ impl Loader<'_> {
         &mut self,
         at: &str,
         dataset: &DatasetName,
-        column: &str,
+        columns: &[String],
     ) -> Option<Arc<TableSpec>> {
-        match self.tables.get(dataset) {
-            Some(table) if table.contract.column(column).is_some() => {
-                return Some(Arc::clone(table));
-            }
-            Some(_) => {
+        let table = self.tables.get(dataset);
+        let lacks = |table: &TableSpec| {
+            columns.iter().find(|column| table.contract.column(column).is_none())
+        };
+        match table.map(|table| (table, lacks(table))) {
+            Some((table, None)) => return Some(Arc::clone(table)),
+            Some((_, Some(column))) => {
                 let what = format!("a rule refers to {dataset}.{column}, which is no column of it");
                 self.mistake(at, what, "mend the relationship in the contract");
             }

@@ -181,6 +181,7 @@ impl Ingest {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered: None,
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use assay_core::contract::{ColumnType, ContractFile};
-use assay_core::{Check, Contract, Outcome};
+use assay_core::{Check, Contract, Outcome, TextFormat};
 use assay_quality::Suite;
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 
+use super::compound::compound;
 use super::judge::{Judgement, Look, judge};
 use super::profile::{Column, Profile, column_type};
 use super::yaml::Yaml;
@@ -24,10 +25,6 @@ const ROWS_OF_A_KEY: u64 = 1000;
 /// Columns whose rules fit into any contract.
 const FEW_COLUMNS: usize = 32;
 
-const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
-const EMAIL: &str = r"^[^@\s]+@[^@\s]+\.[^@\s]+$";
-const URI: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$";
-const DATE: &str = r"^\d{4}-\d{2}-\d{2}$";
 const TIME: &str = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}";
 
 /// A contract that its own data keeps.
@@ -59,8 +56,11 @@ pub async fn infer(
             "only the first {ruled} columns have rules: a contract can't have more of them"
         ));
     }
+    let mut pair = None;
     loop {
-        let text = contract(subject, name, &profile, &keys, ruled);
+        let alone = primary(&profile, &keys).map(|column| vec![column.name.clone()]);
+        let key = alone.or_else(|| pair.clone().map(Vec::from)).unwrap_or_default();
+        let text = contract(subject, name, &profile, (&key, &keys), ruled);
         let file = ContractFile::parse(name, &text)?;
         let Some((_, promised)) = file.schema(None) else {
             return Err(InspectError::Unfit("a contract has one schema".to_owned()));
@@ -80,6 +80,12 @@ pub async fn infer(
             })
             .collect();
         if repeated.is_empty() {
+            if keys.is_empty() && pair.is_none() {
+                pair = compound(subject, &profile, promised, look).await?;
+                if pair.is_some() {
+                    continue;
+                }
+            }
             return Ok(Inferred { text, rows, notes, judgement });
         }
         keys.retain(|key| !repeated.contains(key));
@@ -91,7 +97,7 @@ pub async fn infer(
 fn ruled(subject: &Subject, name: &str, profile: &Profile) -> Result<usize, InspectError> {
     let all = profile.columns.len();
     let compiles = |ruled: usize| -> Result<bool, InspectError> {
-        let file = ContractFile::parse(name, &contract(subject, name, profile, &[], ruled))?;
+        let file = ContractFile::parse(name, &contract(subject, name, profile, (&[], &[]), ruled))?;
         let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).is_ok();
         Ok(file.contracts.iter().all(compile))
     };
@@ -150,12 +156,12 @@ async fn profile(
 /// The first of the keys whose name or form says so; in many rows also one that does not.
 fn primary<'a>(profile: &'a Profile, keys: &[String]) -> Option<&'a Column> {
     let found = || profile.columns.iter().filter(|column| keys.contains(&column.name));
-    let sure = found().find(|column| names_something(&column.name) || column.forms.uuid);
+    let sure = found().find(|column| names_something(&column.name) || column.is_uuid());
     sure.or_else(|| found().find(|column| column.rows >= ROWS_OF_A_KEY))
 }
 
 /// Whether a column is named as one whose values name something: `id`, `order_id`, `orderId`.
-fn names_something(column: &str) -> bool {
+pub(super) fn names_something(column: &str) -> bool {
     let whole = column.to_ascii_lowercase();
     let parts = ["id", "uuid", "guid", "key"];
     parts.contains(&whole.as_str())
@@ -169,7 +175,7 @@ fn contract(
     subject: &Subject,
     name: &str,
     profile: &Profile,
-    keys: &[String],
+    (key, keys): (&[String], &[String]),
     ruled: usize,
 ) -> String {
     let mut yaml = Yaml::default();
@@ -184,7 +190,6 @@ fn contract(
     yaml.key("version", "0.1.0");
     yaml.key("status", "draft");
     yaml.key("name", name);
-    let key = primary(profile, keys).map(|column| &column.name);
     yaml.list("schema", [()], |yaml, ()| {
         yaml.key("name", name);
         if let Some(table) = subject.table() {
@@ -197,29 +202,33 @@ fn contract(
             yaml.key("logicalType", logical(it.kind));
             yaml.key("physicalType", it.kind.name());
             if place < ruled {
-                promises(yaml, it, key == Some(&it.name), keys.contains(&it.name));
+                let part = key.iter().position(|name| *name == it.name);
+                promises(yaml, it, part, keys.contains(&it.name));
             }
         });
-        yaml.list("quality", [()], |yaml, ()| {
-            yaml.key("id", "some_rows");
-            yaml.key("description", "A batch without a row is worth a look.");
-            yaml.key("metric", "rowCount");
-            yaml.key("mustBeGreaterOrEqualTo", i64::from(rows > 0));
-            yaml.key("severity", "warning");
-        });
+        if rows > 0 {
+            yaml.list("quality", [()], |yaml, ()| {
+                yaml.key("id", "some_rows");
+                yaml.key("description", "A batch without a row is worth a look.");
+                yaml.key("metric", "rowCount");
+                yaml.key("mustBeGreaterOrEqualTo", 1);
+                yaml.key("severity", "warning");
+            });
+        }
     });
     yaml.finish()
 }
 
-fn promises(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
-    if primary {
+/// `part` is the place of the column in the primary key.
+fn promises(yaml: &mut Yaml, column: &Column, part: Option<usize>, unique: bool) {
+    if let Some(part) = part {
         yaml.key("primaryKey", true);
-        yaml.key("primaryKeyPosition", 1);
+        yaml.key("primaryKeyPosition", part as u64 + 1);
     }
     if column.rows > 0 && column.nulls == 0 {
         yaml.key("required", true);
     }
-    if unique && !primary && sounds_unique(column) {
+    if unique && part.is_none() && sounds_unique(column) {
         yaml.key("unique", true);
     }
     let options = options(column);
@@ -233,20 +242,23 @@ fn promises(yaml: &mut Yaml, column: &Column, primary: bool, unique: bool) {
     }
     if column.nulls > 0 && column.known() {
         // Half as much again as was seen.
-        let allowed = (column.nulls * 150).div_ceil(column.rows).clamp(1, 100);
-        yaml.list("quality", [()], |yaml, ()| {
-            yaml.key("metric", "nullValues");
-            yaml.key("mustBeLessOrEqualTo", allowed);
-            yaml.key("unit", "percent");
-            yaml.key("severity", "info");
-        });
+        let allowed = (column.nulls * 150).div_ceil(column.rows).max(1);
+        // Nothing could break it otherwise.
+        if allowed < 100 {
+            yaml.list("quality", [()], |yaml, ()| {
+                yaml.key("metric", "nullValues");
+                yaml.key("mustBeLessOrEqualTo", allowed);
+                yaml.key("unit", "percent");
+                yaml.key("severity", "info");
+            });
+        }
     }
 }
 
 /// A text or number that is never the same in a small file need not be a key for that.
 fn sounds_unique(column: &Column) -> bool {
-    let form = column.kind == ColumnType::Text && (column.forms.uuid || column.forms.email);
-    form || names_something(&column.name)
+    let form = matches!(column.forms.format(), Some(TextFormat::Uuid | TextFormat::Email));
+    (form && column.kind == ColumnType::Text) || names_something(&column.name)
 }
 
 fn options(column: &Column) -> Vec<(&'static str, Value)> {
@@ -279,16 +291,11 @@ fn options(column: &Column) -> Vec<(&'static str, Value)> {
 }
 
 fn text_options(column: &Column) -> Vec<(&'static str, Value)> {
-    let forms = column.forms;
-    let pattern = [
-        (forms.uuid, UUID),
-        (forms.email, EMAIL),
-        (forms.uri, URI),
-        (forms.date, DATE),
-        (forms.time, TIME),
-    ];
-    if let Some((_, pattern)) = pattern.into_iter().find(|(holds, _)| *holds) {
-        return vec![("pattern", json!(pattern))];
+    if let Some(format) = column.forms.format() {
+        return vec![("format", json!(format.name()))];
+    }
+    if column.forms.time() {
+        return vec![("pattern", json!(TIME))];
     }
     if set(column).is_some() {
         return Vec::new();

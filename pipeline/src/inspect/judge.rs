@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use assay_core::{Check, Contract, OnFail, Outcome, Quality};
-use assay_quality::{BatchFacts, Breaker, Facts, Suite, Tally};
+use assay_quality::{BatchFacts, Breaker, Facts, Reference, Suite, Tally};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -154,7 +154,7 @@ struct Bench {
     /// Names of the rules that send rows away.
     quarantining: Vec<String>,
     fit: Fit,
-    lookups: Vec<(usize, String, Box<dyn Lookup>)>,
+    lookups: Vec<(Reference, Box<dyn Lookup>)>,
     samples: usize,
     redact: Vec<String>,
     refused: Refused,
@@ -178,8 +178,8 @@ impl Bench {
         let mut lookups = Vec::new();
         for reference in suite.references() {
             let Some(lake) = look.lake else { break };
-            match lake.lookup(&reference.dataset, &reference.target).await {
-                Ok(lookup) => lookups.push((reference.place, reference.target.clone(), lookup)),
+            match lake.lookup(&reference.dataset, &reference.targets).await {
+                Ok(lookup) => lookups.push((reference.clone(), lookup)),
                 // Then the rule is not evaluated, and says so.
                 Err(TargetError::Missing { .. }) => {
                     lookups.clear();
@@ -223,9 +223,11 @@ impl Bench {
         part.read += rows.num_rows() as u64;
         self.seen.fetch_add(chunk.num_rows() as u64, Ordering::Relaxed);
         let mut facts = Facts::default();
-        for (place, target, lookup) in &self.lookups {
-            let column = (target, Arc::clone(rows.column(*place)), true);
-            let keys = RecordBatch::try_from_iter_with_nullable([column]).map_err(wrong)?;
+        for (reference, lookup) in &self.lookups {
+            let columns = reference.places.iter().zip(&reference.targets);
+            let columns =
+                columns.map(|(place, name)| (name, Arc::clone(rows.column(*place)), true));
+            let keys = RecordBatch::try_from_iter_with_nullable(columns).map_err(wrong)?;
             facts.known.push(lookup.known(&keys).await?);
         }
         let judged = self.strict.judge(&rows, &facts);

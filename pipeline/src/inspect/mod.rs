@@ -2,8 +2,10 @@
 //! Nothing is written, and memory does not grow with the rows.
 
 mod cells;
+mod compound;
 mod csv_file;
 mod fit;
+mod forms;
 mod infer;
 mod json_lines;
 mod judge;

@@ -5,11 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
+use assay_core::TextFormat;
 use assay_core::contract::ColumnType;
+use assay_core::profile::Distinct;
 
-use super::sniff;
+use super::forms::Forms;
 
 /// Different values that a column may have and still be a set.
 const MOST_VALUES: usize = 24;
@@ -39,18 +41,9 @@ pub(super) struct Column {
     /// Value → rows; none once there are too many.
     pub(super) values: Option<BTreeMap<String, u64>>,
     pub(super) forms: Forms,
+    pub(super) distinct: Distinct,
     /// None once a value came twice.
     seen: Option<HashSet<u64>>,
-}
-
-/// Which forms all texts have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Forms {
-    pub(super) uuid: bool,
-    pub(super) email: bool,
-    pub(super) uri: bool,
-    pub(super) time: bool,
-    pub(super) date: bool,
 }
 
 /// What was seen of all columns.
@@ -82,7 +75,6 @@ impl Profile {
 impl Column {
     fn new((name, kind): (String, ColumnType)) -> Column {
         let key = matches!(kind, ColumnType::Text | ColumnType::Int | ColumnType::Long);
-        let forms = Forms { uuid: true, email: true, uri: true, time: true, date: true };
         Column {
             name,
             kind,
@@ -93,7 +85,8 @@ impl Column {
             odd_numbers: false,
             length: None,
             values: (kind == ColumnType::Text).then(BTreeMap::new),
-            forms,
+            forms: Forms::default(),
+            distinct: Distinct::default(),
             seen: key.then(HashSet::new),
         }
     }
@@ -101,6 +94,11 @@ impl Column {
     /// Whether each value came once, as far as was looked: only counting can be sure.
     pub(super) fn may_be_key(&self) -> bool {
         self.seen.is_some() && self.nulls == 0 && self.rows > 1
+    }
+
+    pub(super) fn is_uuid(&self) -> bool {
+        let text = self.kind == ColumnType::Text && self.known();
+        text && self.forms.format() == Some(TextFormat::Uuid)
     }
 
     /// Whether there is a value.
@@ -143,7 +141,13 @@ impl Column {
                     self.number = Some((least.min(number), greatest.max(number)));
                 }
             }
-            ColumnType::Boolean | ColumnType::Date | ColumnType::Timestamp => {}
+            ColumnType::Date => {
+                let days = cast(&cast(values, &DataType::Date32)?, &DataType::Int32)?;
+                for day in days.as_primitive::<Int32Type>().iter().flatten() {
+                    self.key(&day);
+                }
+            }
+            ColumnType::Boolean | ColumnType::Timestamp => {}
         }
         Ok(())
     }
@@ -167,54 +171,14 @@ impl Column {
     }
 
     fn key(&mut self, value: &impl Hash) {
-        let Some(seen) = &mut self.seen else { return };
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
-        if !seen.insert(hasher.finish()) {
+        let hash = hasher.finish();
+        self.distinct.add(hash);
+        if self.seen.as_mut().is_some_and(|seen| !seen.insert(hash)) {
             self.seen = None;
         }
     }
-}
-
-impl Forms {
-    fn see(&mut self, text: &str) {
-        self.uuid &= uuid(text);
-        self.email &= email(text);
-        self.uri &= uri(text);
-        self.date &= sniff::date(text);
-        self.time &= sniff::time(text);
-    }
-}
-
-fn uuid(text: &str) -> bool {
-    let dash = |place| [8, 13, 18, 23].contains(&place);
-    let fits = |(place, byte): (usize, u8)| match dash(place) {
-        true => byte == b'-',
-        false => byte.is_ascii_hexdigit(),
-    };
-    text.len() == 36 && text.bytes().enumerate().all(fits)
-}
-
-/// As the pattern that the contract then has.
-fn email(text: &str) -> bool {
-    let plain =
-        |part: &str| !part.is_empty() && !part.contains(char::is_whitespace) && !part.contains('@');
-    let parts = text.split_once('@');
-    parts.is_some_and(|(who, place)| {
-        plain(who)
-            && plain(place)
-            && place.rsplit_once('.').is_some_and(|(host, top)| !host.is_empty() && !top.is_empty())
-    })
-}
-
-fn uri(text: &str) -> bool {
-    let parts = text.split_once("://");
-    parts.is_some_and(|(scheme, rest)| {
-        let mut letters = scheme.bytes();
-        let first = letters.next().is_some_and(|byte| byte.is_ascii_alphabetic());
-        let others = |byte: u8| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte);
-        first && letters.all(others) && !rest.is_empty() && !rest.contains(char::is_whitespace)
-    })
 }
 
 /// The type that a column of a contract has for arrow's; none for what no table of ours has.

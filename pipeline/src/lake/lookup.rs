@@ -34,15 +34,15 @@ pub(super) struct LakeLookup {
 }
 
 impl Lake {
-    /// Answers whether values are in a column of a table, as of now.
+    /// Answers whether values are in columns of a table, as of now.
     pub(crate) async fn lookup(
         &self,
         dataset: &DatasetName,
-        column: &str,
+        columns: &[String],
     ) -> Result<Box<dyn Lookup>, TargetError> {
         let table = self.existing(dataset).await?;
         let at = table.metadata().current_snapshot().map(|now| Snapshot(now.snapshot_id()));
-        Ok(Box::new(LakeLookup::new(dataset, table, at, &[column.to_owned()])))
+        Ok(Box::new(LakeLookup::new(dataset, table, at, columns)))
     }
 }
 

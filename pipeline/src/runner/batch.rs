@@ -7,9 +7,11 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Report, Run};
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
 use assay_dlq::Letters;
-use assay_quality::{BatchFacts, Facts, KeyHasher, KeySet, Past, Tally};
+use assay_quality::{
+    BatchFacts, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
+};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
@@ -54,8 +56,9 @@ pub(super) struct Batch<'a> {
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
     references: Vec<Box<dyn Lookup>>,
-    /// Batches before this one, where a rule asks for them.
-    history: Vec<Past>,
+    /// What was before this batch, where a rule asks for it.
+    history: History,
+    profiler: Profiler<'a>,
     times: Option<Times<'a>>,
 }
 
@@ -95,17 +98,12 @@ impl<'a> Batch<'a> {
                 let spec = spec
                     .ok_or_else(|| TargetError::Missing { dataset: reference.dataset.clone() })?;
                 let target = runner.targets.target(spec);
-                references.push(
-                    target.lookup(std::slice::from_ref(&reference.target), None, None).await?,
-                );
+                references.push(target.lookup(&reference.targets, None, None).await?);
             }
         }
-        let history = match run.governed.quality && stage.suite.asks_for_history() {
-            true => {
-                let known = runner.ledger.rows_added(&stage.writes.dataset, HISTORY).await?;
-                known.into_iter().map(|(at, rows)| Past { at, rows }).collect()
-            }
-            false => Vec::new(),
+        let history = match run.governed.quality {
+            true => history(runner, run, stage).await?,
+            false => History::default(),
         };
         Ok(Batch {
             runner,
@@ -120,6 +118,7 @@ impl<'a> Batch<'a> {
             keys,
             references,
             history,
+            profiler: stage.suite.profiler(),
             times: Times::new(stage, from),
         })
     }
@@ -150,6 +149,7 @@ impl<'a> Batch<'a> {
         let Good { rows: fresh, input } = self.deduplicate(&chunk, good).await?;
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
+            self.profiler.take(&fresh);
         }
         self.conserve(&fresh)?;
         self.counts.rejected = self.letters.rows();
@@ -231,7 +231,7 @@ impl<'a> Batch<'a> {
     async fn judge(&mut self, chunk: &Chunk, shaped: &Shaped) -> Result<Good, RunError> {
         let mut facts = Facts::default();
         for (reference, lookup) in self.stage.suite.references().iter().zip(&self.references) {
-            let keys = renamed(&shaped.rows, reference.place, &reference.target)
+            let keys = renamed(&shaped.rows, &reference.places, &reference.targets)
                 .map_err(|error| query("take the keys of a reference".to_owned(), error))?;
             facts.known.push(lookup.known(&keys).await?);
         }
@@ -328,14 +328,17 @@ impl<'a> Batch<'a> {
             self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
         let now = self.runner.clock.now();
-        let quality = match self.run.governed.quality {
+        let (quality, remembered) = match self.run.governed.quality {
             true => {
                 let breaker = Some(self.stage.breaker);
                 let facts = BatchFacts { now, read, rejected, breaker };
                 let suite = &self.stage.suite;
-                Evaluated::Judged(suite.report_among(&self.tally, &facts, &self.history)?)
+                let profile: Profile = self.profiler.finish();
+                let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
+                let remembered = suite.remember(profile, &quality);
+                (Evaluated::Judged(quality), Some(remembered))
             }
-            false => Evaluated::NotEvaluated,
+            false => (Evaluated::NotEvaluated, None),
         };
         let letters = self.letters.finish();
         let contract = &self.stage.writes.contract;
@@ -361,6 +364,7 @@ impl<'a> Batch<'a> {
             accepted_at: None,
             recomputed: None,
             closed: Default::default(),
+            remembered,
         };
         Ok((report, letters, self.seen))
     }
@@ -372,9 +376,34 @@ fn without_key(stage: &Stage) -> String {
     format!("its key (`{columns}`) has a NULL, so it could not be known if it came again")
 }
 
-/// One column under the name that it has in the other dataset.
-fn renamed(rows: &RecordBatch, place: usize, name: &str) -> Result<RecordBatch, ArrowError> {
-    RecordBatch::try_from_iter_with_nullable([(name, Arc::clone(rows.column(place)), true)])
+/// What was before the batch, as far as a rule asks for it.
+async fn history(runner: &Runner, run: &Run, stage: &Stage) -> Result<History, RunError> {
+    let (asks, dataset) = (stage.suite.asks(), &stage.writes.dataset);
+    let mut history = History::default();
+    if asks.volumes {
+        let known = runner.ledger.rows_added(dataset, HISTORY).await?;
+        history.batches = known.into_iter().map(|(at, rows)| Past { at, rows }).collect();
+    }
+    for rule in asks.lags {
+        let known = runner.ledger.lags(dataset, &rule, HISTORY).await?;
+        let lags = known.into_iter().map(|(at, seconds)| PastLag { at, seconds }).collect();
+        history.lags.insert(rule, lags);
+    }
+    if asks.runs > 0 {
+        history.runs = runner.ledger.profiles(dataset, run.id, asks.runs).await?;
+    }
+    Ok(history)
+}
+
+/// Columns under the names that they have in the other dataset.
+fn renamed(
+    rows: &RecordBatch,
+    places: &[usize],
+    names: &[String],
+) -> Result<RecordBatch, ArrowError> {
+    let column =
+        |(place, name): (&usize, &String)| (name.clone(), Arc::clone(rows.column(*place)), true);
+    RecordBatch::try_from_iter_with_nullable(places.iter().zip(names).map(column))
 }
 
 fn query(doing: String, error: impl std::error::Error + Send + Sync + 'static) -> RunError {

@@ -60,6 +60,10 @@ impl Extract {
         Extract { columns, json: BTreeMap::new() }
     }
 
+    pub(crate) fn columns(&self) -> &[ExtractColumn] {
+        &self.columns
+    }
+
     /// `source` with the extracted columns behind it.
     pub(crate) fn schema(&self, source: &SchemaRef) -> SchemaRef {
         let mut fields: Vec<Arc<Field>> = source.fields().to_vec();

@@ -4,6 +4,7 @@
 mod also;
 mod columns;
 mod extract;
+mod lineage;
 mod model;
 mod shape;
 
@@ -12,12 +13,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use assay_core::{DatasetName, ReaderId, StageId};
+use assay_lineage::ColumnLineage;
 use assay_quality::{Breaker, Suite};
 
 pub use also::{Also, EventTime, Windows};
 pub use columns::arrow_schema;
 pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
+pub(crate) use lineage::{Around, Planned};
 pub(crate) use model::{Expression, ModelError, RowModel, line_of, query_columns};
 pub use shape::StageError;
 pub(crate) use shape::{Broken, Shaped, Shaper, conform};
@@ -44,6 +47,8 @@ pub struct Stage {
     /// The column, of what is read and what is written, by whose days a row stage is recomputed.
     pub day: Option<String>,
     pub suite: Suite,
+    /// From which columns those of the table written are made.
+    pub columns: ColumnLineage,
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,

@@ -17,7 +17,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_expr::utils::collect_columns;
 
+use super::Planned;
 use crate::session::{plan, planning, register};
 
 /// Why SQL is no model, where in the SQL, and what to do.
@@ -76,6 +78,14 @@ impl Expression {
         plan().map(Expression).map_err(|error| ModelError::planning(&error))
     }
 
+    /// The columns that it looks at, by name.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        let columns = collect_columns(&self.0);
+        let mut names: Vec<String> = columns.iter().map(|c| c.name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn kind(&self, schema: &Schema) -> Option<arrow::datatypes::DataType> {
         self.0.data_type(schema).ok()
     }
@@ -109,6 +119,26 @@ impl RowModel {
         schema: &SchemaRef,
         at: DateTime<Utc>,
     ) -> Result<RowModel, Vec<ModelError>> {
+        Self::create(sql, relation, schema, at).map(|(model, ..)| model)
+    }
+
+    /// The same, with its plan.
+    pub(crate) fn planned(
+        sql: &str,
+        relation: &DatasetName,
+        schema: &SchemaRef,
+    ) -> Result<(RowModel, Planned), Vec<ModelError>> {
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let (model, plan, state) = Self::create(sql, relation, schema, at)?;
+        Ok((model, Planned::of(&state, plan)))
+    }
+
+    fn create(
+        sql: &str,
+        relation: &DatasetName,
+        schema: &SchemaRef,
+        at: DateTime<Utc>,
+    ) -> Result<(RowModel, LogicalPlan, SessionState), Vec<ModelError>> {
         let state = planning(at, &[(relation, schema)]).map_err(|e| ModelError::all(&e))?;
         let plan = create(&state, sql)?;
         let mut steps = Vec::new();
@@ -119,7 +149,7 @@ impl RowModel {
                 "write SELECT … FROM …",
             )]);
         }
-        Ok(RowModel { steps })
+        Ok((RowModel { steps }, plan, state))
     }
 
     /// The columns that come out.
@@ -214,19 +244,20 @@ pub(crate) fn line_of(sql: &str, word: &str) -> Option<u32> {
     found.and_then(|(number, _)| u32::try_from(number + 1).ok())
 }
 
-/// The columns that an aggregate stage's query gives, planned against tables without rows.
+/// The columns that an aggregate stage's query gives, with its plan, against tables without rows.
 pub(crate) fn query_columns(
     sql: &str,
     tables: &[(&DatasetName, &SchemaRef)],
     previous: &SchemaRef,
-) -> Result<SchemaRef, Vec<ModelError>> {
+) -> Result<(SchemaRef, Planned), Vec<ModelError>> {
     let at = DateTime::<Utc>::UNIX_EPOCH;
     let state = planning(at, tables).map_err(|error| ModelError::all(&error))?;
     let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
     register(&state, "none", "previous", empty).map_err(|error| ModelError::all(&error))?;
     let plan = create(&state, sql)?;
     let optimized = guarded(|| state.optimize(&plan)).map_err(|error| ModelError::all(&error))?;
-    Ok(Arc::new(optimized.schema().as_arrow().clone()))
+    let columns = Arc::new(optimized.schema().as_arrow().clone());
+    Ok((columns, Planned::optimized(plan, optimized)))
 }
 
 /// The columns that a query over one table gives.

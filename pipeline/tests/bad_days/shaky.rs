@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use assay_core::{
-    ContractRef, DatasetName, DraftId, Fault, Position, ReaderId, Report, Run, RunId, StageId,
+    ContractRef, DatasetName, DraftId, Fault, Position, Profile, ReaderId, Report, Run, RunId,
+    StageId,
 };
 use assay_log::{
     Ends, Fetch, Head, Keep, Log, LogError, Membership, NewRecord, Record, TopicInfo, TopicSpec,
@@ -313,6 +314,24 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
         self.fate.effect("history", in_store, self.port.rows_added(dataset, limit)).await
+    }
+
+    async fn lags(
+        &self,
+        dataset: &DatasetName,
+        rule: &str,
+        limit: u32,
+    ) -> Result<Vec<(DateTime<Utc>, f64)>, StoreError> {
+        self.fate.effect("lags", in_store, self.port.lags(dataset, rule, limit)).await
+    }
+
+    async fn profiles(
+        &self,
+        dataset: &DatasetName,
+        but: RunId,
+        limit: u32,
+    ) -> Result<Vec<Profile>, StoreError> {
+        self.fate.effect("profiles", in_store, self.port.profiles(dataset, but, limit)).await
     }
 }
 

@@ -88,6 +88,26 @@ impl Compiler<'_> {
         Ok(Some(Test::Text { column: place, test: TextTest::OneOf(few) }))
     }
 
+    /// The values that a pattern takes: no other text is one of them and matches.
+    pub(super) fn valid(
+        &self,
+        column: &str,
+        values: &[Value],
+        pattern: &str,
+    ) -> Result<Vec<Value>, Problem> {
+        let (field, pattern) = (self.text(column)?, pattern_of(pattern)?);
+        literals(field, values)?;
+        let matches = |value: &&Value| value.as_str().is_some_and(|it| pattern.is_match(it));
+        let valid: Vec<Value> = values.iter().filter(matches).cloned().collect();
+        match valid.is_empty() {
+            false => Ok(valid),
+            true => {
+                let what = "nothing is valid: none of the validValues matches the pattern";
+                Err(Problem::new(what, "correct the pattern, or the values"))
+            }
+        }
+    }
+
     fn text(&self, column: &str) -> Result<&Field, Problem> {
         let (_, field) = self.column(column)?;
         let kind = match field.data_type() {

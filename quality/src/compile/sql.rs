@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::{CatalogProvider, MemorySchemaProvider, SchemaProvider};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
-use datafusion::logical_expr::{Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{
+    Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan, cast,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_planner::create_aggregate_expr_and_maybe_filter;
 use futures::FutureExt;
@@ -214,15 +216,16 @@ impl<'a> Shape<'a> {
         }
         let mut aggregates = Vec::new();
         let mut fields = Vec::new();
-        for expr in &self.aggregate.aggr_expr {
+        for (place, expr) in self.aggregate.aggr_expr.iter().enumerate() {
             name(expr);
+            let field = self.aggregate.schema.field(self.aggregate.group_expr.len() + place);
+            fields.push(field.as_ref().clone().with_nullable(true));
             let (function, filter, _) = create_aggregate_expr_and_maybe_filter(
-                expr,
+                &wide(expr, rows)?,
                 rows,
                 rows.as_arrow(),
                 state.execution_props(),
             )?;
-            fields.push(function.field().as_ref().clone().with_nullable(true));
             let arguments =
                 function.expressions().into_iter().map(strict).collect::<Result<_, _>>()?;
             aggregates.push(Aggregate { function, arguments, filter });
@@ -232,6 +235,25 @@ impl<'a> Shape<'a> {
         let schema = Arc::new(Schema::new(fields.into_iter().collect::<Vec<Field>>()));
         Ok(Planned { measure: Measure { filters, aggregates, value, schema }, columns })
     }
+}
+
+/// The sum of whole numbers, made of decimals: DataFusion's own begins anew beyond 64 bits and
+/// says nothing.
+fn wide(expr: &Expr, rows: &DFSchema) -> Result<Expr, DataFusionError> {
+    let widen = |inner: Expr| {
+        let Expr::AggregateFunction(mut sum) = inner else { return Ok(Transformed::no(inner)) };
+        let whole = match sum.params.args.first() {
+            Some(argument) => argument.get_type(rows)?.is_integer(),
+            None => false,
+        };
+        if !whole || sum.func.name() != "sum" {
+            return Ok(Transformed::no(Expr::AggregateFunction(sum)));
+        }
+        let widened = |argument: Expr| cast(argument, DataType::Decimal128(20, 0));
+        sum.params.args = sum.params.args.into_iter().map(widened).collect();
+        Ok(Transformed::yes(Expr::AggregateFunction(sum)))
+    };
+    Ok(expr.clone().transform_up(widen)?.data)
 }
 
 fn explain(planner: &Planner, error: &DataFusionError, tables: &[&str]) -> Problem {

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use assay_core::{Outcome, Rule, Season, Volume};
-use chrono::{Datelike, Timelike};
+use assay_core::{Outcome, Rule};
 
 use super::{Finding, outcome};
 use crate::measure::{Measure, Measured};
-use crate::report::Known;
 use crate::score::ramp;
 use crate::tally::KeysWritten;
 use crate::wording::Span;
@@ -39,7 +37,7 @@ pub(super) fn retained(age: Option<f64>, most: f64, rows: u64) -> Finding {
 }
 
 /// A column of times in which there is none.
-fn without_value(rows: u64, expected: String) -> Finding {
+pub(super) fn without_value(rows: u64, expected: String) -> Finding {
     match rows {
         0 => Finding::idle("no rows", expected),
         _ => {
@@ -121,38 +119,5 @@ pub(super) fn columns(problems: &[String]) -> Finding {
         observed: Some(problems.len() as f64),
         sentence: problems.join(", "),
         ..Finding::new(outcome(problems.is_empty()), "the columns of the contract".to_owned())
-    }
-}
-
-pub(super) fn volume(volume: Volume, tally: &Tally, known: &Known<'_>) -> Finding {
-    let Volume { within_percent, at_least_batches, season } = volume;
-    let expected = format!("within {within_percent} % of the median of earlier batches");
-    let of_season = |at: &chrono::DateTime<chrono::Utc>| match season {
-        Season::None => true,
-        Season::Weekday => at.weekday() == known.now.weekday(),
-        Season::WeekdayHour => (at.weekday(), at.hour()) == (known.now.weekday(), known.now.hour()),
-    };
-    let alike = known.history.iter().filter(|past| of_season(&past.at));
-    let mut before: Vec<u64> = alike.map(|past| past.rows).collect();
-    let seen = before.len();
-    let cost = Some(format!("{} earlier reports read", known.history.len()));
-    if seen < at_least_batches as usize {
-        let like = match season {
-            Season::None => "",
-            Season::Weekday => " of this weekday",
-            Season::WeekdayHour => " of this weekday and hour",
-        };
-        let why = format!("it learns, {seen} of {at_least_batches} batches{like} seen");
-        return Finding { cost, ..Finding::idle(&why, expected) };
-    }
-    before.sort_unstable();
-    let middle = (before[(seen - 1) / 2] + before[seen / 2]) as f64 / 2.0;
-    let rows = tally.written as f64;
-    let off = if rows == middle { 0.0 } else { 100.0 * (rows - middle).abs() / middle };
-    Finding {
-        observed: Some(rows),
-        sentence: format!("{rows} rows, the median of {seen} batches is {middle} ({expected})"),
-        cost,
-        ..Finding::new(outcome(off <= within_percent), expected)
     }
 }

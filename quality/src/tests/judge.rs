@@ -10,8 +10,8 @@ use crate::{BadRow, Facts, Mask, Reference};
 
 fn references(column: &str) -> Rule {
     let dataset = "silver.users".parse().unwrap();
-    let target = "user_id".to_owned();
-    rule("known", Check::References { column: column.to_owned(), dataset, target })
+    let (columns, targets) = (vec![column.to_owned()], vec!["user_id".to_owned()]);
+    rule("known", Check::References { columns, dataset, targets })
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn references_ask_for_facts_and_null_needs_none() {
     let suite = suite(vec![holds("a_small", "a < 4"), references("b")], &rows);
     let expected = Reference {
         rule: "known".to_owned(),
-        column: "b".to_owned(),
-        place: 1,
+        columns: vec!["b".to_owned()],
+        places: vec![1],
         dataset: "silver.users".parse().unwrap(),
-        target: "user_id".to_owned(),
+        targets: vec!["user_id".to_owned()],
     };
     assert_eq!(suite.references(), [expected]);
     let known = vec![Some(true), Some(false), Some(false), None];

@@ -15,10 +15,10 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{
-    batch, close, contract, facts_of_batch, holds, noon, numbers, report, row_count, rule, sql,
-    suite, tally, unique,
+    batch, close, contract, facts_of_batch, holds, ids, noon, numbers, report, row_count, rule,
+    sql, suite, tally, unique,
 };
-use crate::{Facts, Past, Suite};
+use crate::{Facts, History, Past, Suite};
 
 fn when(condition: &str, rule: Rule) -> Rule {
     Rule { condition: Some(condition.to_owned()), ..rule }
@@ -138,9 +138,9 @@ fn conditions_reach_rules_about_the_batch() {
 fn a_condition_spares_rows_that_a_reference_does_not_know() {
     let rows = numbers(&[(Some(1), Some(1)), (Some(2), Some(1)), (Some(3), Some(0))]);
     let check = Check::References {
-        column: "a".to_owned(),
+        columns: vec!["a".to_owned()],
         dataset: "silver.users".parse().unwrap(),
-        target: "id".to_owned(),
+        targets: vec!["id".to_owned()],
     };
     let suite = suite(vec![when("b = 1", rule("known", check))], &rows);
     let facts = Facts { known: vec![BooleanArray::from(vec![true, false, false])] };
@@ -148,6 +148,73 @@ fn a_condition_spares_rows_that_a_reference_does_not_know() {
     assert_eq!(judged.bad.len(), 1);
     let quality = suite.report(&judged.tally, &facts_of_batch()).unwrap();
     assert_eq!(quality.rules[0].cost.as_deref(), Some("2 values looked up in silver.users.id"));
+}
+
+#[test]
+fn a_key_of_two_columns_is_known_together_and_needs_both() {
+    let rows = numbers(&[(Some(1), Some(1)), (Some(2), Some(1)), (None, Some(1)), (Some(9), None)]);
+    let check = Check::References {
+        columns: vec!["b".to_owned(), "a".to_owned()],
+        dataset: "silver.users".parse().unwrap(),
+        targets: vec!["shop".to_owned(), "id".to_owned()],
+    };
+    let suite = suite(vec![rule("known", check)], &rows);
+    assert_eq!(
+        (&suite.references()[0].places, &suite.references()[0].columns[0]),
+        (&vec![1, 0], &"b".to_owned())
+    );
+    let facts = Facts { known: vec![BooleanArray::from(vec![true, false, false, false])] };
+    let judged = suite.judge(&rows, &facts);
+    assert_eq!(judged.bad.iter().map(|bad| bad.row).collect::<Vec<_>>(), [1]);
+    let quality = suite.report(&judged.tally, &facts_of_batch()).unwrap();
+    let cost = "4 keys looked up in silver.users (shop, id)";
+    assert_eq!(quality.rules[0].cost.as_deref(), Some(cost));
+}
+
+#[test]
+fn a_valid_text_is_one_of_the_values_and_matches() {
+    let rows = ids(&[Some("VN-1"), Some("VN-2"), Some("TH-1"), Some("VN-9"), None, Some("x")]);
+    let valid = |values: &[&str], pattern: &str| Check::Valid {
+        column: "id".to_owned(),
+        values: values.iter().map(|value| (*value).into()).collect(),
+        pattern: pattern.to_owned(),
+    };
+    let few = valid(&["VN-1", "VN-2", "TH-1"], "^VN-");
+    assert_eq!(found(rule("valid", few), &rows).failed, 3, "TH-1, VN-9 and x");
+    let many: Vec<String> = (0..40).map(|number| format!("VN-{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).chain(["TH-1"]).collect();
+    assert_eq!(found(rule("valid", valid(&many, "^VN-")), &rows).failed, 2, "TH-1 and x");
+    for (check, says) in [
+        (valid(&["VN-1"], "^TH-"), "none of the validValues matches the pattern"),
+        (valid(&["VN-1"], "("), "is no regular expression"),
+    ] {
+        let mistakes = Suite::compile(&contract(vec![rule("valid", check)]), rows.schema_ref());
+        let text = mistakes.unwrap_err().to_string();
+        assert!(text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn a_sum_of_whole_numbers_is_exact_or_loudly_none() {
+    let most = i64::MAX;
+    // On the way it is beyond 64 bits; in the end it fits again.
+    let rows =
+        numbers(&[(Some(most), None), (Some(most), None), (Some(-most), None), (Some(5), None)]);
+    let sum = |rows: &arrow::array::RecordBatch, query: &str| {
+        let found = found(sql(query), rows);
+        (found.outcome, found.observed)
+    };
+    let query = "SELECT SUM(a) - 9223372036854775807 FROM orders";
+    assert_eq!(sum(&rows, query), (Outcome::Failed, Some(5.0)));
+    let whole = "SELECT SUM(a) / 2 FROM orders WHERE a = 5";
+    assert_eq!(sum(&rows, whole).1, Some(2.0), "whole numbers are divided as before");
+    let (outcome, _) = sum(&rows, "SELECT SUM(a) FROM orders WHERE a > 0");
+    let why = "a number grows too large in it".to_owned();
+    assert_eq!(outcome, Outcome::NotEvaluated { why });
+    assert_eq!(
+        sum(&numbers(&[(None, None)]), "SELECT COALESCE(SUM(a), 7) FROM orders").1,
+        Some(7.0)
+    );
 }
 
 #[test]
@@ -214,6 +281,7 @@ fn promised(exact: bool, rules: Vec<Rule>) -> assay_core::Contract {
         name: name.to_owned(),
         kind,
         description: None,
+        sensitive: false,
         line: 1,
     };
     let mut contract = contract(rules);
@@ -277,14 +345,14 @@ fn a_volume_learns_before_it_judges_and_says_so() {
     let judge = |season, history: &[(i64, u64)]| {
         let volume = Volume { within_percent: 50.0, at_least_batches: 3, season };
         let suite = suite(vec![rule("volume", Check::Volume(volume))], &rows);
-        assert!(suite.asks_for_history());
+        assert!(suite.asks().volumes);
         let past = |(hours, rows): &(i64, u64)| Past {
             at: noon() - TimeDelta::hours(*hours),
             rows: *rows,
         };
-        let history: Vec<Past> = history.iter().map(past).collect();
-        let facts = facts_of_batch();
-        suite.report_among(&tally(&suite, &rows), &facts, &history).unwrap()
+        let batches: Vec<Past> = history.iter().map(past).collect();
+        let (history, profile) = (History { batches, ..History::default() }, Default::default());
+        suite.report_among(&tally(&suite, &rows), &facts_of_batch(), &history, &profile).unwrap()
     };
     let quality = judge(Season::None, &[(1, 10), (2, 10)]);
     let why = "it learns, 2 of 3 batches seen".to_owned();

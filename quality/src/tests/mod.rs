@@ -1,6 +1,7 @@
 mod bad_input;
 mod checks;
 mod compile;
+mod history;
 mod judge;
 mod keys;
 mod kinds;

@@ -78,7 +78,7 @@ fn ends(values: &[Option<f64>]) -> (Option<f64>, Option<f64>) {
 }
 
 /// A bar for each value between the least and the greatest; a gap where there is none.
-fn sparkline(values: &[Option<f64>]) -> String {
+pub(super) fn sparkline(values: &[Option<f64>]) -> String {
     let (Some(least), Some(greatest)) = ends(values) else { return String::new() };
     let span = greatest - least;
     let bar = |value: &Option<f64>| match value {

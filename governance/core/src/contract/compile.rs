@@ -2,6 +2,7 @@
 
 mod column;
 mod custom;
+mod history;
 mod quality;
 mod sla;
 
@@ -63,6 +64,7 @@ pub(super) fn compile_schema(
     compiler.table_rules(&at, object);
     compiler.service_levels(contract, object);
     compiler.check_names(object);
+    compiler.check_drift(&columns);
     Mistakes(compiler.mistakes).none_or(Contract {
         id: contract.id.clone(),
         version: contract.version.clone(),
@@ -206,15 +208,19 @@ fn dimension_of(check: &Check) -> &'static str {
         Check::NotNull { .. } | Check::NotMissing { .. } => "completeness",
         Check::OneOf { .. }
         | Check::Matches { .. }
+        | Check::Valid { .. }
         | Check::Between { .. }
         | Check::Length { .. }
         | Check::Format { .. }
         | Check::MultipleOf { .. }
         | Check::Conforms { .. }
         | Check::Columns { .. } => "conformity",
-        Check::Holds { .. } | Check::References { .. } | Check::Sql { .. } => "consistency",
+        Check::Holds { .. }
+        | Check::References { .. }
+        | Check::Sql { .. }
+        | Check::Drift { .. } => "consistency",
         Check::Unique { .. } => "uniqueness",
         Check::RowCount | Check::Volume(_) => "coverage",
-        Check::Fresh { .. } | Check::Retained { .. } => "timeliness",
+        Check::Fresh { .. } | Check::Retained { .. } | Check::Lag { .. } => "timeliness",
     }
 }

@@ -42,6 +42,8 @@ pub struct ContractColumn {
     pub name: String,
     pub kind: ColumnType,
     pub description: Option<String>,
+    /// Its classification says that nobody may see its values.
+    pub sensitive: bool,
     /// Where the contract says it.
     pub line: u32,
 }

@@ -122,6 +122,16 @@ pub struct Property {
     pub items: Option<Value>,
 }
 
+impl Property {
+    /// Whether its classification says that nobody may see its values.
+    pub fn sensitive(&self) -> bool {
+        const SECRET: [&str; 6] =
+            ["restricted", "confidential", "secret", "sensitive", "pii", "personal"];
+        let secret = |class: &str| SECRET.contains(&class.trim().to_ascii_lowercase().as_str());
+        self.classification.as_deref().is_some_and(secret)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogicalType {

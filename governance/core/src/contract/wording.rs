@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Bound, Check, Rule, Season, Threshold};
+use crate::{Bound, Check, Drift, Rule, Season, Threshold};
 
 /// The promise of a check in a few words: `one of VND, USD`, `from 0 on`.
 pub fn describe(check: &Check) -> String {
@@ -15,7 +15,13 @@ pub fn describe(check: &Check) -> String {
         Check::Between { min, max, .. } => range(min.as_ref(), max.as_ref()),
         Check::Length { min, max, .. } => length(*min, *max),
         Check::Holds { expression } => expression.clone(),
-        Check::References { dataset, target, .. } => format!("is in {dataset}.{target}"),
+        Check::Valid { values, pattern, .. } => {
+            format!("one of {} and matches {pattern}", list(values))
+        }
+        Check::References { dataset, targets, .. } => match &targets[..] {
+            [target] => format!("is in {dataset}.{target}"),
+            several => format!("are together in {dataset} ({})", several.join(", ")),
+        },
         Check::Unique { columns } => format!("no {} twice", columns.join(" and ")),
         Check::RowCount => "number of rows".to_owned(),
         Check::Fresh { error_after_seconds, .. } => {
@@ -29,13 +35,25 @@ pub fn describe(check: &Check) -> String {
         Check::Columns { exact: true } => "the columns of the contract and no others".to_owned(),
         Check::Columns { exact: false } => "the columns of the contract".to_owned(),
         Check::Volume(volume) => {
-            let like = match volume.season {
-                Season::None => "earlier batches",
-                Season::Weekday => "earlier batches of the weekday",
-                Season::WeekdayHour => "earlier batches of the weekday and hour",
-            };
+            let like = earlier(volume.season);
             format!("as many rows as {like}, within {} %", volume.within_percent)
         }
+        Check::Lag { lag, .. } => {
+            let like = earlier(lag.season);
+            format!("newest as old as in {like}, at most {} % more", lag.within_percent)
+        }
+        Check::Drift { drift, .. } => {
+            let Drift { by, at_most, runs, .. } = drift;
+            format!("like {runs} earlier runs ({} at most {at_most})", by.name())
+        }
+    }
+}
+
+fn earlier(season: Season) -> &'static str {
+    match season {
+        Season::None => "earlier batches",
+        Season::Weekday => "earlier batches of the weekday",
+        Season::WeekdayHour => "earlier batches of the weekday and hour",
     }
 }
 

@@ -39,6 +39,11 @@ const RUNS: &str = "
         WHERE l.pipeline = r.pipeline AND l.stage = r.stage AND l.measured = 1
         AND l.status = 'complete' AND (l.ended_at, l.id) > (r.ended_at, r.id)))";
 
+/// The last one says what a dataset looks like.
+const PROFILES: &str = "
+    EXISTS (SELECT 1 FROM profiles l WHERE l.dataset = r.dataset
+        AND (l.judged_at, l.run) > (r.judged_at, r.run))";
+
 /// A stage reads many files and one table: of its ways to a dataset the last ones stay.
 const EDGES: &str = "
     EXISTS (SELECT 1 FROM edges l WHERE l.output = r.output AND l.pipeline = r.pipeline
@@ -52,6 +57,13 @@ pub(crate) fn table(kind: Kind) -> Table {
             at: "judged_at",
             weight: "LENGTH(r.body) + 300",
             goes: REPORTS,
+        },
+        Kind::Profiles => Table {
+            name: "profiles",
+            key: "dataset, run",
+            at: "judged_at",
+            weight: "LENGTH(r.body) + 200",
+            goes: PROFILES,
         },
         Kind::Runs => Table {
             name: "runs",

@@ -8,6 +8,7 @@ mod migrating;
 mod opening;
 mod pauses;
 mod processes;
+mod profiles;
 mod pruning;
 mod runs;
 mod sample;

@@ -79,6 +79,7 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
         accepted_at: None,
         recomputed: None,
         closed: Default::default(),
+        remembered: None,
     }
 }
 

@@ -24,6 +24,7 @@ impl Compiler<'_> {
                     name: property.name.clone(),
                     kind,
                     description: property.description.clone(),
+                    sensitive: property.sensitive(),
                     line: self.document.line(&at).unwrap_or_default(),
                 });
             }
@@ -107,7 +108,7 @@ impl Compiler<'_> {
         for (place, relationship) in property.relationships.iter().enumerate() {
             self.relationship(
                 &format!("{at}/relationships/{place}"),
-                column,
+                vec![column.clone()],
                 relationship,
                 &manner(),
             );
@@ -181,10 +182,11 @@ impl Compiler<'_> {
         }
     }
 
+    /// A foreign key of some columns, in the order of the columns that it leads to.
     pub(super) fn relationship(
         &mut self,
         at: &str,
-        column: &str,
+        columns: Vec<String>,
         relationship: &Relationship,
         manner: &Manner,
     ) {
@@ -195,25 +197,49 @@ impl Compiler<'_> {
         let condition = self.condition(&mut ours);
         ours.finish("severity, onFail or where", &mut self.mistakes);
         let manner = Manner {
+            name: relationship.id.clone(),
             severity: severity.or(manner.severity),
             on_fail: on_fail.or(manner.on_fail),
             condition: condition.or_else(|| manner.condition.clone()),
             ..Manner::default()
         };
-        let to = relationship.to.as_str().unwrap_or_default();
-        let target = to.rsplit_once('.').and_then(|(dataset, target)| {
-            Some((dataset.parse::<DatasetName>().ok()?, target.to_owned()))
-        });
-        match target {
-            Some((dataset, target)) => {
-                let check = Check::References { column: column.to_owned(), dataset, target };
-                self.add(at, format!("{column}.references"), check, manner);
-            }
-            None => {
-                let what = format!("`{to}` is not a column of a dataset");
-                self.mistake(&format!("{at}/to"), what, "write layer.name.column");
-            }
+        let Some((dataset, targets)) = self.targets(&format!("{at}/to"), &relationship.to) else {
+            return;
+        };
+        if targets.len() != columns.len() {
+            let (from, to) = (columns.len(), targets.len());
+            let what = format!("the relationship leads from {from} columns to {to}");
+            self.mistake(at, what, "name as many columns in `to` as there are in `from`");
+            return;
         }
+        let name = format!("{}.references", columns.join("_"));
+        self.add(at, name, Check::References { columns, dataset, targets }, manner);
+    }
+
+    /// The columns that a relationship leads to, which are all of one dataset.
+    fn targets(&mut self, at: &str, to: &Value) -> Option<(DatasetName, Vec<String>)> {
+        let (mut dataset, mut targets) = (None, Vec::new());
+        for to in one_or_several(to) {
+            let target = to.rsplit_once('.').and_then(|(dataset, target)| {
+                Some((dataset.parse::<DatasetName>().ok()?, target.to_owned()))
+            });
+            let Some((found, target)) = target else {
+                let what = format!("`{to}` is not a column of a dataset");
+                self.mistake(at, what, "write layer.name.column");
+                return None;
+            };
+            if let Some(known) = dataset.replace(found.clone()).filter(|known| *known != found) {
+                let what = format!("it leads to two datasets, {known} and {found}");
+                self.mistake(at, what, "write a relationship for each of them");
+                return None;
+            }
+            targets.push(target);
+        }
+        let Some(dataset) = dataset else {
+            self.mistake(at, "the relationship leads nowhere", "write layer.name.column");
+            return None;
+        };
+        Some((dataset, targets))
     }
 
     /// A primary key is unique as a whole, and none of its columns is null.
@@ -232,6 +258,16 @@ impl Compiler<'_> {
         }
         let name = format!("{}.unique", columns.join("_"));
         self.add(at, name, Check::Unique { columns }, Manner::default());
+    }
+}
+
+/// The texts of a value that is one, or a list of them; what is no text counts as an empty one.
+pub(super) fn one_or_several(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(values) => {
+            values.iter().map(|value| value.as_str().unwrap_or_default()).collect()
+        }
+        value => vec![value.as_str().unwrap_or_default()],
     }
 }
 

@@ -1,17 +1,14 @@
 //! Rules that are written as SQL, and those that only `engine: assay` knows.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::DataQuality;
 use super::{Compiler, Manner};
-use crate::{Check, Season, Volume};
+use crate::Check;
 
 /// What stands for the table, and for the column, in the text of a query.
 const TABLE: [&str; 4] = ["object", "table", "model", "schema"];
 const COLUMN: [&str; 3] = ["property", "column", "field"];
-
-/// Earlier batches without which a volume says nothing, unless the contract asks for others.
-const BATCHES: u32 = 7;
 
 impl Compiler<'_> {
     /// `type: sql`: one number about all rows.
@@ -57,9 +54,15 @@ impl Compiler<'_> {
         self.add(&place, default, Check::Sql { query, table }, manner);
     }
 
-    /// `type: custom, engine: assay`: an expression over the row, or the number of rows held
-    /// against history. Other engines are not ours to run.
-    pub(super) fn custom(&mut self, at: &str, quality: &DataQuality, manner: Manner) {
+    /// `type: custom, engine: assay`: an expression over the row, or something that is held against
+    /// history. Other engines are not ours to run.
+    pub(super) fn custom(
+        &mut self,
+        at: &str,
+        column: Option<&str>,
+        quality: &DataQuality,
+        manner: Manner,
+    ) {
         if quality.engine.as_deref() != Some("assay") {
             return;
         }
@@ -71,7 +74,9 @@ impl Compiler<'_> {
             (_, Some(Value::String(text))) | (Some(("expression", Value::String(text))), _) => {
                 self.expression(at, text, quality, manner);
             }
-            (Some(("volume", Value::Object(settings))), _) => self.volume(at, settings, manner),
+            (Some((word @ ("volume" | "freshness" | "drift"), Value::Object(settings))), _) => {
+                self.history(at, column, (word, settings), manner);
+            }
             _ => {
                 let fix =
                     "`implementation: {expression: \"a <= b\"}`, SQL over the columns of a row";
@@ -86,44 +91,6 @@ impl Compiler<'_> {
         }
         let check = Check::Holds { expression: text.to_owned() };
         self.add(at, String::new(), check, manner);
-    }
-
-    fn volume(&mut self, at: &str, settings: &Map<String, Value>, manner: Manner) {
-        let at = format!("{at}/implementation/volume");
-        if manner.threshold.is_some() || manner.condition.is_some() {
-            let fix = "remove the operator and `where`: `within` says how far it may be off";
-            return self.mistake(&at, "a volume is held against history alone", fix);
-        }
-        let known = ["within", "atLeast", "season"];
-        if let Some(key) = settings.keys().find(|key| !known.contains(&key.as_str())) {
-            let fix = format!("use {}, or remove it", known.join(", "));
-            return self.mistake(&at, format!("a volume has no setting `{key}`"), fix);
-        }
-        let within = settings.get("within").and_then(Value::as_f64).filter(|it| *it > 0.0);
-        let at_least = match settings.get("atLeast") {
-            None => Some(BATCHES),
-            Some(value) => value.as_u64().and_then(|it| it.try_into().ok()).filter(|it| *it > 0),
-        };
-        let season = match settings.get("season").map(|value| value.as_str()) {
-            None => Some(Season::None),
-            Some(word) => [Season::None, Season::Weekday, Season::WeekdayHour]
-                .into_iter()
-                .find(|season| word == Some(season.name())),
-        };
-        match (within, at_least, season) {
-            (Some(within_percent), Some(at_least_batches), Some(season)) => {
-                let volume = Volume { within_percent, at_least_batches, season };
-                self.add(&at, "volume".to_owned(), Check::Volume(volume), manner);
-            }
-            (None, _, _) => {
-                let fix = "percent of the median, for example `within: 50`";
-                self.mistake(&at, "a volume lacks how far it may be off", fix);
-            }
-            (_, None, _) => self.mistake(&at, "`atLeast` is no number of batches", "for example 7"),
-            (_, _, None) => {
-                self.mistake(&at, "unknown `season`", "none, weekday or weekdayHour");
-            }
-        }
     }
 }
 

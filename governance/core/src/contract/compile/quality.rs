@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::super::extension::Extension;
 use super::super::odcs::{QualityKind, Relationship};
 use super::super::{DataQuality, Metric, SchemaObject};
+use super::column::one_or_several;
 use super::{Compiler, Manner};
 use crate::{Check, Limit, Threshold};
 
@@ -19,13 +20,14 @@ impl Compiler<'_> {
     }
 
     fn table_relationship(&mut self, at: &str, relationship: &Relationship) {
-        let from = relationship.from.as_ref().and_then(Value::as_str);
-        match from.and_then(|from| from.rsplit('.').next()) {
-            Some(column) => self.relationship(at, column, relationship, &Manner::default()),
-            None => {
-                self.mistake(at, "a relationship needs one `from` column", "write table.column")
-            }
+        let from = relationship.from.as_ref().map(one_or_several).unwrap_or_default();
+        let name = |from: &&str| from.rsplit('.').next().unwrap_or_default().to_owned();
+        let columns: Vec<String> = from.iter().map(name).collect();
+        if columns.is_empty() || columns.iter().any(String::is_empty) {
+            let fix = "write table.column, or a list of them";
+            return self.mistake(at, "a relationship needs the columns that it is `from`", fix);
         }
+        self.relationship(at, columns, relationship, &Manner::default());
     }
 
     pub(super) fn quality(&mut self, at: &str, column: Option<&str>, quality: &DataQuality) {
@@ -36,7 +38,7 @@ impl Compiler<'_> {
             // Prose for people; nothing to judge.
             QualityKind::Text => {}
             QualityKind::Library => self.library(at, column, quality, manner),
-            QualityKind::Custom => self.custom(at, quality, manner),
+            QualityKind::Custom => self.custom(at, column, quality, manner),
             QualityKind::Sql => self.sql(at, column, quality, manner),
         }
     }
@@ -133,7 +135,7 @@ impl Compiler<'_> {
                 self.add(at, format!("{column}.missing_values"), check, manner);
             }
             (Metric::InvalidValues, Some(column)) => {
-                self.invalid(at, column, &mut arguments, &manner);
+                self.invalid(at, column, &mut arguments, manner);
             }
             _ => {
                 self.mistake(at, "this metric is about one column", "put the rule under a property")
@@ -172,26 +174,22 @@ impl Compiler<'_> {
         at: &str,
         column: &str,
         arguments: &mut Map<String, Value>,
-        manner: &Manner,
+        manner: Manner,
     ) {
         let values = self.list(at, arguments, "validValues");
         let pattern = arguments.remove("pattern").and_then(|p| p.as_str().map(str::to_owned));
-        let mut checks = Vec::new();
-        checks.extend(values.map(|values| Check::OneOf { column: column.to_owned(), values }));
-        checks.extend(pattern.map(|pattern| Check::Matches { column: column.to_owned(), pattern }));
-        match (checks.len(), checks.pop()) {
-            (1, Some(check)) => {
-                self.add(at, format!("{column}.invalid_values"), check, manner.clone());
+        let column = column.to_owned();
+        let check = match (values, pattern) {
+            (Some(values), Some(pattern)) => Check::Valid { column, values, pattern },
+            (Some(values), None) => Check::OneOf { column, values },
+            (None, Some(pattern)) => Check::Matches { column, pattern },
+            (None, None) => {
+                let fix = "give `arguments: {validValues: […]}`, `arguments: {pattern: …}` or both";
+                return self.mistake(at, "invalidValues does not say what is valid", fix);
             }
-            (0, _) => {
-                let fix = "give `arguments: {validValues: […]}` or `arguments: {pattern: …}`";
-                self.mistake(at, "invalidValues does not say what is valid", fix);
-            }
-            _ => {
-                let fix = "write two rules, so that the report can say which one was broken";
-                self.mistake(at, "invalidValues has both validValues and a pattern", fix);
-            }
-        }
+        };
+        let name = check.columns().join("_") + ".invalid_values";
+        self.add(at, name, check, manner);
     }
 
     fn list(

@@ -180,7 +180,10 @@ fn asks(rule: &Rule) -> String {
 }
 
 pub(super) fn turn(old: &Check, new: &Check) -> Turn {
-    use Check::{Between, Columns, Fresh, Length, NotMissing, OneOf, Retained, Unique, Volume};
+    use Check::{
+        Between, Columns, Drift, Fresh, Lag, Length, NotMissing, OneOf, Retained, Unique, Valid,
+        Volume,
+    };
     let lacks = |some: &[Value], others: &[Value]| some.iter().any(|it| !others.contains(it));
     match (old, new) {
         (old, new) if old == new => Turn::Same,
@@ -216,6 +219,20 @@ pub(super) fn turn(old: &Check, new: &Check) -> Turn {
             // A warm-up that is longer says less.
             let within = ordered(old.within_percent.total_cmp(&new.within_percent), true);
             within.and(ordered(old.at_least_batches.cmp(&new.at_least_batches), true))
+        }
+        (Lag { lag: old, .. }, Lag { lag: new, .. }) if old.season == new.season => {
+            let within = ordered(old.within_percent.total_cmp(&new.within_percent), true);
+            within.and(ordered(old.at_least_batches.cmp(&new.at_least_batches), true))
+        }
+        (Drift { drift: old, .. }, Drift { drift: new, .. })
+            if (old.by, old.runs) == (new.by, new.runs) =>
+        {
+            let most = ordered(old.at_most.total_cmp(&new.at_most), true);
+            let warn = ordered(old.warn_above.total_cmp(&new.warn_above), true);
+            most.and(warn).and(ordered(old.at_least_rows.cmp(&new.at_least_rows), true))
+        }
+        (Valid { values: a, pattern: x, .. }, Valid { values: b, pattern: y, .. }) if x == y => {
+            Turn::of(lacks(a, b), lacks(b, a))
         }
         _ => Turn::Other,
     }

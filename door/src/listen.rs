@@ -19,48 +19,56 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use crate::collector::CollectorError;
-use crate::settings::{Settings, Tls};
+use crate::settings::{Listen, Tls};
 
 /// A client that does not finish its greeting is let go.
 const GREETING: Duration = Duration::from_secs(10);
 /// Greetings that may be under way at once.
 const GREETINGS: usize = 256;
 
-pub(crate) enum Door {
+/// A door that can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    #[error("cannot use the TLS files: {0}")]
+    Tls(String),
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen { address: SocketAddr, source: io::Error },
+}
+
+/// A port that is taken, on which nobody is answered yet.
+pub enum Door {
     Plain(Plain),
     Secure(Secure),
 }
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
-pub(crate) struct Plain(TcpListener, SocketAddr);
+/// Connections as they come.
+pub struct Plain(TcpListener, SocketAddr);
 
 /// Connections come out when they have been greeted, so that a slow one keeps nobody waiting.
-pub(crate) struct Secure {
+pub struct Secure {
     greeted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
     address: SocketAddr,
 }
 
-pub(crate) async fn open(settings: &Settings) -> Result<Door, CollectorError> {
-    let address = settings.listen.0;
-    let failed = |source| CollectorError::Listen { address, source };
+/// Takes the port; with TLS where there are a certificate and a key.
+pub async fn open(listen: Listen, tls: Option<&Tls>) -> Result<Door, DoorError> {
+    let address = listen.0;
+    let failed = |source| DoorError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let plain = Plain(listener, address);
-    match &settings.tls {
+    match tls {
         None => Ok(Door::Plain(plain)),
         Some(tls) => Ok(Door::Secure(Secure::new(plain, acceptor(tls)?))),
     }
 }
 
-pub(crate) async fn serve(
-    door: Door,
-    router: Router,
-    stopped: impl Future<Output = ()> + Send + 'static,
-) {
+/// Answers until `stopped`, and then only what was begun.
+pub async fn serve(door: Door, router: Router, stopped: impl Future<Output = ()> + Send + 'static) {
     let service = router.into_make_service_with_connect_info::<Peer>();
     let served = match door {
         Door::Plain(plain) => axum::serve(plain, service).with_graceful_shutdown(stopped).await,
@@ -72,7 +80,8 @@ pub(crate) async fn serve(
 }
 
 impl Door {
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
         match self {
             Door::Plain(plain) => plain.1,
             Door::Secure(secure) => secure.address,
@@ -148,9 +157,9 @@ impl Connected<IncomingStream<'_, Secure>> for Peer {
     }
 }
 
-fn acceptor(tls: &Tls) -> Result<TlsAcceptor, CollectorError> {
+fn acceptor(tls: &Tls) -> Result<TlsAcceptor, DoorError> {
     let wrong = |path: &Path, why: &dyn std::fmt::Display| {
-        CollectorError::Tls(format!("{}: {why}", path.display()))
+        DoorError::Tls(format!("{}: {why}", path.display()))
     };
     let read =
         |path: &Path| File::open(path).map(BufReader::new).map_err(|error| wrong(path, &error));

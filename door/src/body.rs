@@ -1,11 +1,40 @@
-use std::borrow::Cow;
-use std::io::Read;
+//! Bodies that end in time and are not too large, also when they were packed.
 
+use std::borrow::Cow;
+use std::error::Error;
+use std::io::Read;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
 use flate2::bufread::MultiGzDecoder;
+
+/// A body that is not there after so long is not waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unwhole {
+    TooLarge { limit: usize },
+    Slow,
+    Broken,
+}
+
+/// The body as it comes, chunked or not, at most so many bytes of it.
+pub async fn whole(body: Body, limit: usize) -> Result<Bytes, Unwhole> {
+    match tokio::time::timeout(PATIENCE, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => {
+            let limited =
+                error.source().is_some_and(|cause| cause.to_string().contains("length limit"));
+            Err(if limited { Unwhole::TooLarge { limit } } else { Unwhole::Broken })
+        }
+        Err(_) => Err(Unwhole::Slow),
+    }
+}
 
 /// Why a body has no bytes to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+pub enum Unreadable {
     TooLarge {
         limit: usize,
     },
@@ -14,7 +43,7 @@ pub(crate) enum Unreadable {
 }
 
 /// The body as it was before it was packed, if it was; at most so many bytes of it.
-pub(crate) fn inflated(body: &[u8], gzip: bool, limit: usize) -> Result<Cow<'_, [u8]>, Unreadable> {
+pub fn inflated(body: &[u8], gzip: bool, limit: usize) -> Result<Cow<'_, [u8]>, Unreadable> {
     if !gzip {
         return match body.len() > limit {
             true => Err(Unreadable::TooLarge { limit }),

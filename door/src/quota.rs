@@ -9,7 +9,8 @@ use crate::settings::Quota;
 /// Clients that are remembered; those that were silent for longest have full buckets and go first.
 const CLIENTS: usize = 10_000;
 
-pub(crate) struct Quotas {
+/// How much each client has left.
+pub struct Quotas {
     quota: Quota,
     buckets: Mutex<HashMap<String, Bucket>>,
 }
@@ -21,13 +22,13 @@ struct Bucket {
 }
 
 impl Quotas {
-    pub(crate) fn new(quota: Quota) -> Quotas {
+    pub fn new(quota: Quota) -> Quotas {
         Quotas { quota, buckets: Mutex::new(HashMap::new()) }
     }
 
     /// Takes the tokens of so many events, or says how long to wait. A request that is larger than
     /// the bucket passes when that is full, and the client waits longer after it.
-    pub(crate) fn take(&self, client: &str, events: usize, now: Instant) -> Result<(), Duration> {
+    pub fn take(&self, client: &str, events: usize, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= CLIENTS && !buckets.contains_key(client) {
             let quota = self.quota;

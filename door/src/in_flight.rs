@@ -3,24 +3,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many bytes of bodies are being taken in, so that many large ones at once are refused and
 /// not the end of the process.
-pub(crate) struct InFlight {
+pub struct InFlight {
     bytes: Arc<AtomicUsize>,
     limit: usize,
 }
 
 /// The room of one body.
-pub(super) struct Room {
+pub struct Room {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl InFlight {
-    pub(crate) fn new(limit: usize) -> InFlight {
+    pub fn new(limit: usize) -> InFlight {
         InFlight { bytes: Arc::new(AtomicUsize::new(0)), limit }
     }
 
     /// Room for so many bytes; none when there is too little.
-    pub(super) fn room(&self, bytes: usize) -> Option<Room> {
+    pub fn room(&self, bytes: usize) -> Option<Room> {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let room = Room { all: Arc::clone(&self.bytes), bytes };
         (before + bytes <= self.limit).then_some(room)

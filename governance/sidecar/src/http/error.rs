@@ -1,0 +1,252 @@
+//! The one place that knows status codes.
+
+use std::time::Duration;
+
+use assay_core::Fault;
+use assay_door::{Unreadable, Unwhole};
+use assay_lineage::NotFound;
+use assay_lineage::receive::{self, Unkept};
+use assay_store::{Deed, Role, StoreError};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// Events that are not as the standard says; none of the request is kept.
+    Events(Vec<receive::Fault>),
+    NoJson(receive::Unreadable),
+    TooLarge {
+        limit: usize,
+    },
+    DamagedGzip,
+    ContentType(String),
+    ContentEncoding(String),
+    NoKey,
+    Role {
+        role: Role,
+        deed: Deed,
+    },
+    Quota {
+        wait: Duration,
+    },
+    Busy,
+    Store {
+        fault: Fault,
+    },
+    SlowBody,
+    BrokenBody,
+    Question(String),
+    Unknown(String),
+    Nowhere,
+    NotSo,
+}
+
+/// Faults of one answer; a client that sends thousands of wrong events needs no more.
+const SHOWN: usize = 100;
+
+#[derive(Serialize)]
+struct Told<'p> {
+    error: &'static str,
+    message: String,
+    /// Of the first event that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'p str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    events: &'p [receive::Fault],
+}
+
+/// The status of events that are kept.
+pub(super) const KEPT: StatusCode = StatusCode::CREATED;
+
+impl Problem {
+    fn status(&self) -> StatusCode {
+        match self {
+            Problem::Events(_)
+            | Problem::NoJson(_)
+            | Problem::DamagedGzip
+            | Problem::BrokenBody
+            | Problem::Question(_) => StatusCode::BAD_REQUEST,
+            Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::ContentType(_) | Problem::ContentEncoding(_) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            Problem::NoKey => StatusCode::UNAUTHORIZED,
+            Problem::Role { .. } => StatusCode::FORBIDDEN,
+            Problem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Problem::Busy | Problem::Store { fault: Fault::Transient } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Problem::Store { fault: Fault::Permanent } => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Problem::Unknown(_) | Problem::Nowhere => StatusCode::NOT_FOUND,
+            Problem::NotSo => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Problem::Events(_) => "schema",
+            Problem::NoJson(_) => "invalid_json",
+            Problem::TooLarge { .. } => "too_large",
+            Problem::DamagedGzip => "damaged_gzip",
+            Problem::ContentType(_) => "content_type",
+            Problem::ContentEncoding(_) => "content_encoding",
+            Problem::NoKey => "no_key",
+            Problem::Role { .. } => "role",
+            Problem::Quota { .. } => "quota",
+            Problem::Busy => "busy",
+            Problem::Store { .. } => "store",
+            Problem::SlowBody | Problem::BrokenBody => "body",
+            Problem::Question(_) => "question",
+            Problem::Unknown(_) => "unknown",
+            Problem::Nowhere => "not_found",
+            Problem::NotSo => "method",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Problem::Events(faults) => {
+                let first = faults.first().map_or_else(String::new, |fault| {
+                    format!("event {}: {} {}", fault.index, fault.path, fault.rule)
+                });
+                let more = faults.len().saturating_sub(1);
+                let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+                format!("nothing was kept: {first}{more}")
+            }
+            Problem::NoJson(unreadable) => unreadable.to_string(),
+            Problem::TooLarge { limit } => {
+                format!("the body has more than {limit} bytes, unpacked: divide it")
+            }
+            Problem::DamagedGzip => "the body is no gzip, or ends too early".to_owned(),
+            Problem::ContentType(found) => {
+                format!("`{found}` is not taken: send application/json")
+            }
+            Problem::ContentEncoding(found) => {
+                format!("`{found}` is not taken: pack the body with gzip, or not at all")
+            }
+            Problem::NoKey => {
+                "send a key that is known here, as `Authorization: Bearer KEY`".to_owned()
+            }
+            Problem::Role { role, deed } => {
+                let deed = match deed {
+                    Deed::Look => "look",
+                    Deed::Send => "send events",
+                    Deed::Change => "change anything",
+                };
+                format!("a key of a {role} may not {deed}: make one of another role")
+            }
+            Problem::Quota { .. } => {
+                "you sent more than your quota: wait, and send it again".to_owned()
+            }
+            Problem::Busy => "too much is being taken in right now: send it again".to_owned(),
+            Problem::Store { fault: Fault::Transient } => {
+                "the store does not answer right now: send it again later".to_owned()
+            }
+            Problem::Store { fault: Fault::Permanent } => {
+                "the store can't be used: what is wrong stands in the sidecar's log".to_owned()
+            }
+            Problem::SlowBody => "the body did not come in time".to_owned(),
+            Problem::BrokenBody => "the body broke off".to_owned(),
+            Problem::Question(why) | Problem::Unknown(why) => why.clone(),
+            Problem::Nowhere => {
+                "there is nothing here: /openapi.json lists what there is".to_owned()
+            }
+            Problem::NotSo => "another method is meant: see /openapi.json".to_owned(),
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Problem::Quota { wait } => Some(*wait),
+            Problem::Busy | Problem::Store { fault: Fault::Transient } => {
+                Some(Duration::from_secs(1))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        // Where things are on our disk is not for clients.
+        tracing::error!(%error, "a request could not be answered");
+        Problem::Store { fault: error.fault() }
+    }
+}
+
+impl From<NotFound> for Problem {
+    fn from(error: NotFound) -> Problem {
+        match error {
+            NotFound::Store(error) => error.into(),
+            other => Problem::Unknown(other.to_string()),
+        }
+    }
+}
+
+impl From<Unkept> for Problem {
+    fn from(error: Unkept) -> Problem {
+        match error {
+            Unkept::Busy | Unkept::Ending => Problem::Busy,
+            Unkept::Store(_) => Problem::Store { fault: error.fault() },
+        }
+    }
+}
+
+impl From<Unwhole> for Problem {
+    fn from(body: Unwhole) -> Problem {
+        match body {
+            Unwhole::TooLarge { limit } => Problem::TooLarge { limit },
+            Unwhole::Slow => Problem::SlowBody,
+            Unwhole::Broken => Problem::BrokenBody,
+        }
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(body: Unreadable) -> Problem {
+        match body {
+            Unreadable::TooLarge { limit } => Problem::TooLarge { limit },
+            Unreadable::Damaged => Problem::DamagedGzip,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let faults: &[receive::Fault] = match &self {
+            Problem::Events(faults) => &faults[..faults.len().min(SHOWN)],
+            _ => &[],
+        };
+        let told = Told {
+            error: self.name(),
+            message: self.message(),
+            path: faults.first().map(|fault| fault.path.as_str()),
+            rule: faults.first().map(|fault| fault.rule.as_str()),
+            events: faults,
+        };
+        let mut answer = (self.status(), Json(told)).into_response();
+        if let Some(wait) = self.wait() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if matches!(self, Problem::NoKey) {
+            let scheme = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        answer
+    }
+}
+
+pub(super) async fn nowhere() -> Problem {
+    Problem::Nowhere
+}
+
+pub(super) async fn not_so() -> Problem {
+    Problem::NotSo
+}

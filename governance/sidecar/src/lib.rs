@@ -1,0 +1,13 @@
+//! The sidecar: the service that people put beside stages which they run already. It takes in
+//! lineage events over HTTP and answers what is known.
+//!
+//! HTTP is thin: a file for each route, and each calls one function of a leaf.
+
+mod http;
+mod meters;
+mod settings;
+mod sidecar;
+
+pub use assay_door::Listen;
+pub use settings::Settings;
+pub use sidecar::{Parts, Sidecar, SidecarError};

@@ -1,0 +1,106 @@
+//! The parts of a sidecar, and how they begin and end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_core::Clock;
+use assay_door::{Credentials, Door, DoorError, InFlight, Quotas, open, serve};
+use assay_lineage::receive::Intake;
+use assay_store::{Store, StoreError};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::http::{self, Service};
+use crate::meters::Meters;
+use crate::settings::Settings;
+
+/// Requests that are being answered when the sidecar is asked to stop have so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// What a sidecar is made of.
+pub struct Parts {
+    pub settings: Settings,
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A sidecar that listens.
+pub struct Sidecar {
+    door: Door,
+    service: Service,
+    keeping: JoinHandle<()>,
+}
+
+/// Why a sidecar could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum SidecarError {
+    #[error("the settings under `sidecar` can't be used: {0}")]
+    Settings(String),
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sidecar {
+    /// Takes the port, and begins to answer with [`Sidecar::run`].
+    pub async fn start(parts: Parts) -> Result<Sidecar, SidecarError> {
+        let Parts { settings, store, clock } = parts;
+        settings.check().map_err(SidecarError::Settings)?;
+        let locked = !settings.listen.is_loopback();
+        let credentials = Credentials::load(&[], Some(store.clone()), locked).await?;
+        if locked && !credentials.any() {
+            return Err(SidecarError::Settings(format!(
+                "{} can be reached by others, and there are no keys: make one with `assay keys \
+                 create NAME --role writer`, or listen on 127.0.0.1",
+                settings.listen.0
+            )));
+        }
+        let door = open(settings.listen, settings.tls.as_ref()).await?;
+        let (intake, keeping) = Intake::start(store.clone());
+        let service = Service {
+            store,
+            intake,
+            clock,
+            credentials,
+            quotas: Quotas::new(settings.quota),
+            in_flight: InFlight::new(settings.in_flight_mb << 20),
+            turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            meters: Meters::new(),
+            settings,
+        };
+        Ok(Sidecar { door, service, keeping })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.door.address()
+    }
+
+    /// Answers until `stopped`; then lets nobody in, and finishes what was begun.
+    pub async fn run(self, stopped: impl Future<Output = ()> + Send + 'static) {
+        let Sidecar { door, service, keeping } = self;
+        let (told, mut leaving) = watch::channel(false);
+        let asked = async move {
+            stopped.await;
+            told.send_replace(true);
+        };
+        let store = service.store.clone();
+        let serving = serve(door, http::router(service), asked);
+        let late = async {
+            // An error says that nobody can ask any more.
+            let _ = leaving.wait_for(|leaving| *leaving).await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            () = serving => {}
+            () = late => tracing::warn!("some requests took too long to be answered"),
+        }
+        // What waits is kept; whoever still holds a connection open gets no answer, and sends again.
+        if tokio::time::timeout(LAST_ANSWERS, keeping).await.is_err() {
+            tracing::warn!("events that nobody was answered for are not kept");
+        }
+        store.close().await;
+    }
+}

@@ -1,0 +1,84 @@
+//! What came into the graph and what went, between two times.
+
+use assay_core::StageId;
+use assay_store::{Store, StoreError};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::Names;
+
+/// A way, of datasets or of columns, that is there at one of the times only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Change {
+    pub what: What,
+    pub output: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_column: Option<String>,
+    pub input: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_column: Option<String>,
+    pub job: StageId,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    Added,
+    Removed,
+}
+
+impl What {
+    /// As a line of a diff begins.
+    pub fn sign(self) -> char {
+        match self {
+            What::Added => '+',
+            What::Removed => '-',
+        }
+    }
+}
+
+/// The changes from one time to another, by dataset; columns behind their datasets.
+pub async fn changes(
+    store: &Store,
+    names: &Names,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Change>, StoreError> {
+    let what = |since: DateTime<Utc>, until: Option<DateTime<Utc>>| match until {
+        Some(until) if since <= from => (What::Removed, until),
+        _ => (What::Added, since),
+    };
+    let best = |name: &str| names.best(name).to_owned();
+    let mut all = vec![];
+    for way in store.ways_between(from, to).await? {
+        let (what, at) = what(way.since, way.until);
+        all.push(Change {
+            what,
+            output: best(&way.output),
+            output_column: None,
+            input: best(&way.input),
+            input_column: None,
+            job: way.job,
+            at,
+        });
+    }
+    for way in store.column_ways_between(from, to).await? {
+        let (what, at) = what(way.since, way.until);
+        all.push(Change {
+            what,
+            output: best(&way.output),
+            output_column: Some(way.output_column),
+            input: best(&way.input),
+            input_column: Some(way.input_column),
+            job: way.job,
+            at,
+        });
+    }
+    let place = |c: &Change| {
+        let columns = (c.output_column.clone(), c.input_column.clone());
+        (c.output.clone(), c.input_column.is_some(), columns, c.input.clone(), c.what, c.at)
+    };
+    all.sort_by_cached_key(place);
+    Ok(all)
+}

@@ -1,0 +1,389 @@
+//! What each node of a plan gives, by what its inputs give.
+
+use std::sync::Arc;
+
+use datafusion::common::{DFSchema, JoinType, TableReference};
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
+use datafusion::logical_expr::{
+    Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, SortExpr,
+    SubqueryAlias, TableScan, Unnest, Values,
+};
+
+use super::expression::Scope;
+use super::sources::{Column, Relation, Role, Sources};
+use super::{PlanTable, Reader};
+use crate::columns::Indirect;
+
+const FILTER: Role = Role::Indirect(Indirect::Filter);
+const GROUP_BY: Role = Role::Indirect(Indirect::GroupBy);
+const JOIN: Role = Role::Indirect(Indirect::Join);
+const SORT: Role = Role::Indirect(Indirect::Sort);
+
+impl Reader<'_> {
+    /// What `plan` gives. Goes down without recursion: a chain of queries may be long.
+    pub(super) fn relation(&mut self, plan: &LogicalPlan, outer: Option<&Scope<'_>>) -> Relation {
+        let (mut order, mut todo) = (vec![], vec![plan]);
+        while let Some(plan) = todo.pop() {
+            order.push(plan);
+            todo.extend(walked(plan));
+        }
+        // Backwards, inputs come before what reads them, the first input first.
+        let mut done: Vec<Relation> = vec![];
+        for plan in order.into_iter().rev() {
+            let inputs = done.split_off(done.len() - walked(plan).len());
+            let relation = self.node(plan, inputs, outer);
+            done.push(self.held_against(plan, relation));
+        }
+        done.pop().expect("the plan itself comes last")
+    }
+
+    /// A node that gives another number of columns than was found was not understood.
+    fn held_against(&mut self, plan: &LogicalPlan, relation: Relation) -> Relation {
+        let count = plan.schema().fields().len();
+        if relation.columns.len() == count {
+            return relation;
+        }
+        let found = relation.columns.len();
+        let why = format!("a {} gives {count} columns, and {found} were found", name_of(plan));
+        self.not_known(why);
+        Relation::not_known(count)
+    }
+
+    fn node(
+        &mut self,
+        plan: &LogicalPlan,
+        mut inputs: Vec<Relation>,
+        outer: Option<&Scope<'_>>,
+    ) -> Relation {
+        let count = plan.schema().fields().len();
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::EmptyRelation(_) => Relation::constant(count),
+            LogicalPlan::Values(values) => self.values(values, count, outer),
+            LogicalPlan::Union(_) => union(inputs, count),
+            LogicalPlan::RecursiveQuery(query) => self.recursive(query, outer),
+            LogicalPlan::Join(join) => self.join(join, inputs, outer),
+            LogicalPlan::Explain(_)
+            | LogicalPlan::Analyze(_)
+            | LogicalPlan::Extension(_)
+            | LogicalPlan::Statement(_)
+            | LogicalPlan::Dml(_)
+            | LogicalPlan::Ddl(_)
+            | LogicalPlan::Copy(_)
+            | LogicalPlan::DescribeTable(_) => {
+                self.not_known(format!("what a step `{}` does is not known", name_of(plan)));
+                Relation::not_known(count)
+            }
+            LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Aggregate(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Repartition(_)
+            | LogicalPlan::Subquery(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Limit(_)
+            | LogicalPlan::Distinct(_)
+            | LogicalPlan::Unnest(_) => {
+                let input = inputs.pop().expect("such a node has one input");
+                self.over_one(plan, input, outer)
+            }
+        }
+    }
+
+    fn over_one(
+        &mut self,
+        plan: &LogicalPlan,
+        mut input: Relation,
+        outer: Option<&Scope<'_>>,
+    ) -> Relation {
+        let below = plan.inputs();
+        let known = [(below[0].schema().as_ref(), &input)];
+        let scope = Scope { inputs: &known, outer };
+        let (columns, deciding) = match plan {
+            LogicalPlan::Projection(projection) => {
+                (Some(self.each(&projection.expr, &scope)), Sources::default())
+            }
+            LogicalPlan::Filter(filter) => (None, self.all([&filter.predicate], &scope, FILTER)),
+            LogicalPlan::Window(window) => {
+                let mut columns = input.columns.clone();
+                columns.extend(self.each(&window.window_expr, &scope));
+                (Some(columns), Sources::default())
+            }
+            LogicalPlan::Aggregate(aggregate) => {
+                let (columns, deciding) = self.aggregate(aggregate, &scope);
+                (Some(columns), deciding)
+            }
+            LogicalPlan::Sort(sort) => (None, self.all(keys(&sort.expr), &scope, SORT)),
+            LogicalPlan::Limit(limit) => {
+                let ends = [&limit.skip, &limit.fetch].into_iter().flatten();
+                (None, self.all(ends.map(|end| &**end), &scope, FILTER))
+            }
+            LogicalPlan::Distinct(Distinct::All(_)) => (None, grouped(&input.columns)),
+            LogicalPlan::Distinct(Distinct::On(distinct)) => {
+                let (columns, deciding) = self.distinct_on(distinct, &scope);
+                (Some(columns), deciding)
+            }
+            LogicalPlan::Unnest(unnest) => {
+                let (columns, deciding) = unnested(unnest, &input);
+                (Some(columns), deciding)
+            }
+            // Rows and columns go through as they are.
+            _ => (None, Sources::default()),
+        };
+        if let Some(columns) = columns {
+            input.columns = columns;
+        }
+        input.rows.join(&deciding);
+        input
+    }
+
+    fn each(&mut self, exprs: &[Expr], scope: &Scope<'_>) -> Vec<Column> {
+        exprs.iter().map(|expr| self.column(expr, scope)).collect()
+    }
+
+    fn all<'e>(
+        &mut self,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+        scope: &Scope<'_>,
+        role: Role,
+    ) -> Sources {
+        let mut found = Sources::default();
+        for expr in exprs {
+            found.join(&self.sources(expr, scope, role));
+        }
+        found
+    }
+
+    fn scan(&mut self, scan: &TableScan) -> Relation {
+        if let TableReference::Bare { table } = &scan.table_name
+            && let Some((_, rows)) = self.working.iter().rev().find(|(name, _)| **name == **table)
+        {
+            return projected(rows.clone(), scan.projection.as_deref());
+        }
+        let schema = scan.source.schema();
+        let Some(table) = self.tables.get(&scan.table_name.to_string()) else {
+            let why = format!("`{}` is no table whose columns are known", scan.table_name);
+            self.not_known(why);
+            return Relation::not_known(scan.projected_schema.fields().len());
+        };
+        let columns = schema.fields().iter().map(|field| self.stored(table, field.name()));
+        let mut relation = Relation { columns: columns.collect(), rows: Sources::default() };
+        for column in &table.filtered_by {
+            let number = self.number(&table.dataset, column);
+            relation.rows.join(&Sources::one(number, FILTER));
+        }
+        if !scan.filters.is_empty()
+            && let Ok(all) = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &schema)
+        {
+            let known = [(&all, &relation)];
+            let scope = Scope { inputs: &known, outer: None };
+            let deciding = self.all(&scan.filters, &scope, FILTER);
+            relation.rows.join(&deciding);
+        }
+        projected(relation, scan.projection.as_deref())
+    }
+
+    fn stored(&mut self, table: &PlanTable, name: &str) -> Column {
+        match table.made.get(name) {
+            Some(made) => {
+                let number = self.number(&table.dataset, &made.from);
+                let expression = Some(made.expression.as_str().into());
+                Column { sources: Sources::one(number, Role::TRANSFORMATION), expression }
+            }
+            None => {
+                let number = self.number(&table.dataset, name);
+                Column { sources: Sources::one(number, Role::IDENTITY), expression: None }
+            }
+        }
+    }
+
+    fn values(&mut self, values: &Values, count: usize, outer: Option<&Scope<'_>>) -> Relation {
+        let scope = Scope { inputs: &[], outer };
+        let mut relation = Relation::constant(count);
+        for row in &values.values {
+            for (column, expr) in relation.columns.iter_mut().zip(row) {
+                column.sources.join(&self.sources(expr, &scope, Role::IDENTITY));
+            }
+        }
+        relation
+    }
+
+    /// Groups, then in grouping sets the number of the set, then aggregates.
+    fn aggregate(&mut self, node: &Aggregate, scope: &Scope<'_>) -> (Vec<Column>, Sources) {
+        let deciding = self.all(&node.group_expr, scope, GROUP_BY);
+        let sets = matches!(node.group_expr.as_slice(), [Expr::GroupingSet(_)]);
+        let mut columns = vec![];
+        // That they can't be listed shows in the number of columns.
+        for expr in grouping_set_to_exprlist(&node.group_expr).unwrap_or_default() {
+            let mut column = self.column(expr, scope);
+            if sets {
+                // NULL where the set has no such group.
+                let all = std::mem::take(&mut column.sources);
+                column.sources.add(Role::TRANSFORMATION, &all);
+            }
+            columns.push(column);
+        }
+        if sets {
+            columns.push(Column::default());
+        }
+        columns.extend(self.each(&node.aggr_expr, scope));
+        (columns, deciding)
+    }
+
+    fn distinct_on(&mut self, node: &DistinctOn, scope: &Scope<'_>) -> (Vec<Column>, Sources) {
+        let columns = self.each(&node.select_expr, scope);
+        let mut deciding = self.all(&node.on_expr, scope, GROUP_BY);
+        deciding.join(&self.all(keys(node.sort_expr.as_deref().unwrap_or(&[])), scope, SORT));
+        (columns, deciding)
+    }
+
+    fn join(&mut self, join: &Join, inputs: Vec<Relation>, outer: Option<&Scope<'_>>) -> Relation {
+        let mut inputs = inputs.into_iter();
+        let left = inputs.next().expect("a join has a left side");
+        let right = inputs.next().unwrap_or_else(|| {
+            // It names columns of the left side.
+            let known = [(join.left.schema().as_ref(), &left)];
+            self.relation(&join.right, Some(&Scope { inputs: &known, outer }))
+        });
+        let known = [(join.left.schema().as_ref(), &left), (join.right.schema().as_ref(), &right)];
+        let pairs = join.on.iter().flat_map(|(left, right)| [left, right]);
+        let scope = Scope { inputs: &known, outer };
+        let deciding = self.all(pairs.chain(&join.filter), &scope, JOIN);
+        let Relation { mut columns, mut rows } = match join.join_type {
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => right.clone(),
+            _ => left.clone(),
+        };
+        match join.join_type {
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                columns.extend(right.columns.iter().cloned());
+            }
+            // Whether there is a partner.
+            JoinType::LeftMark | JoinType::RightMark => {
+                let mut mark = Sources::default();
+                mark.add(Role::Indirect(Indirect::Conditional), &deciding);
+                columns.push(Column { sources: mark, expression: None });
+            }
+            JoinType::LeftSemi | JoinType::LeftAnti => {}
+            JoinType::RightSemi | JoinType::RightAnti => {}
+        }
+        for other in [&left.rows, &right.rows, &deciding] {
+            rows.join(other);
+        }
+        Relation { columns, rows }
+    }
+
+    /// Goes round until nothing new is found: there are only so many columns and uses.
+    fn recursive(&mut self, query: &RecursiveQuery, outer: Option<&Scope<'_>>) -> Relation {
+        let mut all = self.relation(&query.static_term, outer);
+        loop {
+            self.working.push((query.name.clone(), all.clone()));
+            let next = self.relation(&query.recursive_term, outer);
+            self.working.pop();
+            let mut more = all.clone();
+            for (column, next) in more.columns.iter_mut().zip(&next.columns) {
+                column.sources.join(&next.sources);
+            }
+            more.rows.join(&next.rows);
+            if query.is_distinct {
+                more.rows.join(&grouped(&more.columns));
+            }
+            if more == all {
+                return all;
+            }
+            all = more;
+        }
+    }
+}
+
+/// The inputs that are walked before the node. A lateral side comes after the other side, and a
+/// recursive query goes round by itself.
+fn walked(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
+    match plan {
+        LogicalPlan::Join(join) if lateral(&join.right) => vec![&join.left],
+        LogicalPlan::RecursiveQuery(_) => vec![],
+        LogicalPlan::Extension(_) => vec![],
+        _ => plan.inputs(),
+    }
+}
+
+fn lateral(plan: &Arc<LogicalPlan>) -> bool {
+    match plan.as_ref() {
+        LogicalPlan::Subquery(_) => true,
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => lateral(input),
+        _ => false,
+    }
+}
+
+fn keys(sorts: &[SortExpr]) -> impl Iterator<Item = &Expr> {
+    sorts.iter().map(|sort| &sort.expr)
+}
+
+fn projected(mut relation: Relation, projection: Option<&[usize]>) -> Relation {
+    if let Some(projection) = projection {
+        let column = |place: &usize| relation.columns.get(*place).cloned();
+        relation.columns = projection.iter().filter_map(column).collect();
+    }
+    relation
+}
+
+/// Of rows that are alike in all columns one stays.
+fn grouped(columns: &[Column]) -> Sources {
+    let mut deciding = Sources::default();
+    for column in columns {
+        deciding.add(GROUP_BY, &column.sources);
+    }
+    deciding
+}
+
+/// By position, whatever the columns are called.
+fn union(inputs: Vec<Relation>, count: usize) -> Relation {
+    let mut all = Relation::constant(count);
+    for (place, input) in inputs.into_iter().enumerate() {
+        for (column, more) in all.columns.iter_mut().zip(&input.columns) {
+            column.sources.join(&more.sources);
+            if place == 0 {
+                column.expression.clone_from(&more.expression);
+            }
+        }
+        all.rows.join(&input.rows);
+    }
+    all
+}
+
+/// A list becomes rows, as if it were joined; a struct becomes columns.
+fn unnested(node: &Unnest, input: &Relation) -> (Vec<Column>, Sources) {
+    let mut columns = vec![];
+    let taken_apart = |place: usize| {
+        let list = node.list_type_columns.iter().any(|(list, _)| *list == place);
+        list || node.struct_type_columns.contains(&place)
+    };
+    for place in &node.dependency_indices {
+        let Some(from) = input.columns.get(*place) else { continue };
+        let mut column = from.clone();
+        if taken_apart(*place) {
+            let all = std::mem::take(&mut column.sources);
+            column.sources.add(Role::TRANSFORMATION, &all);
+            let whole = column.expression.as_deref().unwrap_or("the column");
+            column.expression = Some(format!("unnest({whole})").into());
+        }
+        columns.push(column);
+    }
+    let mut deciding = Sources::default();
+    for (place, _) in &node.list_type_columns {
+        if let Some(list) = input.columns.get(*place) {
+            deciding.add(JOIN, &list.sources);
+        }
+    }
+    (columns, deciding)
+}
+
+fn name_of(plan: &LogicalPlan) -> String {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.name().to_owned(),
+        other => {
+            let shown = other.display().to_string();
+            shown.split([':', ' ']).next().unwrap_or_default().to_owned()
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Lineage events of others: what of a body is an event, and how it is kept.
+
+mod check;
+mod intake;
+mod read;
+
+pub use check::Fault;
+pub use intake::{Intake, Unkept};
+pub use read::{Body, Unreadable, read};

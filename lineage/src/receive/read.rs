@@ -1,0 +1,175 @@
+//! From a body to events that can be kept.
+
+use assay_core::{Governed, Run, RunId};
+use assay_store::{Event, EventKind, Received, job, label};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid, Version};
+
+use super::check::{Fault, check};
+
+/// The events of a body.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Those that are as the standard says, in their order.
+    pub events: Vec<Received>,
+    pub faults: Vec<Fault>,
+}
+
+/// The body is no JSON: where, and not what stood there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body is no JSON: the mistake is in line {line}, column {column}")]
+pub struct Unreadable {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// One event, a list of events, or an object that has such a list as `events`.
+pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Unreadable { line: error.line(), column: error.column() })?;
+    let all = match value {
+        Value::Array(all) => all,
+        Value::Object(mut object) if !object.contains_key("eventTime") => {
+            match object.remove("events") {
+                Some(Value::Array(all)) => all,
+                _ => vec![Value::Object(object)],
+            }
+        }
+        other => vec![other],
+    };
+    let mut body = Body::default();
+    for (index, event) in all.into_iter().enumerate() {
+        match check(&event, index) {
+            Ok(at) => body.events.push(received(event, at)),
+            Err(fault) => body.faults.push(fault),
+        }
+    }
+    Ok(body)
+}
+
+/// What queries need of an event. Its id is made from what it says, so that the same event sent
+/// again is the same event.
+fn received(body: Value, at: chrono::DateTime<chrono::Utc>) -> Received {
+    let (inputs, outputs) = (labels(&body, "inputs"), labels(&body, "outputs"));
+    let id = id_of(body.to_string().as_bytes());
+    let run = RunId(match body["run"]["runId"].as_str() {
+        // Some producers have run ids that are no UUIDs.
+        Some(said) => said.parse().unwrap_or_else(|_| id_of(said.as_bytes())),
+        // What is said of a job or a dataset is of no run, and stands alone.
+        None => id,
+    });
+    let text = |key: &str| body["job"][key].as_str().unwrap_or_default();
+    let stage = job(text("namespace"), text("name"));
+    let kind = kind(&body, &inputs, &outputs);
+    let run =
+        Run { id: run, stage, started_at: at, governed: Governed::default(), following: false };
+    let event = Event { id, run: run.id, kind, at, body, inputs, outputs };
+    Received { run, event }
+}
+
+fn labels(body: &Value, key: &str) -> Vec<String> {
+    let name = |dataset: &Value| {
+        let text = |key: &str| dataset[key].as_str().unwrap_or_default();
+        // A table of ours is known by its name in the catalog, wherever it is kept.
+        let links = dataset["facets"]["symlinks"]["identifiers"].as_array();
+        let ours = links.into_iter().flatten().find(|link| link["namespace"] == crate::CATALOG);
+        let ours = ours.and_then(|link| link["name"].as_str()).map(str::to_owned);
+        ours.unwrap_or_else(|| label(text("namespace"), text("name")))
+    };
+    body[key].as_array().into_iter().flatten().map(name).collect()
+}
+
+/// What an event tells of, in the five words that events are counted by.
+fn kind(body: &Value, inputs: &[String], outputs: &[String]) -> EventKind {
+    let landed = |label: &String| label.starts_with("log.") || label.starts_with("bronze.");
+    match body["eventType"].as_str() {
+        Some("START") => EventKind::JobStart,
+        Some("COMPLETE" | "FAIL" | "ABORT") => EventKind::JobEnd,
+        _ if inputs.is_empty() || outputs.iter().any(landed) => EventKind::Ingestion,
+        _ => EventKind::Transformation,
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Uuid {
+    let mut id = [0; 16];
+    id.copy_from_slice(&Sha256::digest(bytes)[..16]);
+    Builder::from_bytes(id).with_version(Version::Custom).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event() -> Value {
+        json!({
+            "eventType": "START", "eventTime": "2026-11-21T13:31:23Z", "producer": "p",
+            "schemaURL": "s", "run": {"runId": "run_id"}, "job": {"namespace": "n", "name": "j"},
+            "inputs": [{"namespace": "postgresql://db", "name": "a.b"}], "outputs": [],
+        })
+    }
+
+    fn faults(body: &Value) -> Vec<String> {
+        let body = read(body.to_string().as_bytes()).unwrap();
+        body.faults.iter().map(|f| format!("{} {}: {}", f.index, f.path, f.rule)).collect()
+    }
+
+    #[test]
+    fn an_event_sent_twice_is_one_and_a_run_without_a_uuid_has_one_id() {
+        let one = read(event().to_string().as_bytes()).unwrap().events;
+        let list = json!([event(), event()]);
+        let two = read(list.to_string().as_bytes()).unwrap().events;
+        let wrapped = read(json!({"events": [event()]}).to_string().as_bytes()).unwrap().events;
+        assert_eq!((&two[0], &two[1], &wrapped[0]), (&one[0], &one[0], &one[0]));
+        assert_eq!(one[0].event.inputs, ["postgres://db a.b"]);
+        let mut later = event();
+        later["eventType"] = json!("COMPLETE");
+        let later = read(later.to_string().as_bytes()).unwrap().events;
+        assert_ne!(later[0].event.id, one[0].event.id);
+        assert_eq!(later[0].run.id, one[0].run.id);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_path_and_rule_and_never_by_value() {
+        let with = |path: &str, value: Value| {
+            let mut event = event();
+            *event.pointer_mut(path).unwrap() = value;
+            event
+        };
+        let list = json!([
+            event(),
+            with("/eventType", json!("SECRET")),
+            with("/eventTime", json!("SECRET")),
+            with("/inputs/0/namespace", json!("")),
+            with("/outputs", json!("SECRET")),
+            with("/run", json!({"runId": "x", "facets": {"parent": "SECRET"}})),
+            {"eventTime": "2026-11-21T13:31:23Z", "producer": "p", "schemaURL": "s"},
+            "SECRET",
+        ]);
+        let faults = faults(&list).join("\n");
+        insta::assert_snapshot!(faults, @r"
+        1 $.eventType: is one of START, RUNNING, COMPLETE, ABORT, FAIL, OTHER
+        2 $.eventTime: is a time, as 2026-11-21T13:31:23.772Z
+        3 $.inputs[0].namespace: is required, and is a text that is not empty
+        4 $.outputs: is a list of datasets
+        5 $.run.facets.parent: a facet is an object
+        6 $: an event has `run` and `job`, or `job`, or `dataset`
+        7 $: an event is a JSON object
+        ");
+        let broken = read(b"{\"a\":\n SECRET}").unwrap_err();
+        assert_eq!(broken, Unreadable { line: 2, column: 2 });
+    }
+
+    #[test]
+    fn a_job_and_a_dataset_may_stand_alone() {
+        for alone in ["job", "dataset"] {
+            let body = json!({
+                "eventTime": "2026-11-21T13:31:23", "producer": "p", "schemaURL": "s",
+                alone: {"namespace": "n", "name": "j"},
+            });
+            assert_eq!(faults(&body), Vec::<String>::new());
+        }
+    }
+}
