@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use assay_core::{Clock, Ids, RandomIds, SystemClock};
-use assay_dlq::LogQueue;
+use assay_dlq::{Index, LogQueue};
+use assay_lineage::Courier;
 use assay_log::{EmbeddedLog, KafkaLog, Log};
 use assay_pipeline::{
     Ingest, KEYS_PER_BATCH, Lake, Patience, Places, Postgres, Runner, Stop, Watch,
@@ -80,10 +81,12 @@ impl App {
             Some(address) => Some(Arc::new(open_postgres(address, scratch.path())?)),
             None => None,
         };
+        let store = Store::open(&root.join("store.db")).await?;
+        let store = store.sending_to(&config.targets.names(), clock.now()).await?;
         Ok(App {
             places: Arc::new(Places { lake: Arc::clone(&lake), postgres }),
             lake,
-            store: Arc::new(Store::open(&root.join("store.db")).await?),
+            store: Arc::new(store),
             queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
             ids,
             stop: Stop::default(),
@@ -117,6 +120,17 @@ impl App {
             patience: Patience::default(),
             keys_per_batch: KEYS_PER_BATCH,
         }
+    }
+
+    /// Answers what letters there are.
+    pub(crate) fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.queue), Arc::clone(&self.store))
+    }
+
+    /// Sends what is in the outbox to the targets that the configuration names.
+    pub(crate) fn courier(&self) -> Result<Courier> {
+        let (store, ids) = (Arc::clone(&self.store), Arc::clone(&self.ids));
+        Ok(self.config.targets.courier(store, &self.clock, ids)?)
     }
 
     pub(crate) fn ingest(&self) -> Ingest {

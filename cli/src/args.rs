@@ -3,35 +3,46 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
-use assay_pipeline::Destination;
-use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
+mod bringing;
 mod collect;
 mod columns;
 mod contract;
 mod db;
+mod dlq;
 mod following;
 mod generate;
 mod housekeeping;
 mod lineage;
+mod look;
+mod metrics;
+mod outbox;
 mod quality;
 mod run;
 mod sidecar;
 mod table;
 mod verify;
 
+pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use db::{DbCommand, MigrateArgs};
+pub(crate) use dlq::{
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+};
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{EcommerceArgs, GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
+pub(crate) use look::QueryArgs;
+pub(crate) use metrics::MetricsArgs;
+pub(crate) use outbox::{OpenMetadataCommand, OutboxCommand, Picked};
 pub(crate) use quality::{
     ImportArgs, Judge, ProfileArgs, QualityCommand, QualityRunArgs, RowsArgs, Written,
 };
-pub(crate) use run::RunArgs;
+pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 pub(crate) use verify::{VerifyArgs, VerifyCommand};
@@ -249,7 +260,7 @@ Examples:
         command: QualityCommand,
     },
 
-    /// Look at dead letters
+    /// Look at dead letters, send them back, and see where they landed
     Dlq {
         #[command(subcommand)]
         command: DlqCommand,
@@ -267,6 +278,18 @@ Examples:
   assay metrics > /var/lib/node_exporter/assay.prom
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
+
+    /// What has to be sent to OpenMetadata and to other takers of lineage
+    Outbox {
+        #[command(subcommand)]
+        command: OutboxCommand,
+    },
+
+    /// Show datasets, lineage and quality in OpenMetadata
+    Openmetadata {
+        #[command(subcommand)]
+        command: OpenMetadataCommand,
+    },
 
     /// Delete what was kept for long enough, or is too much
     #[command(after_help = "\
@@ -307,121 +330,6 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct MetricsArgs {
-    /// Push them to the Pushgateway that assay.yaml names, instead of writing them
-    #[arg(long)]
-    pub(crate) push: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DemoArgs {
-    /// How many events
-    #[arg(long, default_value_t = 3000, value_name = "N")]
-    pub(crate) events: u64,
-    /// The seed of the events
-    #[arg(long, default_value_t = 42, value_name = "S")]
-    pub(crate) seed: u64,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct IngestArgs {
-    /// A shipped pipeline's name, or a folder
-    pub(crate) pipeline: String,
-    /// The file, plain or gzip; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RewindArgs {
-    /// The stage, as its pipeline names it, or as `run` does where that is one stage
-    pub(crate) stage: String,
-    /// A shipped pipeline's name, or a folder
-    #[arg(long, value_name = "P")]
-    pub(crate) pipeline: String,
-    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
-    #[arg(long, value_name = "PLACE")]
-    pub(crate) to: Destination,
-    /// Why, in your words: it is kept, see `assay audit`
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    /// Do it; without this only what it means is shown
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct RunsArgs {
-    /// The run to show
-    pub(crate) id: Option<String>,
-    /// Only runs of this pipeline
-    #[arg(long)]
-    pub(crate) pipeline: Option<String>,
-    /// Only runs of this stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
-    /// At most so many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: u32,
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct QueryArgs {
-    /// The query; tables are written layer.name
-    pub(crate) sql: String,
-    /// Read the table that has this snapshot as of then
-    #[arg(long, value_name = "SNAPSHOT")]
-    pub(crate) at: Option<i64>,
-    /// Show at most so many rows (0: all)
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DlqCommand {
-    /// List dead letters, newest first
-    #[command(after_help = "\
-Examples:
-  assay dlq list --reason rule-broken --rule event_type.one_of
-  assay dlq list --stage github_events/parse --limit 5 -o json")]
-    List(DlqListArgs),
-    /// Show a dead letter with its payload and its history
-    #[command(after_help = "Example:\n  assay dlq show 6d076f50-fc40-5e69-8bc2-55e6908fb00d")]
-    Show {
-        /// The letter, as `dlq list` names it
-        id: String,
-    },
-}
-
-#[derive(Debug, Group)]
-pub(crate) struct DlqListArgs {
-    /// Only letters of this topic
-    #[arg(long)]
-    pub(crate) topic: Option<String>,
-    /// Only letters of this stage, as pipeline/stage
-    #[arg(long)]
-    pub(crate) stage: Option<String>,
-    /// Only letters on their way to this dataset
-    #[arg(long)]
-    pub(crate) dataset: Option<DatasetName>,
-    /// Only letters with this reason
-    #[arg(long)]
-    pub(crate) reason: Option<assay_dlq::Reason>,
-    /// Only letters that broke this rule
-    #[arg(long)]
-    pub(crate) rule: Option<String>,
-    /// Only letters of this run
-    #[arg(long)]
-    pub(crate) run: Option<String>,
-    /// At most so many (0: all)
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    pub(crate) limit: usize,
 }
 
 #[cfg(test)]

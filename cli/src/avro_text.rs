@@ -23,6 +23,15 @@ pub(crate) fn payload(letter: &LetterView) -> String {
     }
 }
 
+/// The payload as JSON, where it is JSON or Avro.
+pub(crate) fn json(letter: &LetterView) -> Option<Value> {
+    let bytes = letter.payload.as_ref()?;
+    match letter.payload_kind {
+        Some(PayloadKind::Avro) => avro(bytes),
+        _ => serde_json::from_slice(bytes).ok(),
+    }
+}
+
 /// The one record of a container.
 fn avro(container: &[u8]) -> Option<Value> {
     let record = Reader::new(container).ok()?.next()?.ok()?;

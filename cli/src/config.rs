@@ -12,9 +12,11 @@ use crate::retention::Retention;
 
 mod log;
 mod postgres;
+mod targets;
 
 pub(crate) use log::LogConfig;
 pub(crate) use postgres::PostgresConfig;
+pub(crate) use targets::Targets;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
 #[derive(Debug, Clone)]
@@ -34,10 +36,12 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     /// How events are taken in over HTTP.
     pub(crate) collector: Settings,
-    /// Where totals are pushed to, if anywhere.
-    pub(crate) push: Option<PushConfig>,
     /// How lineage events are taken in over HTTP.
     pub(crate) sidecar: assay_sidecar::Settings,
+    /// Where totals are pushed to, if anywhere.
+    pub(crate) push: Option<PushConfig>,
+    /// Where lineage is sent.
+    pub(crate) targets: Targets,
 }
 
 /// Why there is no configuration.
@@ -68,9 +72,14 @@ struct ConfigFile {
     drain_seconds: Option<u32>,
     #[serde(default)]
     collector: Settings,
-    pushgateway: Option<PushKeys>,
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
+    pushgateway: Option<PushKeys>,
+    openmetadata: Option<targets::OpenMetadataKeys>,
+    #[serde(default)]
+    openlineage: Vec<targets::OpenLineageKeys>,
+    #[serde(default)]
+    outbox: targets::OutboxKeys,
 }
 
 const DEFAULT_FILE: &str = "assay.yaml";
@@ -87,7 +96,7 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log, push, postgres) = match std::fs::read_to_string(path) {
+        let (settings, log, push, targets, postgres) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let mut settings: ConfigFile = document.read()?;
@@ -97,13 +106,16 @@ impl Config {
                 let postgres = postgres::read(Some(&document), keys, postgres, folder)
                     .map_err(Mistakes::from)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
-                (settings, log, push.transpose()?, postgres)
+                let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
+                let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
+                (settings, log, push.transpose()?, targets, postgres)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 let postgres =
                     postgres::read(None, None, postgres, folder).map_err(Mistakes::from)?;
-                (ConfigFile::default(), LogConfig::Embedded, None, postgres)
+                let targets = Targets::default();
+                (ConfigFile::default(), LogConfig::Embedded, None, targets, postgres)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -135,6 +147,7 @@ impl Config {
                 ..settings.sidecar
             },
             push,
+            targets,
         })
     }
 }
@@ -182,7 +195,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, "default", "me").map(|config| config.push)
+            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.push)
         };
         assert!(load("memory_mb: 100\n").unwrap().is_none());
         let push = load("pushgateway:\n  url: http://127.0.0.1:9091\n").unwrap().unwrap();

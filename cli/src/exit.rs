@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use assay_collect::CollectorError;
 use assay_door::DoorError;
 use assay_pipeline::{
-    IngestError, InspectError, LoadError, QueryError, RewindError, RunError, TargetError,
+    IngestError, InspectError, LoadError, QueryError, ReplayError, RewindError, RunError,
+    TargetError,
 };
 use assay_sidecar::SidecarError;
 
@@ -92,6 +93,7 @@ fn code(error: &anyhow::Error) -> u8 {
             _ => Some(USAGE),
         });
         let rewind = cause.downcast_ref::<RewindError>().and_then(of_rewind);
+        let replay = cause.downcast_ref::<ReplayError>().and_then(of_replay);
         let sidecar = cause.downcast_ref::<SidecarError>().and_then(of_sidecar);
         let collect = cause.downcast_ref::<CollectorError>().and_then(of_collector).or(sidecar);
         let usage = cause.is::<LoadError>() || cause.is::<ConfigError>() || cause.is::<Usage>();
@@ -99,16 +101,16 @@ fn code(error: &anyhow::Error) -> u8 {
         let breaking = cause.is::<Breaking>().then_some(BREAKING);
         let halted = cause.is::<Halted>().then_some(HALTED);
         let ours = breaking.or(halted).or((usage || inspect).then_some(USAGE));
-        run.or(target).or(ingest).or(query).or(rewind).or(collect).or(ours)
+        run.or(target).or(ingest).or(query).or(rewind).or(replay).or(collect).or(ours)
     });
     codes.into_iter().next().unwrap_or(FAILED)
 }
 
 fn of_run(error: &RunError) -> Option<u8> {
     match error {
-        RunError::Halted { .. } | RunError::BadRow { .. } => Some(HALTED),
+        RunError::Halted { .. } | RunError::BadRow { .. } | RunError::Outage { .. } => Some(HALTED),
         RunError::Interrupted => Some(INTERRUPTED),
-        RunError::Stage(_) => Some(USAGE),
+        RunError::Stage(_) | RunError::Transform { .. } => Some(USAGE),
         RunError::Target(error) => of_target(error),
         _ => None,
     }
@@ -132,10 +134,24 @@ fn of_rewind(error: &RewindError) -> Option<u8> {
 
 fn of_ingest(error: &IngestError) -> Option<u8> {
     match error {
-        IngestError::Outage { .. } => Some(HALTED),
+        IngestError::Outage { .. } | IngestError::Again { .. } => Some(HALTED),
+        IngestError::Transform(_) => Some(USAGE),
         IngestError::Interrupted { .. } => Some(INTERRUPTED),
         IngestError::NoIngest(_) => Some(USAGE),
         _ => None,
+    }
+}
+
+fn of_replay(error: &ReplayError) -> Option<u8> {
+    match error {
+        ReplayError::Run(error) => of_run(error),
+        ReplayError::Ingest(error) => of_ingest(error),
+        ReplayError::NoJob(_)
+        | ReplayError::NoStage { .. }
+        | ReplayError::Over(..)
+        | ReplayError::Alive(_) => Some(USAGE),
+        ReplayError::Taken(_) => Some(FENCED),
+        ReplayError::Waiting { .. } | ReplayError::Letters(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use assay_core::Clock;
-use assay_dlq::LogQueue;
+use assay_dlq::Index;
 use assay_log::Log;
 use assay_metrics::{DeadLetters, Lag, Observed};
 use assay_pipeline::{Places, behind};
@@ -18,7 +18,7 @@ pub(crate) struct Known {
     places: Arc<Places>,
     log: Arc<dyn Log>,
     store: Arc<Store>,
-    queue: Arc<LogQueue>,
+    index: Index,
 }
 
 impl Known {
@@ -28,7 +28,7 @@ impl Known {
             places: Arc::clone(&app.places),
             log: Arc::clone(&app.log),
             store: Arc::clone(&app.store),
-            queue: Arc::clone(&app.queue),
+            index: app.index(),
         }
     }
 
@@ -54,7 +54,8 @@ impl Known {
             waiting: summary.letters,
             oldest_age_seconds: Some((now - summary.oldest).as_seconds_f64().max(0.0)),
         };
-        observed.letters = self.queue.summary().await?.into_iter().map(letters).collect();
+        self.index.catch_up(&|_| {}).await?;
+        observed.letters = self.index.summary().await?.into_iter().map(letters).collect();
         Ok(observed)
     }
 }

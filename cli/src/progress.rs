@@ -57,6 +57,11 @@ impl Progress {
         }
     }
 
+    /// Shows how the piece of work that was begun gets on.
+    pub(crate) fn at(&self, counts: &Counts) {
+        self.show("replay", counts);
+    }
+
     /// Ends the piece of work, leaving nothing on the terminal.
     pub(crate) fn end(&self) {
         let bar = self.bar.lock().ok().and_then(|mut bar| bar.take());
@@ -69,5 +74,37 @@ impl Progress {
 impl Watch for Progress {
     fn progress(&self, stage: &Stage, counts: &Counts) {
         self.show(&stage.id.to_string(), counts);
+    }
+}
+
+/// Shows how far something is of which only a number is known; nothing while it is quick.
+pub(crate) struct Counting {
+    what: &'static str,
+    bar: Option<ProgressBar>,
+    said: AtomicU64,
+}
+
+impl Counting {
+    pub(crate) fn new(what: &'static str) -> Counting {
+        let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
+        Counting { what, bar, said: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn at(&self, number: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{number} {}", self.what));
+            bar.tick();
+        } else if number >= self.said.load(Ordering::Relaxed) + ROWS_PER_LINE {
+            self.said.store(number, Ordering::Relaxed);
+            eprintln!("{number} {}", self.what);
+        }
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 }

@@ -345,3 +345,33 @@ fn a_day_that_is_judged_again_says_what_changed() {
     let told = fine(&data, &nothing);
     assert!(told.contains("none before: the day had no rows"), "{told}");
 }
+
+#[test]
+fn the_columns_behind_a_column_are_shown_before_anything_has_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("none");
+    let of = ["lineage", "columns", "silver.github_events_parsed", "--pipeline", "github_events"];
+    let shown = fine(&data, &of);
+    let line = shown.lines().find(|line| line.contains("issue_state")).unwrap();
+    for part in ["bronze.github_events.payload", "transformation", "`issue.state` in the JSON"] {
+        assert!(line.contains(part), "{shown}");
+    }
+    let told = json(&data, &of);
+    assert_eq!(told["stage"]["stage"], "parse");
+    assert_eq!(told["columns"][0]["inputs"][0]["direct"], "IDENTITY");
+    assert_eq!(told["rows"][0]["indirect"], serde_json::json!(["FILTER"]));
+    assert_eq!(told["unknown"], serde_json::json!([]));
+    let one = json(&data, &[&of[..], &["--column", "push_size"]].concat());
+    let bronze = &one["trace"]["branches"][0];
+    assert_eq!(bronze["branches"][0]["dataset"], "log.raw_metrics_avro");
+    assert!(!data.exists(), "looking makes no folder");
+    for (arguments, part) in [
+        ([&of[..], &["--column", "size"]].concat(), "no column `size`; it has event_id"),
+        ([&of[..2], &["gold.x"], &of[3..]].concat(), "writes no gold.x; its stages write bronze"),
+        ([&of[..2], &["log.raw_metrics_avro"], &of[3..]].concat(), "is a topic"),
+    ] {
+        let (code, why) = refused(&data, &arguments);
+        assert_eq!(code, 2, "{why}");
+        assert!(why.contains(part), "{why}");
+    }
+}

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use assay_core::{Fault, StageId};
 use assay_log::LogError;
+use assay_store::StoreError;
 
 /// Why dead letters could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum DlqError {
 
     #[error("could not {doing}: {source}")]
     Log { doing: String, source: LogError },
+
+    #[error(transparent)]
+    Index(#[from] StoreError),
 }
 
 impl DlqError {
@@ -25,6 +29,7 @@ impl DlqError {
     pub fn fault(&self) -> Fault {
         match self {
             DlqError::Log { source, .. } => source.fault(),
+            DlqError::Index(error) => error.fault(),
             DlqError::Spool { .. } | DlqError::TooLarge { .. } => Fault::Permanent,
         }
     }

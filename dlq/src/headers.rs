@@ -1,10 +1,11 @@
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
+use uuid::Uuid;
 
 use assay_core::DraftId;
 use assay_log::NewRecord;
 
-use crate::{DeadLetter, LetterId, PayloadKind};
+use crate::{DeadLetter, Fate, LetterId, PayloadKind};
 
 // What Kafka Connect writes too.
 pub(crate) const TOPIC: &str = "__connect.errors.topic";
@@ -29,12 +30,16 @@ pub(crate) const FAILED_AT: &str = "assay.failed_at";
 pub(crate) const FIRST_FAILED_AT: &str = "assay.first_failed_at";
 pub(crate) const PAYLOAD: &str = "assay.payload";
 pub(crate) const COUNT: &str = "assay.count";
+pub(crate) const SENSITIVE: &str = "assay.sensitive";
 
 /// On a record without a value: the draft whose letters are valid from now on.
 pub(crate) const COMMITTED: &str = "assay.committed";
 
 /// On a record without a value: the letter that is closed, by the draft that is named beside it.
 pub(crate) const CLOSES: &str = "assay.closes";
+/// Beside it: what became of the row, and the job that sent it back.
+pub(crate) const FATE: &str = "assay.fate";
+pub(crate) const JOB: &str = "assay.job";
 
 /// Makes the record that carries a letter.
 pub(crate) fn record(letter: DeadLetter, draft: Option<DraftId>, partitions: u32) -> NewRecord {
@@ -56,16 +61,20 @@ pub(crate) fn marker(draft: DraftId) -> NewRecord {
     }
 }
 
-/// Makes the record that says that a letter is closed, once the draft is committed.
-pub(crate) fn closing(id: LetterId, draft: DraftId, at: DateTime<Utc>) -> NewRecord {
-    NewRecord {
-        headers: vec![
-            text(CLOSES, id.to_string()),
-            text(DRAFT, draft.to_string()),
-            text(FAILED_AT, instant(at)),
-        ],
-        ..NewRecord::default()
-    }
+/// Makes the record that says that a letter is closed, once the draft is committed; without one,
+/// from now on.
+pub(crate) fn closing(
+    id: LetterId,
+    (fate, job): (Fate, Option<Uuid>),
+    draft: Option<DraftId>,
+    at: DateTime<Utc>,
+) -> NewRecord {
+    let mut headers = vec![text(CLOSES, id.to_string())];
+    headers.extend(draft.map(|draft| text(DRAFT, draft.to_string())));
+    headers.push(text(FAILED_AT, instant(at)));
+    headers.push(text(FATE, fate.name()));
+    headers.extend(job.map(|job| text(JOB, job.to_string())));
+    NewRecord { headers, ..NewRecord::default() }
 }
 
 fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> {
@@ -88,6 +97,9 @@ fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> 
         text(MESSAGE, letter.detail.replace(['\r', '\n'], " ")),
     ];
     headers.extend(draft.map(|draft| text(DRAFT, draft.to_string())));
+    if !letter.sensitive.is_empty() {
+        headers.push(text(SENSITIVE, rules(&letter.sensitive)));
+    }
     headers.extend(letter.contract.clone().map(|version| text(CONTRACT, version)));
     if let Some(source) = &letter.source {
         headers.push(text(TOPIC, source.topic.clone()));

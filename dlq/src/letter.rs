@@ -141,6 +141,9 @@ pub struct DeadLetter {
     pub first_failed_at: DateTime<Utc>,
     /// Rows that this letter stands for.
     pub count: u64,
+    /// Fields of the payload that the contract shows to few.
+    #[serde(default)]
+    pub sensitive: Vec<String>,
 }
 
 impl DeadLetter {
@@ -183,5 +186,6 @@ pub(crate) fn example(origin: &str, payload: &str) -> DeadLetter {
         failed_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000),
         first_failed_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000),
         count: 1,
+        sensitive: vec![],
     }
 }

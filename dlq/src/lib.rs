@@ -3,21 +3,34 @@
 //! [`Letters`] is the bag that a batch fills. A [`DeadLetterQueue`] keeps bags; [`LogQueue`] keeps
 //! them in three topics of a log and finds them there again.
 
+mod cause;
+mod dialect;
 mod error;
+mod fate;
 mod headers;
+mod index;
 mod letter;
 mod letters;
 mod log_queue;
+mod mask;
 mod newest;
 mod queue;
 mod reason;
+mod replay;
 mod spool;
 mod view;
 
+pub use dialect::Dialect;
 pub use error::DlqError;
+pub use fate::Fate;
+pub use index::{
+    AtPath, CaughtUp, Found, Group, Index, Landing, Matching, Step, TopicState, Traced, Whole,
+};
 pub use letter::{DeadLetter, LetterId, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Source};
 pub use letters::{Iter, Letters};
 pub use log_queue::{DueLetters, Filter, KeptLetters, LogQueue, Shown, Summary};
-pub use queue::{DeadLetterQueue, Payloads};
+pub use mask::mask;
+pub use queue::{Closed, DeadLetterQueue, Payloads};
 pub use reason::{Reason, TOPICS, UnknownReason};
-pub use view::LetterView;
+pub use replay::{Asked, MOST_ATTEMPTS, ReplaySet, Sent};
+pub use view::{LetterView, Outcome};

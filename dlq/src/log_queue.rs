@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use assay_core::{DraftId, StageId};
 use assay_log::{Log, NewRecord, TopicSpec};
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use crate::{DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
+use crate::{Closed, DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
 
 mod close;
-mod find;
+pub(crate) mod find;
 mod prune;
 mod scan;
 
@@ -26,7 +27,7 @@ const BYTES: usize = 16 << 20;
 
 /// Keeps dead letters in three topics of a log.
 pub struct LogQueue {
-    log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     /// How many partitions each topic has.
     partitions: BTreeMap<&'static str, u32>,
 }
@@ -56,6 +57,11 @@ impl LogQueue {
             partitions.insert(topic, has.unwrap_or(PARTITIONS));
         }
         Ok(LogQueue { log, partitions })
+    }
+
+    /// Gives letters up, from now on; again does no harm.
+    pub async fn discard(&self, letters: &[Closed], at: DateTime<Utc>) -> Result<(), DlqError> {
+        self.close_these(letters, None, (None, at)).await.map(drop)
     }
 
     async fn append(&self, pending: &mut Pending) -> Result<(), DlqError> {
@@ -102,6 +108,19 @@ impl DeadLetterQueue for LogQueue {
             ids.insert(letter?.id);
         }
         self.close_letters(stage, those, &ids, by).await
+    }
+
+    async fn settle(
+        &self,
+        letters: &[Closed],
+        job: Uuid,
+        (draft, at): (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        self.close_these(letters, Some(job), (Some(draft), at)).await
+    }
+
+    async fn sent(&self, letters: &[Closed], job: Uuid, at: DateTime<Utc>) -> Result<(), DlqError> {
+        self.close_these(letters, Some(job), (None, at)).await.map(drop)
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {

@@ -4,8 +4,18 @@ use async_trait::async_trait;
 
 use assay_core::{DraftId, StageId};
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
-use crate::{DlqError, Letters};
+use crate::{DlqError, Fate, LetterId, Letters};
+
+/// A letter that waits for nobody any more, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub id: LetterId,
+    pub topic: String,
+    pub partition: u32,
+    pub fate: Fate,
+}
 
 /// Says of a payload whether its letter is meant.
 pub type Payloads<'a> = dyn for<'p> Fn(&'p [u8]) -> bool + Send + Sync + 'a;
@@ -28,6 +38,18 @@ pub trait DeadLetterQueue: Send + Sync {
         again: &mut Letters,
         by: (DraftId, DateTime<Utc>),
     ) -> Result<BTreeMap<String, u64>, DlqError>;
+
+    /// Closes these letters, once the draft is committed. Counts the closings by topic; again does
+    /// no harm.
+    async fn settle(
+        &self,
+        letters: &[Closed],
+        job: Uuid,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError>;
+
+    /// Closes, from now on, letters that are in the topic again that they were refused at.
+    async fn sent(&self, letters: &[Closed], job: Uuid, at: DateTime<Utc>) -> Result<(), DlqError>;
 
     /// Makes the letters of a draft valid, once its rows are committed; again does no harm.
     ///

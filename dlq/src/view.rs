@@ -5,16 +5,17 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use uuid::Uuid;
 
 use assay_core::{DatasetName, DraftId, RunId, StageId};
 use assay_log::Record;
 
-use crate::{LetterId, Origin, PayloadKind, Reason, Source, headers};
+use crate::{Dialect, Fate, LetterId, Origin, PayloadKind, Reason, Source, dialect, headers};
 
 /// A dead letter as it is found in its topic, with what is known of it.
 ///
-/// A record that is not ours is a letter too: it gets an id from its place, and has the source and
-/// the message when Kafka Connect wrote it.
+/// A record that is not ours is a letter too: it gets an id from its place, and has what its headers
+/// say in the words of whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LetterView {
     #[serde(serialize_with = "as_text")]
@@ -22,8 +23,14 @@ pub struct LetterView {
     pub attempt: u32,
     /// Its draft was never committed: the row was read again, this letter does not count.
     pub void: bool,
-    /// Its row was taken after all, when the day was computed anew.
+    /// It waits for nobody any more.
     pub closed: bool,
+    /// Another letter of the same id counts.
+    pub older: bool,
+    /// How it was closed, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    pub dialect: Dialect,
     /// Where the letter itself lies.
     pub at: Source,
     #[serde(serialize_with = "as_text_or_null")]
@@ -38,12 +45,19 @@ pub struct LetterView {
     pub reason: Option<Reason>,
     pub rules: Vec<String>,
     pub detail: Option<String>,
+    /// The kind of the error, in the words of whoever wrote it.
+    pub class: Option<String>,
+    /// The connector or group that wrote it, where it was not us.
+    pub wrote: Option<String>,
     pub contract: Option<String>,
     pub failed_at: DateTime<Utc>,
     pub first_failed_at: DateTime<Utc>,
     pub count: u64,
     #[serde(serialize_with = "as_readable")]
     pub key: Option<Bytes>,
+    /// Fields of the payload that the contract shows to few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<String>,
     pub payload_kind: Option<PayloadKind>,
     pub payload_bytes: u64,
     /// All of it, or only the beginning.
@@ -51,15 +65,45 @@ pub struct LetterView {
     pub payload: Option<Bytes>,
 }
 
+/// What became of a letter, and by which commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    pub fate: Fate,
+    pub at: DateTime<Utc>,
+    #[serde(serialize_with = "as_text_or_null")]
+    pub draft: Option<DraftId>,
+    pub job: Option<Uuid>,
+}
+
+/// A record that closes a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Closing {
+    pub(crate) id: LetterId,
+    /// Counts once it is committed; at once where there is none.
+    pub(crate) draft: Option<DraftId>,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) fate: Fate,
+    pub(crate) job: Option<Uuid>,
+}
+
 impl LetterView {
     /// Reads a record of a dead letter topic, with at most `keep` bytes of the payload.
     pub(crate) fn of(topic: &str, record: &Record, keep: usize) -> LetterView {
-        let failed_at = parsed(record, headers::FAILED_AT).unwrap_or(record.timestamp);
+        let dialect = Dialect::of(record);
+        let told = match dialect {
+            Dialect::Assay => dialect::Told::default(),
+            _ => dialect::told(record),
+        };
+        let failed_at = parsed(record, headers::FAILED_AT).or(told.failed_at);
+        let failed_at = failed_at.unwrap_or(record.timestamp);
         LetterView {
             id: id_of(topic, record),
-            attempt: parsed(record, headers::ATTEMPT).unwrap_or(1),
+            attempt: parsed(record, headers::ATTEMPT).or(told.attempt).unwrap_or(1),
             void: false,
             closed: false,
+            older: false,
+            outcome: None,
+            dialect,
             at: Source {
                 topic: topic.to_owned(),
                 partition: record.partition,
@@ -68,17 +112,23 @@ impl LetterView {
             draft: parsed(record, headers::DRAFT).map(DraftId),
             stage: text(record, headers::STAGE).and_then(stage),
             dataset: parsed(record, headers::DATASET),
-            source: source(record),
+            source: source(record).or(told.source),
             origin: text(record, headers::ORIGIN).map(|origin| Origin(origin.to_owned())),
             run: parsed(record, headers::RUN),
-            reason: parsed(record, headers::REASON),
+            reason: parsed(record, headers::REASON).or(told.reason),
             rules: text(record, headers::RULES).map(rules).unwrap_or_default(),
-            detail: text(record, headers::MESSAGE).map(str::to_owned),
+            detail: match dialect {
+                Dialect::Assay => text(record, headers::MESSAGE).map(str::to_owned),
+                _ => told.detail,
+            },
+            class: told.class,
+            wrote: told.wrote,
             contract: text(record, headers::CONTRACT).map(str::to_owned),
             failed_at,
             first_failed_at: parsed(record, headers::FIRST_FAILED_AT).unwrap_or(failed_at),
             count: parsed(record, headers::COUNT).unwrap_or(1),
             key: record.key.as_ref().map(|key| beginning(key, keep)),
+            sensitive: text(record, headers::SENSITIVE).map(rules).unwrap_or_default(),
             payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
             payload_bytes: record.value.as_ref().map_or(0, |value| value.len() as u64),
             payload: record.value.as_ref().map(|value| beginning(value, keep)),
@@ -97,11 +147,15 @@ pub(crate) fn committed(record: &Record) -> Option<DraftId> {
     parsed(record, headers::COMMITTED).map(DraftId)
 }
 
-/// The letter that the record closes, for which draft and when, if it is such a record.
-pub(crate) fn closing(record: &Record) -> Option<(LetterId, DraftId, DateTime<Utc>)> {
-    let id = parsed(record, headers::CLOSES)?;
-    let draft = parsed(record, headers::DRAFT).map(DraftId)?;
-    Some((id, draft, parsed(record, headers::FAILED_AT)?))
+/// What the record closes, if it is such a record.
+pub(crate) fn closing(record: &Record) -> Option<Closing> {
+    Some(Closing {
+        id: parsed(record, headers::CLOSES)?,
+        draft: parsed(record, headers::DRAFT).map(DraftId),
+        at: parsed(record, headers::FAILED_AT)?,
+        fate: parsed(record, headers::FATE).unwrap_or(Fate::Recomputed),
+        job: parsed(record, headers::JOB),
+    })
 }
 
 fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
@@ -120,7 +174,7 @@ fn source(record: &Record) -> Option<Source> {
     })
 }
 
-fn stage(text: &str) -> Option<StageId> {
+pub(crate) fn stage(text: &str) -> Option<StageId> {
     let (pipeline, stage) = text.split_once('/')?;
     Some(StageId { pipeline: pipeline.to_owned(), stage: stage.to_owned() })
 }
@@ -130,7 +184,7 @@ fn rules(text: &str) -> Vec<String> {
 }
 
 /// The first bytes, without a half character at their end. A copy, so that the rest can go.
-fn beginning(bytes: &Bytes, keep: usize) -> Bytes {
+pub(crate) fn beginning(bytes: &Bytes, keep: usize) -> Bytes {
     if bytes.len() <= keep {
         return bytes.clone();
     }

@@ -14,7 +14,7 @@ use crate::facet::{
 };
 
 /// The namespace of our jobs; their names are `pipeline.stage`.
-const JOBS: &str = "assay";
+pub(crate) const JOBS: &str = "assay";
 
 /// Tells that a run has started. `nominal_at` is the time it is for, where it was given one.
 pub fn started(

@@ -106,7 +106,7 @@ async fn go(
     while !open.is_empty() {
         if route.depth.is_some_and(|depth| steps >= depth) || seen.len() > MOST {
             let all: Vec<&str> = open.iter().flat_map(|one| names.all(one)).collect();
-            return Ok(!store.ways(&all, direction, route.at).await?.is_empty());
+            return store.leads_on(&all, direction, route.at).await;
         }
         steps += 1;
         let all: Vec<&str> = open.iter().flat_map(|one| names.all(one)).collect();

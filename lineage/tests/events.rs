@@ -1,7 +1,7 @@
 //! The events as they are sent: what they look like, and that the standard takes them.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,10 @@ use assay_core::{
     Quality, Report, RuleResult, Run, RunId, RunStatus, Severity, StageId, Verdict,
 };
 use assay_lineage::event::RunEvent;
-use assay_lineage::{DatasetRef, batch, data_loss_percent, ended, started};
+use assay_lineage::{
+    ColumnLineage, DatasetRef, Direct, Indirect, InputColumn, OutputColumn, batch,
+    data_loss_percent, ended, started,
+};
 use assay_store::{CommitRef, Event, EventKind, RunEnd};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -144,8 +147,52 @@ fn halt_event() -> Event {
     ended(&end, Some(&halt), &[bronze()], &[silver()], id(7))
 }
 
+fn input(dataset: &str, column: &str, direct: Option<Direct>) -> InputColumn {
+    InputColumn {
+        dataset: dataset.parse().unwrap(),
+        column: column.into(),
+        direct,
+        indirect: BTreeSet::new(),
+        masked: false,
+    }
+}
+
+/// A batch whose columns are made in every way.
+fn columns_event() -> Event {
+    let column = |name: &str, inputs: Vec<InputColumn>, expression: Option<&str>| OutputColumn {
+        column: name.into(),
+        known: name != "mystery",
+        inputs,
+        expression: expression.map(str::to_owned),
+    };
+    let payload = || input("bronze.github_events", "payload", Some(Direct::Transformation));
+    let deciding = BTreeSet::from([Indirect::Filter, Indirect::Conditional]);
+    let lineage = ColumnLineage {
+        columns: vec![
+            column(
+                "event_id",
+                vec![input("bronze.github_events", "id", Some(Direct::Identity))],
+                None,
+            ),
+            column("hash", vec![InputColumn { masked: true, ..payload() }], Some("md5(payload)")),
+            column(
+                "sum",
+                vec![input("silver.github_events", "sum", Some(Direct::Aggregation))],
+                Some("sum(sum)"),
+            ),
+            column("at", vec![], Some("now()")),
+            column("mystery", vec![payload()], None),
+        ],
+        rows: vec![InputColumn { indirect: deciding, ..input("bronze.github_events", "id", None) }],
+        unknown: vec!["what a step `Shuffle` does is not known".into()],
+    };
+    let to = silver().made_as(&lineage, &[bronze()]);
+    batch(&report(Verdict::Pass), &[bronze()], &to, None, id(8), at(6))
+}
+
 fn all() -> Vec<Event> {
     let mut events = vec![start_event(), batch_event(), ingest_event(), halt_event()];
+    events.push(columns_event());
     for status in [RunStatus::Complete, RunStatus::Failed, RunStatus::Aborted] {
         events.push(end_event(status, None));
     }
@@ -178,6 +225,37 @@ fn an_ingested_batch_names_its_files() {
     assert_eq!(event.kind, EventKind::Ingestion);
     assert_eq!(event.inputs, ["file /in/a.json.gz", "file /in/b.json.gz"]);
     insta::assert_snapshot!(picture(&event));
+}
+
+#[test]
+fn a_batch_says_how_its_columns_were_made() {
+    let body = columns_event().body;
+    let facets = &body["outputs"][0]["facets"];
+    let columns = &facets["columnLineage"];
+    let names: Vec<&String> = columns["fields"].as_object().unwrap().keys().collect();
+    // Of one that is not known nothing is said; of one that has no inputs, that it has none.
+    assert_eq!(names, ["at", "event_id", "hash", "sum"]);
+    assert_eq!(columns["fields"]["at"]["inputFields"], json!([]));
+    let hash = json!([{
+        "namespace": "file", "name": "/lake/bronze/github_events", "field": "payload",
+        "transformations": [{
+            "type": "DIRECT", "subtype": "TRANSFORMATION", "description": "md5(payload)",
+            "masking": true,
+        }],
+    }]);
+    assert_eq!(columns["fields"]["hash"]["inputFields"], hash);
+    let own = &columns["fields"]["sum"]["inputFields"][0];
+    assert_eq!(own["name"], "/lake/silver/github_events", "from its own earlier rows");
+    let subtypes: Vec<_> = columns["dataset"][0]["transformations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|how| (how["type"].as_str().unwrap(), how["subtype"].as_str().unwrap()))
+        .collect();
+    assert_eq!(subtypes, [("INDIRECT", "FILTER"), ("INDIRECT", "CONDITIONAL")]);
+    assert_eq!(columns["assay_unknown"], json!(["what a step `Shuffle` does is not known"]));
+    assert_eq!(facets["lineage"]["assay_unknown"], columns["assay_unknown"]);
+    assert_eq!(facets["lineage"]["fields"]["hash"]["inputs"][0]["type"], "DATASET");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod feed;
 mod following;
 pub mod names;
 mod observed;
+mod outbox;
 mod push;
 mod text;
 

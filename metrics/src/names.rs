@@ -4,11 +4,13 @@
 mod collector;
 mod following;
 mod labels;
+mod outbox;
 mod sidecar;
 
 pub use collector::*;
 pub use following::*;
 pub use labels::{LABELS, Label, Values};
+pub use outbox::*;
 pub use sidecar::*;
 
 /// What Prometheus does with a metric.
@@ -198,6 +200,10 @@ pub static ALL: [Metric; 15] = [
     DEAD_LETTERS_OLDEST_AGE,
 ];
 
+/// What the store knows of its outbox, where lineage is sent to others.
+pub static OUTBOX: [Metric; 4] =
+    [OUTBOX_DEPTH, OUTBOX_OLDEST_AGE, OUTBOX_DELIVERED, OUTBOX_FAILURES];
+
 /// What a worker that follows its source shows, at its own `/metrics`, beside the lags.
 pub static FOLLOWING: [Metric; 8] = [
     FOLLOW_BATCHES,
@@ -245,7 +251,7 @@ pub static BESIDE: [Metric; 2] = [BUILD_INFO, SERIES_DROPPED];
 
 /// Every metric, whoever shows it.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    ALL.iter().chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
+    ALL.iter().chain(&OUTBOX).chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
 }
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_store::{EventKind, ReportRecord, StageHealth, Store, StoreError, Total};
+use assay_store::{EventKind, ReportRecord, StageHealth, Store, StoreError, TargetHealth, Total};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How far a reader is behind in one partition of a topic.
@@ -35,6 +35,10 @@ pub struct Observed {
     pub events: BTreeMap<EventKind, u64>,
     pub lags: Vec<Lag>,
     pub letters: Vec<DeadLetters>,
+    /// How it stands with each target that events are sent to.
+    pub targets: Vec<TargetHealth>,
+    /// When all this was seen.
+    pub at: DateTime<Utc>,
 }
 
 impl Observed {
@@ -47,6 +51,8 @@ impl Observed {
             events: store.event_counts().await?,
             lags: vec![],
             letters: vec![],
+            targets: store.targets().await?,
+            at: now,
         })
     }
 }

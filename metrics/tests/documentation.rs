@@ -10,9 +10,10 @@ use assay_metrics::names::{self, LABELS, Metric, Values};
 use assay_store::EventKind;
 
 /// The tables by the mark that each stands behind.
-fn tables() -> [(&'static str, String); 6] {
+fn tables() -> [(&'static str, String); 7] {
     [
         ("store", table(&names::ALL)),
+        ("outbox", table(&names::OUTBOX)),
         ("worker", table(&names::FOLLOWING)),
         ("collector", table(&names::COLLECTOR)),
         ("sidecar", table(&names::SIDECAR)),

@@ -104,6 +104,7 @@ fn event(number: u64, run: &Run, kind: EventKind) -> Event {
 async fn observed() -> Observed {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("assay.db")).await.unwrap();
+    let store = store.sending_to(&["marquez".to_owned()], at(0)).await.unwrap();
     let good = run(1, Governed::ALL);
     for sequence in [1, 2] {
         let report = report(&good, sequence, Some(97.5));
@@ -126,6 +127,10 @@ async fn observed() -> Observed {
     store.halted(&halt, &[], &of_halt(&halt)).await.unwrap();
     let halted = end(&bad, RunStatus::Halted, 90);
     store.end_run(&halted, &[], &of_run(&halted)).await.unwrap();
+
+    let sent = store.deliverable("marquez", at(3600), 10).await.unwrap();
+    store.delivered(&sent[0], at(50)).await.unwrap();
+    store.park(&sent[1], at(51), "it answered 422").await.unwrap();
 
     let mut observed = Observed::of(&store, at(3600)).await.unwrap();
     let lag = |partition, seconds| Lag {
@@ -156,6 +161,7 @@ async fn every_metric_that_is_declared_is_fed_and_no_other_is_shown() {
     let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let mut declared: Vec<_> = names::ALL
         .iter()
+        .chain(&names::OUTBOX)
         .chain(&names::BESIDE)
         .map(|metric| format!("{} {}", metric.name, metric.kind.name()))
         .collect();

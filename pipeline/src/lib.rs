@@ -13,6 +13,7 @@ mod ledger;
 mod pending;
 mod postgres;
 mod query;
+mod replay;
 mod rewind;
 mod runner;
 mod scan;
@@ -29,7 +30,7 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
-pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Wrong, message};
+pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message};
 pub use inspect::{
     FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
     Subject, infer, judge,
@@ -42,8 +43,12 @@ pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
 pub use postgres::{Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
+pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
-pub use runner::{KEYS_PER_BATCH, Pace, Patience, RunError, RunSummary, Runner, Sign, Watch};
+pub use runner::{
+    KEYS_PER_BATCH, Pace, Patience, Replaying, RunError, RunSummary, Runner, Sample as Replayed,
+    Sign, Watch,
+};
 pub use source::SourceError;
 pub use stage::{Also, EventTime, Reads, Stage, StageError, Windows, arrow_schema};
 pub use stop::Stop;

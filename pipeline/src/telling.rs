@@ -110,7 +110,7 @@ impl Teller<'_> {
         let mut output = self.dataset(&report.output).with_columns(report.columns.clone());
         // One that follows commits every few seconds; the start of its run has said it.
         if !report.run.following {
-            output = output.made_as(&self.stage.columns, &inputs);
+            output = output.made_as(self.stage.columns(), &inputs);
         }
         let commit = CommitRef { sequence, snapshot };
         batch(report, &inputs, &output, Some(commit), self.ids.next(), self.clock.now())
@@ -133,7 +133,7 @@ impl Teller<'_> {
     fn ends(&self) -> (Vec<DatasetRef>, Vec<DatasetRef>) {
         let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
         let inputs = vec![self.dataset(reads)];
-        let output = self.dataset(writes).made_as(&self.stage.columns, &inputs);
+        let output = self.dataset(writes).made_as(self.stage.columns(), &inputs);
         (inputs, vec![output])
     }
 

@@ -2,8 +2,8 @@
 //! after they did their work, while other workers run; and at the end nothing is lost, nothing
 //! doubled, nothing untold.
 
-mod memory;
-mod shaky;
+pub(crate) mod memory;
+pub(crate) mod shaky;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

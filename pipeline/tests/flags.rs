@@ -153,6 +153,20 @@ async fn most_rows_bad_is_an_outage_from_a_hundred_rows_on() {
 }
 
 #[tokio::test]
+async fn an_outage_fills_no_topic_either_where_nothing_is_judged() {
+    let shop = Shop::open().await;
+    let torn = |n: i64| {
+        let order = order(&n.to_string(), "Rome", 1, "2026-03-01T08:00:00Z");
+        with(order, json!({"details": "{\"price\":{\"amount\":\"much\"}}"}))
+    };
+    shop.take(&(0..100).map(torn).collect::<Vec<_>>()).await;
+    shop.run("take", Governed::ALL).await.unwrap();
+    let error = shop.run("sell", WITHOUT_QUALITY).await.unwrap_err();
+    assert!(matches!(error, RunError::Outage { rejected: 100, read: 100, .. }), "{error}");
+    assert!(shop.all_letters().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_pipeline_may_move_its_breaker() {
     let moved = (
         "pipeline.yaml",

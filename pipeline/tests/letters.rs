@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_core::{Clock, DraftId, Governed, Ids, StageId};
 use assay_dlq::{
-    DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Payloads, Reason,
+    Closed, DeadLetterQueue, DlqError, LetterView, Letters, LogQueue, PayloadKind, Payloads, Reason,
 };
 use assay_pipeline::{DraftOf, RunError, Runner, Target, Write};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use crate::messages::{message, record};
 use crate::shop::{Shop, order, with};
@@ -125,6 +126,19 @@ impl DeadLetterQueue for Troubled {
         by: (DraftId, DateTime<Utc>),
     ) -> Result<BTreeMap<String, u64>, DlqError> {
         self.queue.close(stage, those, again, by).await
+    }
+
+    async fn settle(
+        &self,
+        letters: &[Closed],
+        job: Uuid,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        self.queue.settle(letters, job, by).await
+    }
+
+    async fn sent(&self, letters: &[Closed], job: Uuid, at: DateTime<Utc>) -> Result<(), DlqError> {
+        self.queue.sent(letters, job, at).await
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {

@@ -5,6 +5,7 @@ mod shop;
 
 mod bad_days;
 mod clickstream;
+mod columns;
 mod commits;
 mod compaction;
 mod day_by_day;
@@ -22,5 +23,6 @@ mod messages;
 mod partitions;
 mod pruning;
 mod recompute;
+mod replays;
 mod rules;
 mod troubled;

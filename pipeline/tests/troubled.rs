@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
 use assay_core::{DatasetName, DraftId, Position, ReaderId, StageId};
-use assay_dlq::{DeadLetterQueue, DlqError, Letters, LogQueue, Payloads};
+use assay_dlq::{Closed, DeadLetterQueue, DlqError, Letters, LogQueue, Payloads};
 use assay_log::LogError;
 use assay_pipeline::{
     Closing, Commit, Day, Draft, DraftOf, LakeTargets, Lookup, Snapshot, TableSpec, Target,
@@ -15,6 +15,7 @@ use assay_pipeline::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
+use uuid::Uuid;
 
 /// Does something at the moment in which letters are put, and then fails if it is to.
 pub(crate) struct AtPut {
@@ -45,6 +46,19 @@ impl DeadLetterQueue for AtPut {
         by: (DraftId, DateTime<Utc>),
     ) -> Result<BTreeMap<String, u64>, DlqError> {
         self.queue.close(stage, those, again, by).await
+    }
+
+    async fn settle(
+        &self,
+        letters: &[Closed],
+        job: Uuid,
+        by: (DraftId, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        self.queue.settle(letters, job, by).await
+    }
+
+    async fn sent(&self, letters: &[Closed], job: Uuid, at: DateTime<Utc>) -> Result<(), DlqError> {
+        self.queue.sent(letters, job, at).await
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {

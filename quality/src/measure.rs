@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Accumulator;
@@ -136,7 +137,8 @@ impl Measure {
         // A sum that was made of wider numbers has to fit where it goes.
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         for (column, field) in columns.iter_mut().zip(self.schema.fields()) {
-            *column = cast_with_options(column, field.data_type(), &strict)?;
+            let narrow = cast_with_options(column, field.data_type(), &strict);
+            *column = narrow.map_err(|_| ArrowError::ArithmeticOverflow("a sum".to_owned()))?;
         }
         let one = RecordBatchOptions::new().with_row_count(Some(1));
         let row = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &one)?;

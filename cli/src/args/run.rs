@@ -1,7 +1,7 @@
 //! Arguments of `assay run`.
 
 use assay_core::DraftId;
-use assay_pipeline::Hop;
+use assay_pipeline::{Destination, Hop};
 use clap::Args as Group;
 
 use super::Listen;
@@ -56,4 +56,40 @@ pub(crate) struct RunArgs {
     /// Run stages although they are paused
     #[arg(long, conflicts_with = "follow")]
     pub(crate) even_if_paused: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RewindArgs {
+    /// The stage, as its pipeline names it, or as `run` does where that is one stage
+    pub(crate) stage: String,
+    /// A shipped pipeline's name, or a folder
+    #[arg(long, value_name = "P")]
+    pub(crate) pipeline: String,
+    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: Destination,
+    /// Why, in your words: it is kept, see `assay audit`
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do it; without this only what it means is shown
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct RunsArgs {
+    /// The run to show
+    pub(crate) id: Option<String>,
+    /// Only runs of this pipeline
+    #[arg(long)]
+    pub(crate) pipeline: Option<String>,
+    /// Only runs of this stage
+    #[arg(long)]
+    pub(crate) stage: Option<String>,
+    /// Only runs that stand like this: running, complete, halted, failed or aborted
+    #[arg(long)]
+    pub(crate) status: Option<assay_core::RunStatus>,
+    /// At most so many
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    pub(crate) limit: u32,
 }

@@ -15,6 +15,7 @@ pub(crate) fn check(name: &str, as_json: bool) -> Result<()> {
             "stages": pipeline.stages.iter().map(stage).collect::<Vec<_>>(),
             "tables": pipeline.tables.len(),
             "rules": rules,
+            "column_lineage_gaps": pipeline.stages.iter().flat_map(|stage| &stage.columns().unknown).collect::<Vec<_>>(),
         }));
     }
     line(format!(
@@ -27,6 +28,9 @@ pub(crate) fn check(name: &str, as_json: bool) -> Result<()> {
     for stage in &pipeline.stages {
         let (reads, writes) = (stage.reads.dataset(), &stage.writes.dataset);
         line(format!("  {:16} {reads} → {writes}", stage.id.stage))?;
+        for why in &stage.columns().unknown {
+            line(format!("  {:16} lineage of its columns: {why}", ""))?;
+        }
     }
     Ok(())
 }

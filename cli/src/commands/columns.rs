@@ -39,7 +39,7 @@ fn writer_of<'p>(pipeline: &'p Pipeline, dataset: &DatasetName) -> Result<&'p St
 }
 
 fn all(stage: &Stage, as_json: bool) -> Result<()> {
-    let lineage = &stage.columns;
+    let lineage = stage.columns();
     if as_json {
         return json(&json!({
             "dataset": stage.writes.dataset,
@@ -69,14 +69,14 @@ fn all(stage: &Stage, as_json: bool) -> Result<()> {
 
 fn one(pipeline: &Pipeline, stage: &Stage, column: &str, as_json: bool) -> Result<()> {
     let dataset = &stage.writes.dataset;
-    let Some(found) = stage.columns.column(column) else {
+    let Some(found) = stage.columns().column(column) else {
         let known: Vec<&str> =
-            stage.columns.columns.iter().map(|column| column.column.as_str()).collect();
+            stage.columns().columns.iter().map(|column| column.column.as_str()).collect();
         let told = format!("{dataset} has no column `{column}`; it has {}", known.join(", "));
         return Err(Usage(told).into());
     };
     let known: BTreeMap<&DatasetName, &ColumnLineage> =
-        pipeline.stages.iter().map(|stage| (&stage.writes.dataset, &stage.columns)).collect();
+        pipeline.stages.iter().map(|stage| (&stage.writes.dataset, stage.columns())).collect();
     let trace = Trace::of(dataset, column, &known);
     if as_json {
         return json(&json!({
@@ -84,12 +84,12 @@ fn one(pipeline: &Pipeline, stage: &Stage, column: &str, as_json: bool) -> Resul
             "stage": stage.id,
             "column": found,
             "trace": trace,
-            "rows": stage.columns.rows,
-            "unknown": stage.columns.unknown,
+            "rows": stage.columns().rows,
+            "unknown": stage.columns().unknown,
         }));
     }
     line(printable(&trace.to_string()))?;
-    rows(&stage.columns)
+    rows(stage.columns())
 }
 
 /// What decides about rows, and what could not be found out.

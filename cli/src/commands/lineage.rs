@@ -3,37 +3,44 @@ use assay_core::{Clock, SystemClock};
 use assay_lineage::{Finding, Map, Names, NotFound, Route, What, changes, draw, newest, walk};
 use assay_store::Store;
 
-use super::columns;
 use crate::args::{Format, LineageCommand, ShowArgs};
+use crate::config::Config;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, printable, score, short, time};
 
 pub(crate) async fn lineage(
+    config: &Config,
     command: LineageCommand,
-    store: impl AsyncFnOnce() -> Result<Store>,
     output: Format,
 ) -> Result<()> {
     let as_json = output == Format::Json;
     match command {
-        LineageCommand::Columns(what) => columns::show(&what, as_json),
-        LineageCommand::Show(what) => show(&store().await?, &what, output).await,
+        LineageCommand::Show(what) => show(&opened(config).await?, &what, output).await,
         LineageCommand::Impact { column, at } => {
-            impact(&store().await?, &column, at, as_json).await
+            impact(&opened(config).await?, &column, at, as_json).await
         }
         LineageCommand::Blame { dataset, run } => {
-            blame(&store().await?, &dataset, run, as_json).await
+            blame(&opened(config).await?, &dataset, run, as_json).await
         }
         LineageCommand::Diff { from, to } => {
-            let store = store().await?;
+            let store = opened(config).await?;
             let names = Names::load(&store).await?;
             let to = to.unwrap_or_else(|| SystemClock.now());
             diff(&changes(&store, &names, from, to).await?, as_json)
         }
+        // The definition of the pipeline is enough.
+        LineageCommand::Columns(what) => super::columns::show(&what, as_json),
         LineageCommand::Events { kind, limit } => {
-            let (events, _) = newest(&store().await?, kind, None, limit).await?;
+            let (events, _) = newest(&opened(config).await?, kind, None, limit).await?;
             if as_json { json(&events) } else { list(&events) }
         }
     }
+}
+
+/// The store alone answers, so nothing else is opened.
+async fn opened(config: &Config) -> Result<Store> {
+    super::must_exist(config)?;
+    Ok(Store::open(&config.data_dir.join("store.db")).await?)
 }
 
 async fn show(store: &Store, what: &ShowArgs, output: Format) -> Result<()> {

@@ -16,6 +16,8 @@ mod inspect;
 mod keys;
 mod lineage;
 mod metrics;
+mod openmetadata;
+mod outbox;
 mod pause;
 mod prune;
 mod quality;
@@ -23,6 +25,7 @@ mod query;
 mod rewind;
 mod run;
 mod runs;
+mod sending;
 mod sidecar;
 mod status;
 mod table;
@@ -35,12 +38,12 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{
-    Args, Command, DbCommand, DlqCommand, Format, GenerateCommand, TableCommand, VerifyCommand,
-};
-use crate::config::{Config, LogConfig};
+use crate::args::{Args, Command, DbCommand, Format, GenerateCommand, TableCommand, VerifyCommand};
+use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
+
+use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;
@@ -72,14 +75,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             verify::ecommerce(&config(DATA)?, &what, json).await
         }
         Command::Demo(what) => {
-            // What it makes up has no place in topics that others read.
-            let config = Config { log: LogConfig::Embedded, ..config(DEMO_DATA)? };
+            // What it makes up has no place in topics that others read, nor in their catalogs.
+            let (log, targets) = (LogConfig::Embedded, Targets::default());
+            let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
             demo::demo(App::build(config).await?, &what).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            ingest::ingest(App::build(config(DATA)?).await?, &pipeline, &what, json).await
+            let app = App::build(config(DATA)?).await?;
+            let sending = Sending::start(&app)?;
+            sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
         Command::Collect(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -93,7 +99,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 true => existing(config(DATA)?).await?,
                 false => App::build(config(DATA)?).await?,
             };
-            run::run(app, &pipeline, &what, json).await
+            let sending = Sending::start(&app)?;
+            sending.after(run::run(app, &pipeline, &what, json).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -125,20 +132,15 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
-        Command::Dlq { command: DlqCommand::List(what) } => {
-            dlq::list(&existing(config(DATA)?).await?, &what, json).await
-        }
-        Command::Dlq { command: DlqCommand::Show { id } } => {
-            dlq::show(&existing(config(DATA)?).await?, &id, json).await
-        }
+        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
-            // The store alone answers, so nothing else is opened.
-            let store = async || {
-                let config = config(DATA)?;
-                must_exist(&config)?;
-                Ok(assay_store::Store::open(&config.data_dir.join("store.db")).await?)
-            };
-            lineage::lineage(command, store, args.output).await
+            lineage::lineage(&config(DATA)?, command, args.output).await
+        }
+        Command::Outbox { command } => {
+            outbox::outbox(&existing(config(DATA)?).await?, &command, json).await
+        }
+        Command::Openmetadata { command } => {
+            openmetadata::openmetadata(config(DATA)?, command, json).await
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,

@@ -149,7 +149,9 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let kept_for = |kind: Kind| match kind {
         Kind::Reports | Kind::Profiles => days(retention.reports_days) + &of_all,
         Kind::Runs => days(retention.runs_days) + &of_all,
-        Kind::Events | Kind::Edges => days(retention.lineage_days) + &of_all,
+        Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
+            days(retention.lineage_days) + &of_all
+        }
         Kind::Audit => days(retention.audit_days),
     };
     let swept = |due: assay_store::Due| Swept {

@@ -1,24 +1,30 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use assay_core::SystemClock;
+use assay_core::{Clock, RandomIds, SystemClock};
 use assay_sidecar::{Listen, Parts, Sidecar};
 use assay_store::Store;
 
 use crate::args::SidecarArgs;
+use crate::commands::sending::Sending;
 use crate::config::Config;
 use crate::signals::Asked;
 
 pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     let mut settings = config.sidecar.clone();
     settings.listen = what.listen.map_or(settings.listen, |listen| Listen(listen.0));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Store::open(&config.data_dir.join("store.db")).await?;
+    let store = store.sending_to(&config.targets.names(), clock.now()).await?;
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;
-    let clock = Arc::new(SystemClock);
+    // What comes in is also sent on.
+    let courier = config.targets.courier(Arc::new(store.clone()), &clock, Arc::new(RandomIds))?;
+    let sending = Sending::of(courier, config.targets.grace);
     let sidecar = Sidecar::start(Parts { settings, store, clock }).await?;
     eprintln!("listening on {}", sidecar.address());
     sidecar.run(asked.stopped("stopping: finishing requests; ask again to stop at once")).await;
+    sending.after(()).await;
     eprintln!("stopped: all that was answered for is kept");
     Ok(())
 }

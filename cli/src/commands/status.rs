@@ -10,7 +10,9 @@ use crate::output::{Grid, json, line, number, score, time};
 pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     let runs = app.store.latest_runs().await?;
     let reports = app.store.latest_reports().await?;
-    let letters = app.queue.summary().await?;
+    let index = app.index();
+    index.catch_up(&|_| {}).await?;
+    let letters = index.summary().await?;
     let lags = behind(&app.places, app.log.as_ref()).await?;
     let pauses = app.store.pauses().await?;
     if as_json {

@@ -64,10 +64,8 @@ fn a_contract_says_what_the_rows_have_in_common() {
         ["string", "bigint", "double", "string", "date", "timestamptz", "boolean"]
     );
     assert_eq!(column("id")["primaryKey"], true);
-    let pattern = |name: &str| column(name)["logicalTypeOptions"]["pattern"].clone();
-    assert!(pattern("id").as_str().unwrap().contains("[0-9a-fA-F]{12}"));
-    assert!(pattern("mail").as_str().unwrap().contains('@'));
-    assert!(pattern("site").as_str().unwrap().contains("://"));
+    let format = |name: &str| column(name)["logicalTypeOptions"]["format"].clone();
+    assert_eq!(["id", "mail", "site"].map(format), ["uuid", "email", "uri"]);
     let values: Vec<Value> =
         column("status")["enum"].as_array().unwrap().iter().map(|it| it["value"].clone()).collect();
     assert_eq!(values, ["new", "no", "paid"]);
@@ -179,4 +177,52 @@ fn accepted_by_others(files: &[PathBuf]) {
             panic!("datacontract-cli ended with {code:?}: {told}");
         }
     }
+}
+
+#[test]
+fn formats_are_named_and_nothing_is_promised_that_no_row_could_break() {
+    let desk = Desk::new();
+    let line = |n: usize| {
+        let rare = if n == 7 { "\"x\"" } else { "null" };
+        format!(
+            "{{\"host\": \"10.0.0.{n}\", \"rare\": {rare}, \"never\": null, \"mixed\": \"10.0.0.{n}\"}}\n"
+        )
+    };
+    let lines: String = (0..40).map(line).collect();
+    desk.write("odd.jsonl", lines + "{\"host\": \"::1\", \"mixed\": \"none of them\"}\n");
+    let text = sound(&desk, "odd.jsonl", &[]);
+    assert!(!text.contains("mustBeLessOrEqualTo: 100"), "{text}");
+    let of = |name: &str| text.split("- name: ").find(|part| part.starts_with(name)).unwrap();
+    assert!(!of("rare\n").contains("nullValues"), "98 % of them are NULL: {text}");
+    assert!(!of("never\n").contains("nullValues"), "{text}");
+    assert!(!of("mixed\n").contains("format"), "{text}");
+
+    let lines: String =
+        (0..30).map(|n| format!("{{\"host\": \"10.0.0.{n}\", \"old\": \"::{n}\"}}\n")).collect();
+    desk.write("hosts.jsonl", lines);
+    let text = sound(&desk, "hosts.jsonl", &[]);
+    assert!(text.contains("format: ipv4") && text.contains("format: ipv6"), "{text}");
+    desk.write("none.csv", "a,b\n");
+    let text = sound(&desk, "none.csv", &[]);
+    assert!(!text.contains("rowCount"), "no file has less than no rows: {text}");
+}
+
+#[test]
+fn two_columns_that_name_a_row_together_are_the_key_where_none_does_alone() {
+    let desk = Desk::new();
+    let line = |n: usize| format!("{},{},{},{}\n", n / 3, n % 3 + 1, n % 7, n % 2 == 0);
+    let rows: String = (0..600).map(line).collect();
+    desk.write("lines.csv", format!("order_id,line_no,amount,gift\n{rows}"));
+    let text = sound(&desk, "lines.csv", &[]);
+    let of = |text: &str, name: &str| {
+        text.split("- name: ").find(|it| it.starts_with(&format!("{name}\n"))).unwrap().to_owned()
+    };
+    assert!(of(&text, "order_id").contains("primaryKeyPosition: 1"), "{text}");
+    assert!(of(&text, "line_no").contains("primaryKeyPosition: 2"), "{text}");
+    assert!(!of(&text, "amount").contains("primaryKey"), "{text}");
+
+    // One repeated pair, and it is none.
+    desk.write("lines.csv", format!("order_id,line_no,amount,gift\n{rows}0,1,9,true\n"));
+    let text = sound(&desk, "lines.csv", &[]);
+    assert!(!text.contains("primaryKey"), "{text}");
 }

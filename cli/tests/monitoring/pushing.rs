@@ -140,8 +140,7 @@ fn a_gateway_that_lost_everything_has_it_again_after_the_next_push() {
     let before = lasting(&pushed(&gateway));
     let port = gateway.port;
     drop(gateway);
-    let program = programs.join("prometheus-pushgateway");
-    let gateway = Server::at(port, &program, &["--web.listen-address=127.0.0.1:{port}"]);
+    let gateway = Server::pushgateway_at(port, programs);
     assert_eq!(pushed(&gateway), BTreeMap::new());
     office.fine(&["metrics", "--push"]);
     assert_eq!(lasting(&pushed(&gateway)), before);

@@ -47,7 +47,7 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
 }
 
 impl Server {
@@ -70,14 +70,20 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Server { child, port, folder };
+        let server = Server { child, port, _folder: folder };
         wait("server that is ready", 20, || get(port, "/-/ready"));
         server
     }
 
     pub(crate) fn pushgateway(programs: &Path) -> Server {
+        Server::pushgateway_at(free_port(), programs)
+    }
+
+    /// Without a file: Debian's would keep groups from one test to the next.
+    pub(crate) fn pushgateway_at(port: u16, programs: &Path) -> Server {
         let program = programs.join("prometheus-pushgateway");
-        Server::start(&program, &["--web.listen-address=127.0.0.1:{port}"])
+        let arguments = ["--web.listen-address=127.0.0.1:{port}", "--persistence.file="];
+        Server::at(port, &program, &arguments)
     }
 }
 

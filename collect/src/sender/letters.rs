@@ -100,6 +100,7 @@ impl DeadLetters {
             failed_at: DateTime::UNIX_EPOCH,
             first_failed_at: DateTime::UNIX_EPOCH,
             count: 1,
+            sensitive: vec![],
         }
     }
 }

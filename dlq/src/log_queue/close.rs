@@ -1,14 +1,18 @@
-//! Letters whose rows were taken after all: when a day is computed anew, those that are not put
-//! again are closed. A closing belongs to a draft, like a letter, and is void until that commits.
+//! Letters that wait for nobody any more: their rows were taken after all, or a person gave them up.
+//! A closing may belong to a draft, like a letter, and is void until that commits.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use assay_core::{DraftId, StageId};
 use assay_log::{NewRecord, Record};
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{LETTERS, LogQueue};
-use crate::{DlqError, LetterId, LetterView, Payloads, TOPICS, headers, view};
+use crate::view::Closing;
+use crate::{
+    Closed, DlqError, Fate, LetterId, LetterView, Payloads, Reason, TOPICS, headers, view,
+};
 
 /// When letters were closed, by the draft that did so last.
 #[derive(Debug, Default)]
@@ -17,6 +21,14 @@ pub(super) struct Closings(HashMap<LetterId, DateTime<Utc>>);
 impl Closings {
     pub(super) fn mark(&self, letter: LetterView) -> LetterView {
         LetterView { closed: self.cover(&letter), ..letter }
+    }
+
+    /// Takes in a closing, if it counts.
+    fn take(&mut self, closing: &Closing, committed: &HashSet<DraftId>) {
+        if closing.draft.is_none_or(|draft| committed.contains(&draft)) {
+            let last = self.0.entry(closing.id).or_insert(closing.at);
+            *last = closing.at.max(*last);
+        }
     }
 
     /// Whether the letter was closed after it was put.
@@ -40,10 +52,8 @@ impl LogQueue {
         let mut closings = Closings::default();
         for topic in TOPICS {
             self.scan(topic, |record| {
-                let Some((id, draft, at)) = view::closing(record) else { return };
-                if committed.contains(&draft) {
-                    let last = closings.0.entry(id).or_insert(at);
-                    *last = at.max(*last);
+                if let Some(closing) = view::closing(record) {
+                    closings.take(&closing, committed);
                 }
             })
             .await?;
@@ -77,10 +87,37 @@ impl LogQueue {
         let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
         for (id, Open { topic, partition }) in open {
             // Beside the letter, so that retention takes the letter first.
-            let record =
-                NewRecord { partition: Some(partition), ..headers::closing(id, draft, at) };
+            let record = headers::closing(id, (Fate::Recomputed, None), Some(draft), at);
+            let record = NewRecord { partition: Some(partition), ..record };
             records.entry(topic).or_default().push(record);
         }
+        self.append_closings(records).await
+    }
+
+    /// Closes letters of whatever stage: for `draft` once it is committed, else from now on.
+    pub(super) async fn close_these(
+        &self,
+        letters: &[Closed],
+        job: Option<Uuid>,
+        (draft, at): (Option<DraftId>, DateTime<Utc>),
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
+        let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
+        for letter in letters {
+            // Topics of others get nothing from us.
+            let ours = TOPICS.iter().find(|topic| **topic == letter.topic);
+            let topic = ours.copied().unwrap_or(Reason::AttemptsExhausted.topic());
+            let partition = if ours.is_some() { letter.partition } else { 0 };
+            let record = headers::closing(letter.id, (letter.fate, job), draft, at);
+            let record = NewRecord { partition: Some(partition), ..record };
+            records.entry(topic).or_default().push(record);
+        }
+        self.append_closings(records).await
+    }
+
+    async fn append_closings(
+        &self,
+        records: BTreeMap<&str, Vec<NewRecord>>,
+    ) -> Result<BTreeMap<String, u64>, DlqError> {
         let mut counts = BTreeMap::new();
         for (topic, records) in records {
             counts.insert(topic.to_owned(), records.len() as u64);

@@ -11,7 +11,7 @@ use crate::newest::{Identity, Newest};
 use crate::{DlqError, LetterId, LetterView, Reason, TOPICS, view};
 
 /// Bytes of a payload that a list shows.
-const PREVIEW: usize = 256;
+pub(crate) const PREVIEW: usize = 256;
 
 /// Which letters to list: those that have all that is given here.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -66,7 +66,7 @@ enum What {
     /// Says that a draft was committed.
     Marker(DraftId),
     /// Says that a draft closed a letter.
-    Closing(DraftId, LetterId),
+    Closing(Option<DraftId>, LetterId),
 }
 
 impl What {
@@ -202,9 +202,7 @@ impl Rest {
                 self.closed.insert(id);
             }
             // It is void itself without its draft's marker.
-            What::Closing(draft, _) => {
-                self.letters.insert(draft);
-            }
+            What::Closing(draft, _) => self.letters.extend(draft),
             What::Marker(draft) => {
                 self.markers.insert(draft);
             }
@@ -248,8 +246,8 @@ fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>, closings: &C
     if let Some(draft) = view::committed(record) {
         return Seen { what: What::Marker(draft), dataset: None };
     }
-    if let Some((id, draft, _)) = view::closing(record) {
-        return Seen { what: What::Closing(draft, id), dataset: None };
+    if let Some(closing) = view::closing(record) {
+        return Seen { what: What::Closing(closing.draft, closing.id), dataset: None };
     }
     let letter = LetterView::of(topic, record, 0);
     let what = match letter.draft {

@@ -40,6 +40,7 @@ fn letter(view: LetterView) -> Option<DeadLetter> {
         failed_at: view.failed_at,
         first_failed_at: view.first_failed_at,
         count: view.count,
+        sensitive: view.sensitive,
     })
 }
 
@@ -49,16 +50,16 @@ proptest! {
         origin in ".*", detail in "[^\r\n]*", rules in prop::collection::vec(".*", 0..4),
         contract in prop::option::of("[0-9.]{1,9}"), key in prop::option::of(".*"), payload in ".*",
         source in prop::option::of(("[a-z_]{1,9}", any::<u32>(), any::<u64>())),
-        reason in prop::sample::select(Reason::ALL.to_vec()), attempt in 1..9u32, count in 1..9u64,
+        sensitive in prop::collection::vec(".*", 0..3), reason in prop::sample::select(Reason::ALL.to_vec()), attempt in 1..9u32, count in 1..9u64,
         micros in 0..4_000_000_000_000_000i64, draft in prop::option::of(any::<u128>()),
     ) {
         let source = source.map(|(topic, partition, offset)| Source { topic, partition, offset });
         let sent = DeadLetter {
-            source, rules, detail, contract, key: key.map(Bytes::from), reason, attempt, count,
+            source, rules, detail, contract, key: key.map(Bytes::from), reason, attempt, count, sensitive,
             failed_at: DateTime::from_timestamp_micros(micros).unwrap(),
             ..example(&origin, &payload)
         };
-        let draft = draft.map(|id| DraftId(uuid::Uuid::from_u128(id)));
+        let draft = draft.map(|id| DraftId(Uuid::from_u128(id)));
         let view = arrived(sent.clone(), draft);
         prop_assert_eq!(view.draft, draft);
         prop_assert_eq!(letter(view), Some(sent));
@@ -78,7 +79,7 @@ proptest! {
 fn the_headers_of_a_letter_are_those_of_kafka_connect_and_ours() {
     let source = Source { topic: "topic_app_events".to_owned(), partition: 1, offset: 42 };
     let letter = DeadLetter { source: Some(source), ..example("trace-1", "{}") };
-    let record = headers::record(letter, Some(DraftId(uuid::Uuid::from_u128(9))), 3);
+    let record = headers::record(letter, Some(DraftId(Uuid::from_u128(9))), 3);
     let picture: String = record
         .headers
         .iter()
@@ -140,6 +141,8 @@ fn what_is_not_ours_is_shown_with_what_is_known() {
       "attempt": 1,
       "void": false,
       "closed": false,
+      "older": false,
+      "dialect": "kafka-connect",
       "at": {
         "topic": "dlq_failed_messages",
         "partition": 0,
@@ -158,6 +161,8 @@ fn what_is_not_ours_is_shown_with_what_is_known() {
       "reason": null,
       "rules": [],
       "detail": "Converting byte[] failed",
+      "class": null,
+      "wrote": null,
       "contract": null,
       "failed_at": "1970-01-01T00:00:00Z",
       "first_failed_at": "1970-01-01T00:00:00Z",

@@ -5,9 +5,10 @@
 
 mod http;
 mod meters;
+mod requests;
 mod settings;
 mod sidecar;
 
-pub use assay_door::Listen;
+pub use assay_door::{Listen, Quota};
 pub use settings::Settings;
 pub use sidecar::{Parts, Sidecar, SidecarError};

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::{self, Service};
 use crate::meters::Meters;
+use crate::requests::Asked;
 use crate::settings::Settings;
 
 /// Requests that are being answered when the sidecar is asked to stop have so long.
@@ -29,6 +30,8 @@ pub struct Parts {
 pub struct Sidecar {
     door: Door,
     service: Service,
+    asked: Arc<Asked>,
+    telling: JoinHandle<()>,
     keeping: JoinHandle<()>,
 }
 
@@ -59,6 +62,10 @@ impl Sidecar {
         }
         let door = open(settings.listen, settings.tls.as_ref()).await?;
         let (intake, keeping) = Intake::start(store.clone());
+        let asked = Arc::new(Asked::default());
+        let instance = format!("{} {}", door.address(), clock.now());
+        let telling = Arc::clone(&asked).tell(intake.clone(), Arc::clone(&clock), instance);
+        let telling = tokio::spawn(telling);
         let service = Service {
             store,
             intake,
@@ -68,9 +75,10 @@ impl Sidecar {
             in_flight: InFlight::new(settings.in_flight_mb << 20),
             turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             meters: Meters::new(),
+            asked: Arc::clone(&asked),
             settings,
         };
-        Ok(Sidecar { door, service, keeping })
+        Ok(Sidecar { door, service, asked, telling, keeping })
     }
 
     /// Where it listens.
@@ -80,14 +88,14 @@ impl Sidecar {
 
     /// Answers until `stopped`; then lets nobody in, and finishes what was begun.
     pub async fn run(self, stopped: impl Future<Output = ()> + Send + 'static) {
-        let Sidecar { door, service, keeping } = self;
+        let Sidecar { door, service, asked, telling, keeping } = self;
         let (told, mut leaving) = watch::channel(false);
-        let asked = async move {
+        let leave = async move {
             stopped.await;
             told.send_replace(true);
         };
         let store = service.store.clone();
-        let serving = serve(door, http::router(service), asked);
+        let serving = serve(door, http::router(service), leave);
         let late = async {
             // An error says that nobody can ask any more.
             let _ = leaving.wait_for(|leaving| *leaving).await;
@@ -97,8 +105,13 @@ impl Sidecar {
             () = serving => {}
             () = late => tracing::warn!("some requests took too long to be answered"),
         }
+        asked.ending.notify_one();
+        let ending = async {
+            let _ = telling.await;
+            let _ = keeping.await;
+        };
         // What waits is kept; whoever still holds a connection open gets no answer, and sends again.
-        if tokio::time::timeout(LAST_ANSWERS, keeping).await.is_err() {
+        if tokio::time::timeout(LAST_ANSWERS, ending).await.is_err() {
             tracing::warn!("events that nobody was answered for are not kept");
         }
         store.close().await;

@@ -21,6 +21,8 @@ pub enum Action {
     Recompute,
     /// Dead letters were given up.
     Discard,
+    /// Dead letters were sent back, or a job that does so was gone on with or given up.
+    Replay,
     /// What was past its retention was deleted.
     Prune,
     /// A stage was stopped for a while.
@@ -30,11 +32,12 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Action; 7] = [
+    pub const ALL: [Action; 8] = [
         Action::Rewind,
         Action::AcceptBatch,
         Action::Recompute,
         Action::Discard,
+        Action::Replay,
         Action::Prune,
         Action::Pause,
         Action::Resume,
@@ -46,6 +49,7 @@ impl Action {
             Action::AcceptBatch => "accept-batch",
             Action::Recompute => "recompute",
             Action::Discard => "discard",
+            Action::Replay => "replay",
             Action::Prune => "prune",
             Action::Pause => "pause",
             Action::Resume => "resume",

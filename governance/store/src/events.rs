@@ -9,6 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::column::{count, from_json, from_time, json, time, word};
+use crate::outbox::{self, Recipient};
 use crate::{Store, StoreError, ways};
 
 /// What an event tells of.
@@ -154,11 +155,14 @@ impl Store {
     }
 }
 
-/// Takes in events of `run`; one whose id is known already is left as it is.
+/// Takes in events of `run`, and what has to be sent of them to `recipients`; one whose id is known
+/// already is left as it is. `of` is the time of what they tell of, where that is not their own.
 pub(crate) async fn put(
     connection: &mut SqliteConnection,
     run: &Run,
     events: &[Event],
+    recipients: &[Recipient],
+    of: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
     for event in events {
         let put = sqlx::query(
@@ -174,12 +178,14 @@ pub(crate) async fn put(
         .bind(from_json(&event.body)?)
         .execute(&mut *connection)
         .await?;
-        if put.rows_affected() > 0 {
-            if event.kind.moves_rows() {
-                connect(connection, &run.stage, event).await?;
-            }
-            ways::take(connection, &run.stage, event).await?;
+        if put.rows_affected() == 0 {
+            continue;
         }
+        if event.kind.moves_rows() {
+            connect(connection, &run.stage, event).await?;
+        }
+        ways::take(connection, &run.stage, event).await?;
+        outbox::enqueue(connection, recipients, event, of.unwrap_or(event.at)).await?;
     }
     Ok(())
 }

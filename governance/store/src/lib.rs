@@ -12,9 +12,12 @@ mod halts;
 mod identity;
 mod imported;
 mod keys;
+mod letters;
+mod outbox;
 mod pauses;
 mod profiles;
 mod prune;
+mod replays;
 mod reports;
 mod runs;
 mod schema;
@@ -29,9 +32,15 @@ pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
 pub use keys::{Deed, KeyRecord, Role};
+pub use letters::{
+    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterRecord,
+    LetterRow, LetterState,
+};
+pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
 pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};
+pub use replays::{Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

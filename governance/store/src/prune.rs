@@ -26,12 +26,27 @@ pub enum Kind {
     Events,
     /// Which dataset was made from which.
     Edges,
+    /// The same, with its time.
+    Ways,
+    /// Which column was made from which.
+    ColumnWays,
+    /// Runs as events tell of them.
+    LineageRuns,
     Audit,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Reports, Kind::Profiles, Kind::Runs, Kind::Events, Kind::Edges, Kind::Audit];
+    pub const ALL: [Kind; 9] = [
+        Kind::Reports,
+        Kind::Profiles,
+        Kind::Runs,
+        Kind::Events,
+        Kind::Edges,
+        Kind::Ways,
+        Kind::ColumnWays,
+        Kind::LineageRuns,
+        Kind::Audit,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -40,6 +55,9 @@ impl Kind {
             Kind::Runs => "runs",
             Kind::Events => "lineage events",
             Kind::Edges => "lineage edges",
+            Kind::Ways => "lineage ways",
+            Kind::ColumnWays => "lineage of columns",
+            Kind::LineageRuns => "lineage runs",
             Kind::Audit => "audit entries",
         }
     }
@@ -50,7 +68,9 @@ impl Kind {
             Kind::Reports => "the last of a dataset, or an open halt",
             Kind::Profiles => "the last of a dataset",
             Kind::Runs => "the last of a stage, the last that completed, or still running",
-            Kind::Edges => "the last way into a dataset",
+            Kind::Edges | Kind::Ways => "the last way into a dataset",
+            Kind::ColumnWays => "the last ways into a column",
+            Kind::LineageRuns => "the last of a job",
             Kind::Events | Kind::Audit => "nothing is kept",
         }
     }
@@ -68,7 +88,7 @@ pub struct KeptSince {
     /// Of halted batches as well.
     pub reports: DateTime<Utc>,
     pub runs: DateTime<Utc>,
-    /// Of events and edges.
+    /// Of events, the graph and its runs.
     pub lineage: DateTime<Utc>,
     pub audit: DateTime<Utc>,
 }
@@ -78,7 +98,9 @@ impl KeptSince {
         match kind {
             Kind::Reports | Kind::Profiles => self.reports,
             Kind::Runs => self.runs,
-            Kind::Events | Kind::Edges => self.lineage,
+            Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
+                self.lineage
+            }
             Kind::Audit => self.audit,
         }
     }
@@ -163,6 +185,11 @@ async fn delete_step(
     );
     if kind == Kind::Reports {
         keep_what_reports_count_for(connection, &chosen, since).await?;
+    }
+    if kind == Kind::LineageRuns {
+        let sql = format!("DELETE FROM touched WHERE run IN ({chosen})");
+        let query = sqlx::query(&sql).bind(from_time(since)).bind(STEP);
+        query.execute(&mut *connection).await?;
     }
     let sql = format!("DELETE FROM {name} WHERE ({key}) IN ({chosen})");
     let deleted = sqlx::query(&sql).bind(from_time(since)).bind(STEP).execute(connection).await?;

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_core::{Counts, DatasetName, Report, RunId};
+use assay_core::{Counts, DatasetName, DraftId, Report, RunId};
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -76,6 +76,14 @@ impl Store {
         let query = sqlx::query(&sql).bind(run.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The report of a batch, if the store has it.
+    pub async fn report_of(&self, draft: DraftId) -> Result<Option<ReportRecord>, StoreError> {
+        let failed = self.failed("read the report of a batch");
+        let sql = format!("{REPORT} WHERE r.draft = $1");
+        let row = sqlx::query(&sql).bind(draft.to_string()).fetch_optional(self.pool()).await;
+        row.map_err(&failed)?.as_ref().map(record).transpose().map_err(failed)
     }
 
     /// The reports of these commits of a dataset, as far as they are kept, oldest first.

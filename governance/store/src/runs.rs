@@ -192,7 +192,7 @@ impl Store {
         if !row.put(&mut transaction, on_conflict).await? {
             return Ok(false);
         }
-        events::put(&mut transaction, row.run, events).await?;
+        events::put(&mut transaction, row.run, events, &self.recipients, None).await?;
         if !counted {
             totals::add(&mut transaction, totals).await?;
         }

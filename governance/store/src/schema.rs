@@ -8,7 +8,7 @@ use crate::{StoreError, backup};
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
 /// A program of the version before may still be at work, so they only add.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
@@ -16,6 +16,9 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/0005_profiles.sql"),
     include_str!("../migrations/0006_keys.sql"),
     include_str!("../migrations/0007_lineage_over_time.sql"),
+    include_str!("../migrations/0008_outbox.sql"),
+    include_str!("../migrations/0009_letters.sql"),
+    include_str!("../migrations/0010_replays.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

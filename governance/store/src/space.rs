@@ -20,7 +20,16 @@ struct Size {
 }
 
 /// What makes way when the store takes too much room. The audit is small, and stays.
-const GIVE_WAY: [Kind; 5] = [Kind::Reports, Kind::Profiles, Kind::Runs, Kind::Events, Kind::Edges];
+const GIVE_WAY: [Kind; 8] = [
+    Kind::Reports,
+    Kind::Profiles,
+    Kind::Runs,
+    Kind::Events,
+    Kind::Edges,
+    Kind::Ways,
+    Kind::ColumnWays,
+    Kind::LineageRuns,
+];
 
 impl Store {
     /// From when on records can be kept for the store to take no more than `bytes`; none when it

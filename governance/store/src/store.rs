@@ -9,6 +9,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 use tokio::time::{Instant, sleep};
 
+use crate::outbox::Recipient;
 use crate::{StoreError, schema};
 
 /// How long a write waits for another process.
@@ -21,6 +22,8 @@ pub struct Store {
     /// Its one connection answers when what it wrote survives a loss of power.
     durable: SqlitePool,
     path: Arc<Path>,
+    /// Where events are sent, and since when.
+    pub(crate) recipients: Arc<[Recipient]>,
 }
 
 impl Store {
@@ -51,7 +54,7 @@ impl Store {
             .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Full));
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
         connection.close().await.map_err(failed)?;
-        Ok(Store { pool, durable, path: path.into() })
+        Ok(Store { pool, durable, path: path.into(), recipients: Arc::new([]) })
     }
 
     /// Where the store is.

@@ -92,7 +92,9 @@ impl Store {
             if let Some(remembered) = &report.remembered {
                 profiles::put(&mut transaction, report, remembered).await?;
             }
-            events::put(&mut transaction, &report.run, &telling.events).await?;
+            let of = Some(report.judged_at);
+            let (run, events) = (&report.run, &telling.events);
+            events::put(&mut transaction, run, events, &self.recipients, of).await?;
             totals::add(&mut transaction, &telling.totals).await?;
         }
         transaction.commit().await?;
@@ -110,7 +112,8 @@ impl Store {
             return Ok(false);
         }
         halts::put(&mut transaction, report).await?;
-        events::put(&mut transaction, &report.run, events).await?;
+        let (run, of) = (&report.run, Some(report.judged_at));
+        events::put(&mut transaction, run, events, &self.recipients, of).await?;
         totals::add(&mut transaction, totals).await?;
         transaction.commit().await?;
         Ok(true)

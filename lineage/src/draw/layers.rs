@@ -7,8 +7,16 @@ use crate::Map;
 /// How often layers are put into the order of their neighbours; more changes little.
 const ROUNDS: usize = 4;
 
-/// The layers from left to right, each with its nodes from above, by their numbers.
-pub(super) fn layers(map: &Map) -> Vec<Vec<usize>> {
+/// What stands where.
+pub(super) struct Layers {
+    /// From left to right, each from above: nodes by their numbers, and behind those numbers the
+    /// bends of links that pass a layer.
+    pub(super) layers: Vec<Vec<usize>>,
+    /// The bends of each link that has some, from left to right.
+    pub(super) bends: BTreeMap<(usize, usize), Vec<usize>>,
+}
+
+pub(super) fn layers(map: &Map) -> Layers {
     let numbers: BTreeMap<&str, usize> =
         map.nodes.iter().enumerate().map(|(at, node)| (node.dataset.as_str(), at)).collect();
     let links: BTreeSet<(usize, usize)> = map
@@ -24,10 +32,23 @@ pub(super) fn layers(map: &Map) -> Vec<Vec<usize>> {
     for node in by_name {
         layers[rank[node]].push(node);
     }
-    for round in 0..ROUNDS {
-        arrange(&mut layers, &links, round % 2 == 0);
+    let (mut steps, mut bends) = (BTreeSet::new(), BTreeMap::new());
+    let mut next = map.nodes.len();
+    for (from, to) in links {
+        let mut last = from;
+        // A link that passes a layer has a place there, so that it runs through no dataset.
+        for layer in layers.iter_mut().take(rank[to]).skip(rank[from] + 1) {
+            layer.push(next);
+            steps.insert((last, next));
+            bends.entry((from, to)).or_insert_with(Vec::new).push(next);
+            (last, next) = (next, next + 1);
+        }
+        steps.insert((last, to));
     }
-    layers
+    for round in 0..ROUNDS {
+        arrange(&mut layers, &steps, round % 2 == 0);
+    }
+    Layers { layers, bends }
 }
 
 /// How far to the right each node is: behind all that it comes from. Links that close a loop do

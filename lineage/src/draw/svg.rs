@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::jobs;
-use super::layers::layers;
-use crate::Map;
+use super::layers::{Layers, layers};
+use crate::{Map, Node};
 
 /// Sizes in pixels. Letters of the fixed font are 7.3 wide at 12.
 const LETTER: usize = 74;
@@ -14,13 +14,18 @@ const EDGE: usize = 20;
 /// Longer names are cut in the middle; the whole stands in the title.
 const LONGEST: usize = 44;
 
+/// Left, top and width of what stands in a layer.
+type Boxes = BTreeMap<usize, (usize, usize, usize)>;
+type Bends = BTreeMap<(usize, usize), Vec<usize>>;
+
 /// The map as a picture: the same map is the same picture, to the byte.
 pub fn svg(map: &Map) -> String {
-    let layers = layers(map);
-    let mut boxes: BTreeMap<usize, (usize, usize, usize)> = BTreeMap::new();
+    let Layers { layers, bends } = layers(map);
+    let mut boxes = Boxes::new();
     let (mut x, mut high) = (EDGE, 0);
     for layer in &layers {
-        let shown = layer.iter().map(|node| short(&map.nodes[*node].dataset).chars().count());
+        let nodes = layer.iter().filter_map(|node| map.nodes.get(*node));
+        let shown = nodes.map(|node| short(&node.dataset).chars().count());
         let wide = shown.max().unwrap_or(0) * LETTER / 10 + 20;
         for (row, node) in layer.iter().enumerate() {
             boxes.insert(*node, (x, EDGE + row * (HIGH + BELOW), wide));
@@ -35,9 +40,9 @@ pub fn svg(map: &Map) -> String {
          <defs><marker id=\"end\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" \
          markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#667\"/></marker></defs>\n"
     );
-    lines(map, &boxes, &mut text);
+    lines(map, &boxes, &bends, &mut text);
     for (node, (x, y, wide)) in &boxes {
-        let name = &map.nodes[*node].dataset;
+        let Some(Node { dataset: name, .. }) = map.nodes.get(*node) else { continue };
         let (fill, line) = if *name == map.dataset { ("#fff3d6", 2) } else { ("#f4f6fa", 1) };
         let _ = writeln!(
             text,
@@ -54,20 +59,30 @@ pub fn svg(map: &Map) -> String {
     text
 }
 
-fn lines(map: &Map, boxes: &BTreeMap<usize, (usize, usize, usize)>, text: &mut String) {
+fn lines(map: &Map, boxes: &Boxes, bends: &Bends, text: &mut String) {
     let numbers: BTreeMap<&str, usize> =
         map.nodes.iter().enumerate().map(|(at, node)| (node.dataset.as_str(), at)).collect();
     for link in &map.links {
-        let of = |dataset: &str| numbers.get(dataset).and_then(|node| boxes.get(node));
-        let (Some((fx, fy, wide)), Some((tx, ty, _))) = (of(&link.input), of(&link.output)) else {
-            continue;
-        };
-        let (x1, y1, x2, y2) = (fx + wide, fy + HIGH / 2, *tx, ty + HIGH / 2);
-        let (bend1, bend2) = (x1 + BESIDE / 2, x2.saturating_sub(BESIDE / 2));
+        let of = |dataset: &str| numbers.get(dataset).copied();
+        let (Some(from), Some(to)) = (of(&link.input), of(&link.output)) else { continue };
+        let (fx, fy, wide) = boxes[&from];
+        let (mut x, mut y) = (fx + wide, fy + HIGH / 2);
+        let mut path = format!("M{x} {y}");
+        let passed = bends.get(&(from, to)).map_or(&[][..], Vec::as_slice);
+        for stop in passed.iter().chain([&to]) {
+            let (sx, sy, wide) = boxes[stop];
+            let (x2, y2) = (sx, sy + HIGH / 2);
+            let (bend1, bend2) = (x + BESIDE / 2, x2.saturating_sub(BESIDE / 2));
+            let _ = write!(path, "C{bend1} {y} {bend2} {y2} {x2} {y2}");
+            if *stop != to {
+                let _ = write!(path, "H{}", x2 + wide);
+            }
+            (x, y) = (x2 + wide, y2);
+        }
         let _ = writeln!(
             text,
-            "<path d=\"M{x1} {y1}C{bend1} {y1} {bend2} {y2} {x2} {y2}\" fill=\"none\" \
-             stroke=\"#667\" marker-end=\"url(#end)\"><title>{}</title></path>",
+            "<path d=\"{path}\" fill=\"none\" stroke=\"#667\" marker-end=\"url(#end)\">\
+             <title>{}</title></path>",
             escaped(&jobs(link)),
         );
     }

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, Subquery};
 
 use super::Reader;
 use super::sources::{Column, Relation, Role, Sources};
-use super::text::{text_of, with_made};
+use super::text::{Expression, Made};
 use crate::columns::{Direct, Indirect};
 
 /// Functions of whose argument only a hash comes out.
@@ -24,43 +24,51 @@ const PICKING: [&str; 4] = ["min_by", "max_by", "arg_min", "arg_max"];
 
 /// The columns that an expression may name: those of its node's inputs, and around a subquery
 /// those of the query that it stands in.
-pub(super) struct Scope<'a> {
-    pub(super) inputs: &'a [(&'a DFSchema, &'a Relation)],
-    pub(super) outer: Option<&'a Scope<'a>>,
+pub(super) struct Scope<'a, 'p> {
+    pub(super) inputs: &'a [(&'a DFSchema, &'a Relation<'p>)],
+    pub(super) outer: Option<&'a Scope<'a, 'p>>,
 }
 
-impl<'a> Scope<'a> {
-    fn column(&self, name: &ColumnName) -> Option<&'a Column> {
-        let find = |(schema, relation): &(&'a DFSchema, &'a Relation)| {
+impl<'a, 'p> Scope<'a, 'p> {
+    fn column(&self, name: &ColumnName) -> Option<&'a Column<'p>> {
+        let find = |(schema, relation): &(&'a DFSchema, &'a Relation<'p>)| {
             relation.columns.get(schema.maybe_index_of_column(name)?)
         };
         self.inputs.iter().find_map(find)
     }
 
-    fn outer_column(&self, name: &ColumnName) -> Option<&'a Column> {
+    /// Whether a name says enough without its table.
+    fn of_one_table(&self) -> bool {
+        let mut tables =
+            self.inputs.iter().flat_map(|(schema, _)| schema.iter().map(|(table, _)| table));
+        let first = tables.next();
+        first.is_some_and(|first| tables.all(|table| table == first))
+    }
+
+    fn outer_column(&self, name: &ColumnName) -> Option<&'a Column<'p>> {
         let outer = self.outer?;
         outer.column(name).or_else(|| outer.outer_column(name))
     }
 }
 
 /// What is still to be looked at of an expression, and what was found.
-struct Walk<'e> {
-    todo: Vec<(&'e Expr, Role)>,
+struct Walk<'p> {
+    todo: Vec<(&'p Expr, Role)>,
     found: Sources,
     /// How columns in it were made, by their names.
-    made: BTreeMap<&'e str, Rc<str>>,
+    made: BTreeMap<&'p str, Rc<Made<'p>>>,
     parts: usize,
 }
 
-impl<'e> Walk<'e> {
-    fn each(&mut self, exprs: impl IntoIterator<Item = &'e Expr>, role: Role) {
+impl<'p> Walk<'p> {
+    fn each(&mut self, exprs: impl IntoIterator<Item = &'p Expr>, role: Role) {
         self.todo.extend(exprs.into_iter().map(|expr| (expr, role)));
     }
 }
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
     /// The column that `expr` makes.
-    pub(super) fn column(&mut self, expr: &Expr, scope: &Scope<'_>) -> Column {
+    pub(super) fn column(&mut self, expr: &'p Expr, scope: &Scope<'_, 'p>) -> Column<'p> {
         let mut expr = expr;
         while let Expr::Alias(alias) = expr {
             expr = &alias.expr;
@@ -71,18 +79,21 @@ impl Reader<'_> {
             return column.clone();
         }
         let walk = self.walk(expr, scope, Role::IDENTITY);
-        let made: Vec<(&str, &str)> =
-            walk.made.iter().map(|(name, text)| (*name, text.as_ref())).collect();
-        let text = with_made(text_of(expr, walk.parts), &made);
-        Column { sources: walk.found, expression: Some(text.into()) }
+        let made = Made::By(Expression {
+            expr,
+            parts: walk.parts,
+            plain: scope.of_one_table(),
+            of: walk.made.into_iter().collect(),
+        });
+        Column { sources: walk.found, made: Some(Rc::new(made)) }
     }
 
     /// What `expr` uses in the role `role`.
-    pub(super) fn sources(&mut self, expr: &Expr, scope: &Scope<'_>, role: Role) -> Sources {
+    pub(super) fn sources(&mut self, expr: &'p Expr, scope: &Scope<'_, 'p>, role: Role) -> Sources {
         self.walk(expr, scope, role).found
     }
 
-    fn walk<'e>(&mut self, expr: &'e Expr, scope: &Scope<'_>, role: Role) -> Walk<'e> {
+    fn walk(&mut self, expr: &'p Expr, scope: &Scope<'_, 'p>, role: Role) -> Walk<'p> {
         let mut walk = Walk {
             todo: vec![(expr, role)],
             found: Sources::default(),
@@ -98,7 +109,7 @@ impl Reader<'_> {
 
     /// Looks at one part, and leaves what is below it to be looked at.
     #[allow(deprecated, reason = "a wildcard is a kind of expression as long as there is one")]
-    fn part<'e>(&mut self, expr: &'e Expr, role: Role, scope: &Scope<'_>, walk: &mut Walk<'e>) {
+    fn part(&mut self, expr: &'p Expr, role: Role, scope: &Scope<'_, 'p>, walk: &mut Walk<'p>) {
         let below = role.at_least(Direct::Transformation);
         match expr {
             Expr::Alias(alias) => walk.each([&*alias.expr], role),
@@ -165,25 +176,31 @@ impl Reader<'_> {
         }
     }
 
-    fn named<'e>(
+    fn named(
         &mut self,
-        name: &'e ColumnName,
-        column: Option<&Column>,
+        name: &'p ColumnName,
+        column: Option<&Column<'p>>,
         role: Role,
-        walk: &mut Walk<'e>,
+        walk: &mut Walk<'p>,
     ) {
         let Some(column) = column else {
             let why = format!("the plan names a column `{name}` that none of its inputs has");
             return walk.found.join(&self.not_known(why));
         };
         walk.found.add(role, &column.sources);
-        if let Some(made) = &column.expression {
+        if let Some(made) = &column.made {
             walk.made.insert(&name.name, Rc::clone(made));
         }
     }
 
     /// The values of a subquery in the role `role`; what decides about its rows decides here, too.
-    fn subquery(&mut self, query: &Subquery, role: Role, scope: &Scope<'_>, walk: &mut Walk<'_>) {
+    fn subquery(
+        &mut self,
+        query: &'p Subquery,
+        role: Role,
+        scope: &Scope<'_, 'p>,
+        walk: &mut Walk<'p>,
+    ) {
         let relation = self.relation(&query.subquery, Some(scope));
         for column in &relation.columns {
             walk.found.add(role, &column.sources);

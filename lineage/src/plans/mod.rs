@@ -11,6 +11,7 @@
 //! reads is gone. So an input counts when it is in both, and its use is the one that was written.
 
 mod expression;
+mod leaf;
 mod node;
 mod sources;
 mod text;
@@ -59,29 +60,34 @@ pub fn column_lineage(
     optimized: &LogicalPlan,
     tables: &Tables,
 ) -> ColumnLineage {
-    lineage_of(written, tables).without_what_is_dead_in(&lineage_of(optimized, tables))
+    let (written, optimized) = (read(written, tables, true), read(optimized, tables, false));
+    written.without_what_is_dead_in(&optimized)
 }
 
 /// What one plan says by itself.
 pub fn lineage_of(plan: &LogicalPlan, tables: &Tables) -> ColumnLineage {
+    read(plan, tables, true)
+}
+
+fn read(plan: &LogicalPlan, tables: &Tables, with_text: bool) -> ColumnLineage {
     let mut reader = Reader::new(tables);
     let relation = reader.relation(plan, None);
-    reader.told(plan, relation)
+    reader.told(plan, relation, with_text)
 }
 
 /// What is known while a plan is read.
-struct Reader<'t> {
-    tables: &'t Tables,
+struct Reader<'p> {
+    tables: &'p Tables,
     /// Input columns by the number that sources have for them.
     inputs: Vec<(DatasetName, String)>,
     numbers: HashMap<(DatasetName, String), u32>,
     /// What recursive queries have given so far, the innermost last.
-    working: Vec<(String, Relation)>,
+    working: Vec<(&'p str, Relation<'p>)>,
     unknown: BTreeSet<String>,
 }
 
-impl<'t> Reader<'t> {
-    fn new(tables: &'t Tables) -> Reader<'t> {
+impl<'p> Reader<'p> {
+    fn new(tables: &'p Tables) -> Reader<'p> {
         Reader {
             tables,
             inputs: vec![],
@@ -105,13 +111,13 @@ impl<'t> Reader<'t> {
         Sources::not_known()
     }
 
-    fn told(self, plan: &LogicalPlan, relation: Relation) -> ColumnLineage {
+    fn told(self, plan: &LogicalPlan, relation: Relation<'p>, with_text: bool) -> ColumnLineage {
         let names = plan.schema().fields().iter().map(|field| field.name());
-        let column = |(name, column): (&String, sources::Column)| OutputColumn {
+        let column = |(name, column): (&String, sources::Column<'p>)| OutputColumn {
             column: name.clone(),
             known: !column.sources.unknown,
             inputs: self.columns(&column.sources),
-            expression: column.expression.map(|text| text.to_string()),
+            expression: column.made.filter(|_| with_text).map(|made| made.text()),
         };
         ColumnLineage {
             columns: names.zip(relation.columns).map(column).collect(),

@@ -1,34 +1,39 @@
 //! What each node of a plan gives, by what its inputs give.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use datafusion::common::{DFSchema, JoinType, TableReference};
+use datafusion::common::JoinType;
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, SortExpr,
-    SubqueryAlias, TableScan, Unnest, Values,
+    Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, SortExpr, SubqueryAlias, Unnest,
 };
 
+use super::Reader;
 use super::expression::Scope;
 use super::sources::{Column, Relation, Role, Sources};
-use super::{PlanTable, Reader};
+use super::text::Made;
 use crate::columns::Indirect;
 
-const FILTER: Role = Role::Indirect(Indirect::Filter);
+pub(super) const FILTER: Role = Role::Indirect(Indirect::Filter);
 const GROUP_BY: Role = Role::Indirect(Indirect::GroupBy);
 const JOIN: Role = Role::Indirect(Indirect::Join);
 const SORT: Role = Role::Indirect(Indirect::Sort);
 
-impl Reader<'_> {
+impl<'p> Reader<'p> {
     /// What `plan` gives. Goes down without recursion: a chain of queries may be long.
-    pub(super) fn relation(&mut self, plan: &LogicalPlan, outer: Option<&Scope<'_>>) -> Relation {
+    pub(super) fn relation(
+        &mut self,
+        plan: &'p LogicalPlan,
+        outer: Option<&Scope<'_, 'p>>,
+    ) -> Relation<'p> {
         let (mut order, mut todo) = (vec![], vec![plan]);
         while let Some(plan) = todo.pop() {
             order.push(plan);
             todo.extend(walked(plan));
         }
         // Backwards, inputs come before what reads them, the first input first.
-        let mut done: Vec<Relation> = vec![];
+        let mut done: Vec<Relation<'p>> = vec![];
         for plan in order.into_iter().rev() {
             let inputs = done.split_off(done.len() - walked(plan).len());
             let relation = self.node(plan, inputs, outer);
@@ -38,7 +43,7 @@ impl Reader<'_> {
     }
 
     /// A node that gives another number of columns than was found was not understood.
-    fn held_against(&mut self, plan: &LogicalPlan, relation: Relation) -> Relation {
+    fn held_against(&mut self, plan: &LogicalPlan, relation: Relation<'p>) -> Relation<'p> {
         let count = plan.schema().fields().len();
         if relation.columns.len() == count {
             return relation;
@@ -51,10 +56,10 @@ impl Reader<'_> {
 
     fn node(
         &mut self,
-        plan: &LogicalPlan,
-        mut inputs: Vec<Relation>,
-        outer: Option<&Scope<'_>>,
-    ) -> Relation {
+        plan: &'p LogicalPlan,
+        mut inputs: Vec<Relation<'p>>,
+        outer: Option<&Scope<'_, 'p>>,
+    ) -> Relation<'p> {
         let count = plan.schema().fields().len();
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
@@ -93,10 +98,10 @@ impl Reader<'_> {
 
     fn over_one(
         &mut self,
-        plan: &LogicalPlan,
-        mut input: Relation,
-        outer: Option<&Scope<'_>>,
-    ) -> Relation {
+        plan: &'p LogicalPlan,
+        mut input: Relation<'p>,
+        outer: Option<&Scope<'_, 'p>>,
+    ) -> Relation<'p> {
         let below = plan.inputs();
         let known = [(below[0].schema().as_ref(), &input)];
         let scope = Scope { inputs: &known, outer };
@@ -138,14 +143,14 @@ impl Reader<'_> {
         input
     }
 
-    fn each(&mut self, exprs: &[Expr], scope: &Scope<'_>) -> Vec<Column> {
+    fn each(&mut self, exprs: &'p [Expr], scope: &Scope<'_, 'p>) -> Vec<Column<'p>> {
         exprs.iter().map(|expr| self.column(expr, scope)).collect()
     }
 
-    fn all<'e>(
+    pub(super) fn all(
         &mut self,
-        exprs: impl IntoIterator<Item = &'e Expr>,
-        scope: &Scope<'_>,
+        exprs: impl IntoIterator<Item = &'p Expr>,
+        scope: &Scope<'_, 'p>,
         role: Role,
     ) -> Sources {
         let mut found = Sources::default();
@@ -155,62 +160,12 @@ impl Reader<'_> {
         found
     }
 
-    fn scan(&mut self, scan: &TableScan) -> Relation {
-        if let TableReference::Bare { table } = &scan.table_name
-            && let Some((_, rows)) = self.working.iter().rev().find(|(name, _)| **name == **table)
-        {
-            return projected(rows.clone(), scan.projection.as_deref());
-        }
-        let schema = scan.source.schema();
-        let Some(table) = self.tables.get(&scan.table_name.to_string()) else {
-            let why = format!("`{}` is no table whose columns are known", scan.table_name);
-            self.not_known(why);
-            return Relation::not_known(scan.projected_schema.fields().len());
-        };
-        let columns = schema.fields().iter().map(|field| self.stored(table, field.name()));
-        let mut relation = Relation { columns: columns.collect(), rows: Sources::default() };
-        for column in &table.filtered_by {
-            let number = self.number(&table.dataset, column);
-            relation.rows.join(&Sources::one(number, FILTER));
-        }
-        if !scan.filters.is_empty()
-            && let Ok(all) = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &schema)
-        {
-            let known = [(&all, &relation)];
-            let scope = Scope { inputs: &known, outer: None };
-            let deciding = self.all(&scan.filters, &scope, FILTER);
-            relation.rows.join(&deciding);
-        }
-        projected(relation, scan.projection.as_deref())
-    }
-
-    fn stored(&mut self, table: &PlanTable, name: &str) -> Column {
-        match table.made.get(name) {
-            Some(made) => {
-                let number = self.number(&table.dataset, &made.from);
-                let expression = Some(made.expression.as_str().into());
-                Column { sources: Sources::one(number, Role::TRANSFORMATION), expression }
-            }
-            None => {
-                let number = self.number(&table.dataset, name);
-                Column { sources: Sources::one(number, Role::IDENTITY), expression: None }
-            }
-        }
-    }
-
-    fn values(&mut self, values: &Values, count: usize, outer: Option<&Scope<'_>>) -> Relation {
-        let scope = Scope { inputs: &[], outer };
-        let mut relation = Relation::constant(count);
-        for row in &values.values {
-            for (column, expr) in relation.columns.iter_mut().zip(row) {
-                column.sources.join(&self.sources(expr, &scope, Role::IDENTITY));
-            }
-        }
-        relation
-    }
-
     /// Groups, then in grouping sets the number of the set, then aggregates.
-    fn aggregate(&mut self, node: &Aggregate, scope: &Scope<'_>) -> (Vec<Column>, Sources) {
+    fn aggregate(
+        &mut self,
+        node: &'p Aggregate,
+        scope: &Scope<'_, 'p>,
+    ) -> (Vec<Column<'p>>, Sources) {
         let deciding = self.all(&node.group_expr, scope, GROUP_BY);
         let sets = matches!(node.group_expr.as_slice(), [Expr::GroupingSet(_)]);
         let mut columns = vec![];
@@ -231,14 +186,23 @@ impl Reader<'_> {
         (columns, deciding)
     }
 
-    fn distinct_on(&mut self, node: &DistinctOn, scope: &Scope<'_>) -> (Vec<Column>, Sources) {
+    fn distinct_on(
+        &mut self,
+        node: &'p DistinctOn,
+        scope: &Scope<'_, 'p>,
+    ) -> (Vec<Column<'p>>, Sources) {
         let columns = self.each(&node.select_expr, scope);
         let mut deciding = self.all(&node.on_expr, scope, GROUP_BY);
         deciding.join(&self.all(keys(node.sort_expr.as_deref().unwrap_or(&[])), scope, SORT));
         (columns, deciding)
     }
 
-    fn join(&mut self, join: &Join, inputs: Vec<Relation>, outer: Option<&Scope<'_>>) -> Relation {
+    fn join(
+        &mut self,
+        join: &'p Join,
+        inputs: Vec<Relation<'p>>,
+        outer: Option<&Scope<'_, 'p>>,
+    ) -> Relation<'p> {
         let mut inputs = inputs.into_iter();
         let left = inputs.next().expect("a join has a left side");
         let right = inputs.next().unwrap_or_else(|| {
@@ -262,7 +226,7 @@ impl Reader<'_> {
             JoinType::LeftMark | JoinType::RightMark => {
                 let mut mark = Sources::default();
                 mark.add(Role::Indirect(Indirect::Conditional), &deciding);
-                columns.push(Column { sources: mark, expression: None });
+                columns.push(Column { sources: mark, made: None });
             }
             JoinType::LeftSemi | JoinType::LeftAnti => {}
             JoinType::RightSemi | JoinType::RightAnti => {}
@@ -271,28 +235,6 @@ impl Reader<'_> {
             rows.join(other);
         }
         Relation { columns, rows }
-    }
-
-    /// Goes round until nothing new is found: there are only so many columns and uses.
-    fn recursive(&mut self, query: &RecursiveQuery, outer: Option<&Scope<'_>>) -> Relation {
-        let mut all = self.relation(&query.static_term, outer);
-        loop {
-            self.working.push((query.name.clone(), all.clone()));
-            let next = self.relation(&query.recursive_term, outer);
-            self.working.pop();
-            let mut more = all.clone();
-            for (column, next) in more.columns.iter_mut().zip(&next.columns) {
-                column.sources.join(&next.sources);
-            }
-            more.rows.join(&next.rows);
-            if query.is_distinct {
-                more.rows.join(&grouped(&more.columns));
-            }
-            if more == all {
-                return all;
-            }
-            all = more;
-        }
     }
 }
 
@@ -319,16 +261,8 @@ fn keys(sorts: &[SortExpr]) -> impl Iterator<Item = &Expr> {
     sorts.iter().map(|sort| &sort.expr)
 }
 
-fn projected(mut relation: Relation, projection: Option<&[usize]>) -> Relation {
-    if let Some(projection) = projection {
-        let column = |place: &usize| relation.columns.get(*place).cloned();
-        relation.columns = projection.iter().filter_map(column).collect();
-    }
-    relation
-}
-
 /// Of rows that are alike in all columns one stays.
-fn grouped(columns: &[Column]) -> Sources {
+pub(super) fn grouped(columns: &[Column<'_>]) -> Sources {
     let mut deciding = Sources::default();
     for column in columns {
         deciding.add(GROUP_BY, &column.sources);
@@ -337,13 +271,13 @@ fn grouped(columns: &[Column]) -> Sources {
 }
 
 /// By position, whatever the columns are called.
-fn union(inputs: Vec<Relation>, count: usize) -> Relation {
+fn union<'p>(inputs: Vec<Relation<'p>>, count: usize) -> Relation<'p> {
     let mut all = Relation::constant(count);
     for (place, input) in inputs.into_iter().enumerate() {
         for (column, more) in all.columns.iter_mut().zip(&input.columns) {
             column.sources.join(&more.sources);
             if place == 0 {
-                column.expression.clone_from(&more.expression);
+                column.made.clone_from(&more.made);
             }
         }
         all.rows.join(&input.rows);
@@ -352,7 +286,7 @@ fn union(inputs: Vec<Relation>, count: usize) -> Relation {
 }
 
 /// A list becomes rows, as if it were joined; a struct becomes columns.
-fn unnested(node: &Unnest, input: &Relation) -> (Vec<Column>, Sources) {
+fn unnested<'p>(node: &Unnest, input: &Relation<'p>) -> (Vec<Column<'p>>, Sources) {
     let mut columns = vec![];
     let taken_apart = |place: usize| {
         let list = node.list_type_columns.iter().any(|(list, _)| *list == place);
@@ -364,8 +298,7 @@ fn unnested(node: &Unnest, input: &Relation) -> (Vec<Column>, Sources) {
         if taken_apart(*place) {
             let all = std::mem::take(&mut column.sources);
             column.sources.add(Role::TRANSFORMATION, &all);
-            let whole = column.expression.as_deref().unwrap_or("the column");
-            column.expression = Some(format!("unnest({whole})").into());
+            column.made = Some(Rc::new(Made::Unnested(column.made.take())));
         }
         columns.push(column);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::text::Made;
 use crate::columns::{Direct, Indirect};
 
 /// What an input column is used for.
@@ -138,29 +139,29 @@ impl Sources {
 }
 
 /// A column in the middle of a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Column {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Column<'p> {
     pub(super) sources: Sources,
-    /// The expression that made it, where one did.
-    pub(super) expression: Option<Rc<str>>,
+    /// What made it; absent for what goes through as it is.
+    pub(super) made: Option<Rc<Made<'p>>>,
 }
 
 /// What a node of a plan gives: columns by their position, and what decides about its rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Relation {
-    pub(super) columns: Vec<Column>,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Relation<'p> {
+    pub(super) columns: Vec<Column<'p>>,
     pub(super) rows: Sources,
 }
 
-impl Relation {
+impl Relation<'_> {
     /// `count` columns of which nothing is known.
-    pub(super) fn not_known(count: usize) -> Relation {
-        let column = Column { sources: Sources::not_known(), expression: None };
+    pub(super) fn not_known(count: usize) -> Self {
+        let column = Column { sources: Sources::not_known(), made: None };
         Relation { columns: vec![column; count], rows: Sources::not_known() }
     }
 
     /// Columns without inputs.
-    pub(super) fn constant(count: usize) -> Relation {
+    pub(super) fn constant(count: usize) -> Self {
         Relation { columns: vec![Column::default(); count], rows: Sources::default() }
     }
 }

@@ -6,4 +6,5 @@ mod read;
 
 pub use check::Fault;
 pub use intake::{Intake, Unkept};
+pub(crate) use read::id_of;
 pub use read::{Body, Unreadable, read};

@@ -91,7 +91,7 @@ fn kind(body: &Value, inputs: &[String], outputs: &[String]) -> EventKind {
     }
 }
 
-fn id_of(bytes: &[u8]) -> Uuid {
+pub(crate) fn id_of(bytes: &[u8]) -> Uuid {
     let mut id = [0; 16];
     id.copy_from_slice(&Sha256::digest(bytes)[..16]);
     Builder::from_bytes(id).with_version(Version::Custom).into_uuid()

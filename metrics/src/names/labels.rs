@@ -16,7 +16,7 @@ pub enum Values {
     Written(&'static str),
 }
 
-pub static LABELS: [Label; 15] = [
+pub static LABELS: [Label; 17] = [
     Label {
         name: "dataset",
         values: Values::Written("`datasets` of the pipelines, as layer.name"),
@@ -67,11 +67,16 @@ pub static LABELS: [Label; 15] = [
     },
     Label { name: "severity", values: Values::Closed(&["info", "warning", "error", "critical"]) },
     Label { name: "stage", values: Values::Written("`stages` of the pipeline, and `ingest`") },
+    Label { name: "state", values: Values::Closed(&["waiting", "parked"]) },
     Label {
         name: "status",
         values: Values::Written(
             "of a run `complete`, `halted`, `failed`, `aborted`; of a request its HTTP status",
         ),
+    },
+    Label {
+        name: "target",
+        values: Values::Written("`openmetadata`, and the names of `openlineage` in the settings"),
     },
     Label { name: "topic", values: Values::Written("the topics of the log") },
     Label { name: "version", values: Values::Written("the version of the process") },

@@ -7,7 +7,7 @@ mod load;
 mod models;
 mod stages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -149,6 +149,13 @@ impl fmt::Display for Hop {
 }
 
 impl Pipeline {
+    /// The columns of all tables whose values the contracts show to few.
+    pub fn sensitive(&self) -> Vec<String> {
+        let tables = self.tables.values();
+        let names: BTreeSet<String> = tables.flat_map(|table| table.contract.sensitive()).collect();
+        names.into_iter().collect()
+    }
+
     /// The stages of `hop`, in the order in which data flows.
     pub fn stages_of(&self, hop: Hop) -> Vec<Arc<Stage>> {
         let covered = |stage: &&Arc<Stage>| hop.covers(stage);

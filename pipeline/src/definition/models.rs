@@ -1,14 +1,11 @@
 //! SQL models, held against the contracts of what they read and write.
 
-use assay_lineage::ColumnLineage;
 use chrono::{DateTime, Utc};
 
 use super::TableSpec;
 use super::file::StageFile;
 use super::load::Loader;
-use crate::stage::{
-    Around, Expression, Extract, ModelError, Planned, Reads, RowModel, fits, line_of, query_columns,
-};
+use crate::stage::{Extract, ModelError, Reads, RowModel, fits, line_of, query_columns};
 
 impl Loader<'_> {
     /// Plans the model of a row stage; an aggregate's needs its target to be planned.
@@ -18,12 +15,12 @@ impl Loader<'_> {
         sql: &str,
         reads: &Reads,
         extract: &Extract,
-    ) -> Option<(RowModel, Planned)> {
+    ) -> Option<RowModel> {
         if file.aggregate.is_some() {
             return None;
         }
         let schema = extract.schema(&reads.schema());
-        let planned = RowModel::planned(sql, reads.dataset(), &schema);
+        let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
         planned.map_err(|errors| self.model_mistakes(&file.model, errors)).ok()
     }
 
@@ -33,20 +30,15 @@ impl Loader<'_> {
         sql: &str,
         reads: &Reads,
         writes: &TableSpec,
-    ) -> Option<Planned> {
+    ) -> Option<()> {
         let source = reads.schema();
         match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
-            Ok((columns, planned)) => {
-                self.columns_fit(&file.model, sql, &columns, writes).map(|()| planned)
-            }
-            Err(errors) => {
-                self.model_mistakes(&file.model, errors);
-                None
-            }
+            Ok(columns) => self.columns_fit(&file.model, sql, &columns, writes),
+            Err(errors) => self.model_mistakes(&file.model, errors),
         }
     }
 
-    pub(super) fn model_mistakes(&mut self, path: &str, errors: Vec<ModelError>) {
+    pub(super) fn model_mistakes(&mut self, path: &str, errors: Vec<ModelError>) -> Option<()> {
         let place = self.folder.place(path);
         self.mistakes.extend(errors.into_iter().map(|error| assay_core::Mistake {
             file: place.clone(),
@@ -54,6 +46,7 @@ impl Loader<'_> {
             what: error.what,
             fix: Some(error.fix),
         }));
+        None
     }
 
     /// The model gives the columns of the contract: all, no other, and of a type that fits.
@@ -106,26 +99,4 @@ impl Loader<'_> {
         }
         (self.mistakes.len() == before).then_some(())
     }
-}
-
-/// From which columns the stage makes those that it writes. Gaps are said once, here.
-pub(super) fn column_lineage(
-    file: &StageFile,
-    model: &Planned,
-    reads: &Reads,
-    writes: &TableSpec,
-    extract: &Extract,
-) -> ColumnLineage {
-    let filter = file.filter.as_deref().map(|sql| {
-        Expression::compile(sql, &reads.schema(), DateTime::<Utc>::UNIX_EPOCH)
-            .map(|filter| filter.columns())
-    });
-    // A filter with mistakes is told of where the steps are held against each other.
-    let filtered_by = filter.and_then(Result::ok).unwrap_or_default();
-    let around = Around { reads, writes, filtered_by, extract, deduplicate: &file.deduplicate };
-    let lineage = around.lineage(model);
-    for why in &lineage.unknown {
-        tracing::warn!(stage = %file.name, %why, "the lineage of its columns has gaps");
-    }
-    lineage
 }

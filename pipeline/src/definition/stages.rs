@@ -1,7 +1,7 @@
 //! Stages, checked against the datasets that they read and write.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
@@ -11,7 +11,6 @@ use chrono::{DateTime, Utc};
 
 use super::file::{AggregateFile, StageFile};
 use super::load::Loader;
-use super::models::column_lineage;
 use super::{Aggregate, TableSpec};
 use crate::runner::Pace;
 use crate::stage::{Expression, Extract, ExtractColumn, Reads, RowModel, Stage};
@@ -67,13 +66,11 @@ impl Loader<'_> {
         let planned = match file.aggregate.is_some() {
             true => self.query(file, &sql, &reads, &writes),
             false => {
-                let planned = self.projection_plans(file, &sql, &reads, &extract);
-                if let Some((model, _)) = &planned {
+                let model = self.projection_plans(file, &sql, &reads, &extract);
+                if let Some(model) = &model {
                     self.day_fits(at, file, model, &reads, &writes);
                 }
-                planned.and_then(|(model, planned)| {
-                    self.columns_fit(&file.model, &sql, model.schema(), &writes).map(|()| planned)
-                })
+                model.and_then(|model| self.columns_fit(&file.model, &sql, model.schema(), &writes))
             }
         };
         self.deduplicate_fits(at, file, &writes);
@@ -88,7 +85,7 @@ impl Loader<'_> {
                 references.insert(reference.dataset.clone(), table);
             }
         }
-        let columns = column_lineage(file, &planned?, &reads, &writes, &extract);
+        planned?;
         let also = also?;
         Some(Stage {
             id: StageId { pipeline: pipeline.to_owned(), stage: file.name.clone() },
@@ -103,7 +100,7 @@ impl Loader<'_> {
             also,
             day: file.day.clone(),
             suite,
-            columns,
+            columns: OnceLock::new(),
             references,
             pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {

@@ -6,6 +6,7 @@ mod event;
 mod input;
 mod lines;
 mod pack;
+mod replay;
 mod taking;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use self::encode::Wrong;
 pub use self::event::EventEncoder;
 pub use self::input::Input;
 pub use self::pack::message;
+pub use self::replay::Resent;
 use self::taking::Taking;
 pub(crate) use self::taking::take_apart;
 use crate::definition::{IngestSpec, Pipeline};
@@ -73,6 +75,10 @@ pub enum IngestError {
          nothing was taken in. Is it the right file?"
     )]
     Outage { input: String, read: u64, rejected: u64, first: String },
+    #[error("{again} of {read} lines that came back were refused again; the rest waits")]
+    Again { again: u64, read: u64 },
+    #[error("{0}")]
+    Transform(String),
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
@@ -117,7 +123,7 @@ impl Ingest {
         self.close_abandoned(&run.stage).await?;
         self.store.start_run(&run, run.started_at, &[start], &[]).await?;
 
-        let mut taking = Taking::new(self, spec, &run, opened);
+        let mut taking = Taking::new(self, pipeline, (spec, &run), opened);
         let outcome = taking.all(progress).await;
         let summary = taking.summary();
         let message = outcome.as_ref().err().map(told);

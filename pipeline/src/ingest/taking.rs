@@ -14,7 +14,7 @@ use super::input::Opened;
 use super::lines::{Line, Lines};
 use super::pack::Packer;
 use super::{Ingest, IngestError, IngestSummary};
-use crate::definition::IngestSpec;
+use crate::definition::{IngestSpec, Pipeline};
 
 /// Lines between two looks at whether to stop, and how much is set aside.
 const LINES_PER_STEP: u64 = 1000;
@@ -48,6 +48,8 @@ pub(super) struct Taking<'a> {
     encoder: RecordEncoder<'a>,
     packer: Packer<'a>,
     letters: Letters,
+    /// What the contracts show to few, of whatever the lines become.
+    sensitive: Vec<String>,
     rejected_by: BTreeMap<String, u64>,
     first: Option<String>,
     counts: Counts,
@@ -59,14 +61,15 @@ pub(super) struct Taking<'a> {
 impl<'a> Taking<'a> {
     pub(super) fn new(
         ingest: &'a Ingest,
-        spec: &'a IngestSpec,
-        run: &'a Run,
+        pipeline: &Pipeline,
+        (spec, run): (&'a IngestSpec, &'a Run),
         opened: Opened,
     ) -> Taking<'a> {
         Taking {
             encoder: RecordEncoder::new(spec, &opened.hash),
             packer: Packer::new(spec, &opened.hash),
             letters: Letters::new(&ingest.spool),
+            sensitive: pipeline.sensitive(),
             rejected_by: BTreeMap::new(),
             first: None,
             counts: Counts::default(),
@@ -190,6 +193,7 @@ impl<'a> Taking<'a> {
             failed_at: now,
             first_failed_at: now,
             count: 1,
+            sensitive: self.sensitive.clone(),
         })?;
         Ok(())
     }

@@ -331,3 +331,6 @@ fn typed(columns: impl IntoIterator<Item = (String, DataType)>) -> SchemaRef {
     let field = |(name, kind): (String, DataType)| Field::new(name, kind, true);
     Arc::new(Schema::new(columns.into_iter().map(field).collect::<Vec<_>>()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,10 +7,10 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
-use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run};
-use assay_dlq::Letters;
+use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
+use assay_dlq::{Closed, Letters};
 use assay_quality::{
-    BatchFacts, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
+    BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
 };
 use datafusion::error::DataFusionError;
 
@@ -20,6 +20,8 @@ use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
 use crate::stage::{Also, Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
+
+mod fates;
 
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
@@ -43,6 +45,15 @@ pub(super) struct Taken {
     pub(super) also: Vec<RecordBatch>,
 }
 
+/// A batch that is summed up.
+pub(super) struct Summed {
+    pub(super) report: Report,
+    pub(super) letters: Letters,
+    pub(super) keys: KeySet,
+    /// Letters whose rows are in it, when it is a replay.
+    pub(super) closed: Vec<Closed>,
+}
+
 pub(super) struct Batch<'a> {
     runner: &'a Runner,
     run: &'a Run,
@@ -52,6 +63,9 @@ pub(super) struct Batch<'a> {
     letters: Writer<'a>,
     tally: Tally,
     pub(super) counts: Counts,
+    /// Letters whose rows this batch has taken, when it is a replay.
+    closed: Vec<Closed>,
+    breaker: Breaker,
     conserved: i128,
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
@@ -113,6 +127,8 @@ impl<'a> Batch<'a> {
             letters: Writer::new(run, stage, Letters::new(&runner.spool), at),
             tally: Tally::new(&runner.spool),
             counts: Counts::default(),
+            closed: Vec::new(),
+            breaker: stage.breaker,
             conserved: 0,
             seen: KeySet::default(),
             keys,
@@ -141,12 +157,14 @@ impl<'a> Batch<'a> {
         }
         self.unreadable(shaped.broken.len())?;
 
+        let shaped_rows = shaped.input.clone();
         let good = match self.run.governed.quality {
             true => self.judge(&chunk, &shaped).await?,
             false => Good { input: shaped.input, rows: shaped.rows },
         };
         let good = self.in_time(&chunk, good)?;
         let Good { rows: fresh, input } = self.deduplicate(&chunk, good).await?;
+        self.settle(&chunk, &shaped_rows, &input);
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
             self.profiler.take(&fresh);
@@ -194,6 +212,11 @@ impl<'a> Batch<'a> {
             all.push(rows.map_err(|error| query(doing(also), error))?);
         }
         Ok(all)
+    }
+
+    /// What is replayed was late once, or held back for another reason: it is taken as it comes.
+    pub(super) fn never_late(&mut self) {
+        self.times = None;
     }
 
     /// Writes the times that were seen into the position behind the batch.
@@ -276,6 +299,11 @@ impl<'a> Batch<'a> {
         found.only(&fresh).map_err(|error| query(wrong(self.stage), error))
     }
 
+    /// From here on more may die than usual, or less.
+    pub(super) fn trip_at(&mut self, breaker: Breaker) {
+        self.breaker = breaker;
+    }
+
     fn conserve(&mut self, rows: &RecordBatch) -> Result<(), RunError> {
         let Some(aggregate) = &self.stage.aggregate else { return Ok(()) };
         let wrong = |error| query(format!("sum up {}", aggregate.conserve), error);
@@ -305,7 +333,7 @@ impl<'a> Batch<'a> {
         draft: DraftId,
         from: &Position,
         upto: &Position,
-    ) -> Result<(Report, Letters, KeySet), RunError> {
+    ) -> Result<Summed, RunError> {
         self.counts.read = read;
         self.counts.written = written;
         self.counts.rejected = self.letters.rows();
@@ -327,16 +355,23 @@ impl<'a> Batch<'a> {
             // What balances is neither negative nor more than what was read.
             self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
+        if !self.run.governed.quality && self.breaker.trips(rejected, read) {
+            let (stage, first) = (self.stage.id.clone(), self.letters.first_reason());
+            let first = first.unwrap_or_default();
+            return Err(RunError::Outage { stage, rejected, read, first });
+        }
         let now = self.runner.clock.now();
         let (quality, remembered) = match self.run.governed.quality {
             true => {
-                let breaker = Some(self.stage.breaker);
+                let breaker = Some(self.breaker);
                 let facts = BatchFacts { now, read, rejected, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
                 let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
-                let remembered = suite.remember(profile, &quality);
-                (Evaluated::Judged(quality), Some(remembered))
+                // What is halted is no example for what comes.
+                let fine = quality.verdict != Verdict::Halt;
+                let remembered = fine.then(|| suite.remember(profile, &quality));
+                (Evaluated::Judged(quality), remembered)
             }
             false => (Evaluated::NotEvaluated, None),
         };
@@ -366,7 +401,7 @@ impl<'a> Batch<'a> {
             closed: Default::default(),
             remembered,
         };
-        Ok((report, letters, self.seen))
+        Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }
 }
 

@@ -65,6 +65,14 @@ pub enum RunError {
          `day: <column>` to the stage in pipeline.yaml"
     )]
     NoDays { stage: StageId },
+    #[error(
+        "{stage} set {rejected} of {read} rows of a batch aside, which is no bad data but an outage or a \
+         wrong deployment. Nothing of the batch was committed and no letter was put: look at what \
+         changed, or set `breaker` of the stage in pipeline.yaml. The first: {first}"
+    )]
+    Outage { stage: StageId, rejected: u64, read: u64, first: String },
+    #[error("{what}")]
+    Transform { what: String },
     #[error("stopped when asked to; nothing of the open batch was committed")]
     Interrupted,
 }
@@ -93,7 +101,9 @@ impl RunError {
     /// How the run ended.
     pub fn status(&self) -> RunStatus {
         match self {
-            RunError::Halted { .. } | RunError::BadRow { .. } => RunStatus::Halted,
+            RunError::Halted { .. } | RunError::BadRow { .. } | RunError::Outage { .. } => {
+                RunStatus::Halted
+            }
             RunError::Interrupted => RunStatus::Aborted,
             _ => RunStatus::Failed,
         }

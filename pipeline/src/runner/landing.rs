@@ -1,7 +1,7 @@
 //! The effects of a batch, in their order. Up to the commit nothing of it can be seen.
 
 use assay_core::{DraftId, Report, Verdict};
-use assay_dlq::Letters;
+use assay_dlq::{Closed, Letters};
 use assay_metrics::of_halt;
 use assay_quality::KeySet;
 
@@ -16,6 +16,8 @@ pub(super) struct Judged {
     pub(super) report: Report,
     pub(super) letters: Letters,
     pub(super) keys: KeySet,
+    /// Letters whose rows are in it.
+    pub(super) closed: Vec<Closed>,
     /// The day that is computed anew.
     pub(super) day: Option<Day>,
 }
@@ -28,7 +30,7 @@ impl Runner {
         target: &dyn Target,
         judged: Judged,
     ) -> Result<Report, RunError> {
-        let Judged { mut draft, mut report, mut letters, keys, day } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, day, .. } = judged;
         if report.verdict() == Some(Verdict::Halt) && report.accepted_at.is_none() {
             draft.abandon().await;
             let totals = of_halt(&report);
@@ -72,7 +74,7 @@ impl Runner {
     }
 
     /// Put again after an error, they are the same letters: readers take copies as one.
-    async fn put(&self, letters: &mut Letters, draft: DraftId) -> Result<(), RunError> {
+    pub(super) async fn put(&self, letters: &mut Letters, draft: DraftId) -> Result<(), RunError> {
         let mut tried = 0;
         loop {
             match self.queue.put(letters, Some(draft)).await {
@@ -85,7 +87,7 @@ impl Runner {
 
     /// Commits a draft. An error may be one of the answer alone, so the draft is looked for before
     /// it is committed again or given up.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         stage: &Stage,
         target: &dyn Target,

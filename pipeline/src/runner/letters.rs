@@ -1,12 +1,14 @@
 //! Writes the dead letters of a batch.
 
 use assay_core::Run;
-use assay_dlq::{DeadLetter, DlqError, LetterId, Letters, Origin, PayloadKind, Reason, Source};
+use assay_dlq::{
+    DeadLetter, DlqError, LetterId, Letters, MOST_ATTEMPTS, Origin, PayloadKind, Reason, Source,
+};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::RunError;
-use crate::source::{Chunk, Refused};
+use crate::source::{Again, Chunk, Refused};
 use crate::stage::{Broken, Stage};
 
 /// Turns rows that are set aside into letters, and counts them.
@@ -16,6 +18,9 @@ pub(super) struct Writer<'a> {
     letters: Letters,
     at: DateTime<Utc>,
     first: Option<String>,
+    /// Rows of the chunk at hand.
+    rejected: Vec<u32>,
+    sensitive: Vec<String>,
 }
 
 /// Why a row is set aside.
@@ -25,9 +30,22 @@ struct Cause {
     detail: String,
 }
 
+impl Cause {
+    /// A row that came back once too often is parked.
+    fn after(self, again: Option<Again>) -> Cause {
+        let attempts = again.map_or(1, |again| again.attempt.saturating_add(1));
+        if attempts < MOST_ATTEMPTS {
+            return self;
+        }
+        let detail = format!("{} times: {}", attempts, self.detail);
+        Cause { reason: Reason::AttemptsExhausted, detail, ..self }
+    }
+}
+
 impl<'a> Writer<'a> {
     pub(super) fn new(run: &'a Run, stage: &'a Stage, letters: Letters, at: DateTime<Utc>) -> Self {
-        Writer { run, stage, letters, at, first: None }
+        let sensitive = stage.sensitive();
+        Writer { run, stage, letters, at, first: None, rejected: Vec::new(), sensitive }
     }
 
     /// Rows set aside so far.
@@ -40,6 +58,11 @@ impl<'a> Writer<'a> {
         self.first.clone()
     }
 
+    /// The rows of a chunk that were set aside since this was asked before.
+    pub(super) fn take_rejected(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.rejected)
+    }
+
     pub(super) fn finish(self) -> Letters {
         self.letters
     }
@@ -47,8 +70,9 @@ impl<'a> Writer<'a> {
     pub(super) fn refused(&mut self, refused: &Refused) -> Result<(), RunError> {
         let detail = refused.detail.clone();
         let cause = Cause { reason: Reason::Undecodable, rules: vec![], detail };
-        let payload = (refused.payload.clone(), PayloadKind::Bytes);
-        self.push(cause, refused.origin.clone(), refused.place.clone(), payload)
+        let payload = (refused.payload.clone(), refused.kind);
+        let origin = (refused.origin.clone(), refused.again);
+        self.push(cause, origin, refused.place.clone(), payload)
     }
 
     pub(super) fn broken(&mut self, chunk: &Chunk, broken: &Broken) -> Result<(), RunError> {
@@ -77,8 +101,9 @@ impl<'a> Writer<'a> {
     }
 
     fn row(&mut self, chunk: &Chunk, row: u32, cause: Cause) -> Result<(), RunError> {
+        self.rejected.push(row);
         let row = row as usize;
-        let origin = chunk.provenance.origin(row)?;
+        let origin = (chunk.provenance.origin(row)?, chunk.provenance.again(row));
         let payload = chunk.provenance.payload(row)?;
         self.push(cause, origin, chunk.provenance.place(row), payload)
     }
@@ -86,15 +111,16 @@ impl<'a> Writer<'a> {
     fn push(
         &mut self,
         cause: Cause,
-        origin: Origin,
+        (origin, again): (Origin, Option<Again>),
         source: Option<Source>,
         (payload, payload_kind): (Bytes, PayloadKind),
     ) -> Result<(), RunError> {
         let place = source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default();
         self.first.get_or_insert_with(|| format!("{}{place}", cause.detail));
+        let cause = cause.after(again);
         let letter = DeadLetter {
-            id: LetterId::of(&self.stage.id, &origin),
-            attempt: 1,
+            id: again.map_or_else(|| LetterId::of(&self.stage.id, &origin), |again| again.id),
+            attempt: again.map_or(1, |again| again.attempt.saturating_add(1)),
             stage: self.stage.id.clone(),
             dataset: self.stage.writes.dataset.clone(),
             source,
@@ -108,8 +134,9 @@ impl<'a> Writer<'a> {
             payload_kind,
             key: None,
             failed_at: self.at,
-            first_failed_at: self.at,
+            first_failed_at: again.map_or(self.at, |again| again.first_failed_at),
             count: 1,
+            sensitive: self.sensitive.clone(),
         };
         self.letters.push(letter).map_err(|error: DlqError| error.into())
     }

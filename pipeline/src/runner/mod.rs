@@ -8,6 +8,7 @@ mod landing;
 mod letters;
 mod opened;
 mod patience;
+mod replay;
 mod run;
 mod times;
 
@@ -21,13 +22,14 @@ use assay_log::Log;
 use assay_store::Halt;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use self::batch::Batch;
+use self::batch::{Batch, Summed};
 pub use self::error::RunError;
 pub use self::follow::{Pace, Sign};
 use self::landing::Judged;
 use self::opened::Opened;
 use self::patience::Faulty;
 pub use self::patience::Patience;
+pub use self::replay::{Replaying, Sample};
 use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
@@ -209,7 +211,10 @@ impl Runner {
         let read_before = opened.source.read();
         let Some(mut chunk) = opened.next_chunk().await? else { return Ok(None) };
         let id = DraftId(self.ids.next());
-        let reader = stage.reader();
+        let reader = match &opened.apart {
+            Some((reader, _)) => reader.clone(),
+            None => stage.reader(),
+        };
         let begun_at = self.clock.now();
         let of = DraftOf {
             id,
@@ -222,6 +227,10 @@ impl Runner {
         let mut draft = target.draft(of, opened.write.clone()).await?;
         let ground = (draft.base(), from);
         let mut batch = Batch::new(self, run, stage, target, ground, &opened.write).await?;
+        if let Some((_, breaker)) = opened.apart {
+            batch.trip_at(breaker);
+            batch.never_late();
+        }
         let mut beat_at = begun_at;
         loop {
             if self.stop.asked() {
@@ -255,10 +264,11 @@ impl Runner {
         // A batch that ends within a sequence number leaves the place where it was, and yet fences.
         let all = opened.day.is_some() || upto.reaches_as_far(from);
         let upto = stamped(from, upto, id, all);
-        let (mut report, letters, keys) = batch.report(read, draft.written(), id, from, &upto)?;
+        let summed = batch.report(read, draft.written(), id, from, &upto)?;
+        let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);
-        Ok(Some(Judged { draft, report, letters, keys, day }))
+        Ok(Some(Judged { draft, report, letters, keys, closed, day }))
     }
 
     /// Says now and then that the run is alive. That it can't be said does not stop a run.

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
-use assay_core::Position;
+use assay_core::{Position, ReaderId};
+use assay_quality::Breaker;
 
 use super::{RunError, Runner};
 use crate::source::{
-    AggregateSource, Chunk, DaySource, Extent, FollowedTopic, Source, TableSource, TopicSource,
+    AggregateSource, Chunk, DaySource, Extent, FollowedTopic, ReplaySource, Source, TableSource,
+    TopicSource,
 };
 use crate::stage::{Reads, Stage};
 use crate::target::{Day, Write};
@@ -17,12 +19,26 @@ pub(super) struct Opened<'a> {
     pub(super) day: Option<Day>,
     /// Whether it is exactly a batch that was halted before.
     exact: bool,
+    /// Whose position moves, and when the batch is halted, where these are not the stage's.
+    pub(super) apart: Option<(ReaderId, Breaker)>,
 }
 
 impl<'a> Opened<'a> {
     /// The next batch of what is followed.
     pub(super) fn follow(source: &'a mut FollowedTopic) -> Opened<'a> {
-        Opened { source: Box::new(source), write: Write::Append, day: None, exact: false }
+        Opened {
+            source: Box::new(source),
+            write: Write::Append,
+            day: None,
+            exact: false,
+            apart: None,
+        }
+    }
+
+    /// Letters that come back.
+    pub(super) fn replay(source: &'a mut ReplaySource, apart: (ReaderId, Breaker)) -> Opened<'a> {
+        let (source, apart) = (Box::new(source), Some(apart));
+        Opened { source, write: Write::Append, day: None, exact: false, apart }
     }
 
     pub(super) async fn open(
@@ -40,13 +56,13 @@ impl<'a> Opened<'a> {
             let source =
                 AggregateSource::open(&runner.lake, stage, aggregate, from, extent).await?;
             let write = source.write().clone();
-            return Ok(Opened { source: Box::new(source), write, day, exact });
+            return Ok(Opened { source: Box::new(source), write, day, exact, apart: None });
         }
         if let (Extent::Day(day), Reads::Table(spec)) = (extent, &stage.reads) {
             let source = DaySource::open(&runner.lake, spec, from, day).await?;
             let write = Write::Day(day.clone());
             let day = Some(day.clone());
-            return Ok(Opened { source: Box::new(source), write, day, exact });
+            return Ok(Opened { source: Box::new(source), write, day, exact, apart: None });
         }
         let source: Box<dyn Source> = match &stage.reads {
             Reads::Topic(topic) => {
@@ -57,7 +73,7 @@ impl<'a> Opened<'a> {
                 Box::new(TableSource::open(&runner.lake, spec, from, extent).await?)
             }
         };
-        Ok(Opened { source, write: Write::Append, day, exact })
+        Ok(Opened { source, write: Write::Append, day, exact, apart: None })
     }
 
     pub(super) async fn next_chunk(&mut self) -> Result<Option<Chunk>, RunError> {

@@ -6,24 +6,28 @@ mod day;
 mod followed;
 mod json;
 mod last_record;
+mod replay;
 mod rows;
 mod table;
 mod topic;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use assay_core::{Fault, Position, Slice};
-use assay_dlq::{Origin, PayloadKind, Source as Place};
+use assay_dlq::{DlqError, LetterId, Origin, PayloadKind, Source as Place};
 use assay_log::LogError;
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 
 pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
 pub(crate) use self::followed::FollowedTopic;
 pub(crate) use self::json::schema as json_schema;
+pub(crate) use self::replay::{Diff, ReplaySource, Transform, patch, patched, slice_of};
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
 pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
@@ -71,6 +75,28 @@ pub(crate) struct Refused {
     pub(crate) place: Option<Place>,
     pub(crate) detail: String,
     pub(crate) payload: Bytes,
+    pub(crate) kind: PayloadKind,
+    /// The letter that it was before.
+    pub(crate) again: Option<Again>,
+}
+
+/// A letter whose row comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Again {
+    pub(crate) id: LetterId,
+    pub(crate) attempt: u32,
+    pub(crate) first_failed_at: DateTime<Utc>,
+}
+
+/// A letter, and the rows of the chunk that it became.
+#[derive(Debug, Clone)]
+pub(crate) struct Replayed {
+    pub(crate) id: LetterId,
+    pub(crate) topic: String,
+    pub(crate) partition: u32,
+    pub(crate) rows: Range<usize>,
+    /// It was a message of rows that are letters of their own when they fail.
+    pub(crate) splits: bool,
 }
 
 /// Tells where the rows of a chunk came from. Asked only for rows that are set aside.
@@ -79,6 +105,16 @@ pub(crate) trait Provenance: Send + Sync {
     fn place(&self, row: usize) -> Option<Place>;
     /// The bytes that the stage received for the row.
     fn payload(&self, row: usize) -> Result<(Bytes, PayloadKind), SourceError>;
+
+    /// The letter that the row was before.
+    fn again(&self, _: usize) -> Option<Again> {
+        None
+    }
+
+    /// The letters that the rows are made of.
+    fn replayed(&self) -> &[Replayed] {
+        &[]
+    }
 }
 
 /// Reads what is new to one reader.
@@ -126,6 +162,8 @@ pub enum SourceError {
     Log(#[from] LogError),
     #[error(transparent)]
     Table(#[from] TargetError),
+    #[error(transparent)]
+    Letters(#[from] DlqError),
     #[error("cannot read {what}")]
     Query {
         what: String,
@@ -141,6 +179,7 @@ impl SourceError {
         match self {
             SourceError::Log(error) => error.fault(),
             SourceError::Table(error) => error.fault(),
+            SourceError::Letters(error) => error.fault(),
             SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
         }
     }

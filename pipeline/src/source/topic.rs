@@ -10,7 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use assay_core::{Mark, Position, Slice};
-use assay_dlq::{Origin, Source as Place};
+use assay_dlq::{Origin, PayloadKind, Source as Place};
 use assay_log::{Ends, Fetch, Log, Membership, Record};
 use async_trait::async_trait;
 
@@ -332,7 +332,7 @@ fn fresh(message: &Record, rows: usize, mark: &mut Mark) -> Result<Range<usize>,
 }
 
 /// The fresh rows of a message, with where it stood.
-fn located(
+pub(super) fn located(
     schema: &SchemaRef,
     message: &Record,
     topic: &TopicSpec,
@@ -361,7 +361,8 @@ fn refused_message(topic: &TopicSpec, message: Record, detail: String) -> Refuse
         offset: message.offset,
     };
     let origin = Origin(place_name(&place));
-    Refused { origin, place: Some(place), detail, payload: message.value.unwrap_or_default() }
+    let (kind, payload) = (PayloadKind::Bytes, message.value.unwrap_or_default());
+    Refused { origin, place: Some(place), detail, payload, kind, again: None }
 }
 
 fn place_name(place: &Place) -> String {

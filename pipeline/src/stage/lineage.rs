@@ -3,54 +3,64 @@
 
 use std::collections::BTreeMap;
 
+use assay_core::surviving;
 use assay_lineage::ColumnLineage;
 use assay_lineage::plans::{MadeColumn, PlanTable, Tables, column_lineage};
-use assay_quality::planning::guarded;
-use datafusion::execution::session_state::SessionState;
+use chrono::{DateTime, Utc};
 use datafusion::logical_expr::LogicalPlan;
 
-use super::{Extract, Reads};
-use crate::definition::TableSpec;
+use super::model::query_planned;
+use super::{Expression, RowModel, Stage};
 
 /// A model as it is written and as it is run.
 #[derive(Debug)]
 pub(crate) struct Planned {
-    written: LogicalPlan,
-    optimized: LogicalPlan,
+    pub(super) written: LogicalPlan,
+    pub(super) optimized: LogicalPlan,
 }
 
-impl Planned {
-    /// What can't be optimised is taken as it is written: running it will say why.
-    pub(super) fn of(state: &SessionState, written: LogicalPlan) -> Planned {
-        let optimized = guarded(|| state.optimize(&written)).unwrap_or_else(|_| written.clone());
-        Planned { written, optimized }
+impl Stage {
+    /// From which columns those of the table written are made, in the order of its contract. It is
+    /// found out when it is first asked for: most commands never do. Gaps are logged then.
+    pub fn columns(&self) -> &ColumnLineage {
+        self.columns.get_or_init(|| {
+            let lineage = self.read_columns();
+            for why in &lineage.unknown {
+                tracing::warn!(stage = %self.id, %why, "the lineage of its columns has gaps");
+            }
+            lineage
+        })
     }
 
-    pub(super) fn optimized(written: LogicalPlan, optimized: LogicalPlan) -> Planned {
-        Planned { written, optimized }
-    }
-}
-
-/// What stands around the model of a stage.
-pub(crate) struct Around<'a> {
-    pub(crate) reads: &'a Reads,
-    pub(crate) writes: &'a TableSpec,
-    /// Columns that the filter looks at.
-    pub(crate) filtered_by: Vec<String>,
-    pub(crate) extract: &'a Extract,
-    pub(crate) deduplicate: &'a [String],
-}
-
-impl Around<'_> {
-    /// Every column of the table written, in the order of its contract.
-    pub(crate) fn lineage(&self, model: &Planned) -> ColumnLineage {
-        let mut lineage = column_lineage(&model.written, &model.optimized, &self.tables());
+    fn read_columns(&self) -> ColumnLineage {
+        let source = self.reads.schema();
+        let planned = match self.aggregate {
+            Some(_) => {
+                let tables = [(self.reads.dataset(), &source)];
+                query_planned(&self.model, &tables, &self.writes.schema)
+            }
+            None => {
+                let extracted = self.extract.schema(&source);
+                RowModel::planned(&self.model, self.reads.dataset(), &extracted)
+            }
+        };
+        // It was planned when the pipeline was loaded; and what others' code makes of an
+        // expression must not end a run.
+        let read = planned.ok().and_then(|model| {
+            let tables = self.plan_tables();
+            surviving(|| column_lineage(&model.written, &model.optimized, &tables)).ok()
+        });
+        let Some(mut lineage) = read else {
+            let unknown = vec!["its model can't be read".to_owned()];
+            return ColumnLineage { unknown, ..ColumnLineage::default() };
+        };
         lineage.columns.sort_by_key(|column| self.writes.schema.index_of(&column.column).ok());
-        lineage.taken_by(self.deduplicate);
+        lineage.taken_by(&self.deduplicate);
         lineage
     }
 
-    fn tables(&self) -> Tables {
+    /// What the model reads: the source behind filter and extract, and the table's own rows.
+    fn plan_tables(&self) -> Tables {
         let read = self.reads.dataset();
         let made = self.extract.columns().iter().map(|column| {
             let (from, kind) = (column.from.clone(), column.kind.name());
@@ -60,9 +70,19 @@ impl Around<'_> {
             };
             (column.name.clone(), MadeColumn { from, expression })
         });
-        let filtered_by = self.filtered_by.clone();
-        let source = PlanTable { dataset: read.clone(), made: made.collect(), filtered_by };
+        let filter = self.filter.as_deref().map(|sql| {
+            Expression::compile(sql, &self.reads.schema(), DateTime::<Utc>::UNIX_EPOCH)
+                .map(|filter| filter.columns())
+        });
+        let source = PlanTable {
+            dataset: read.clone(),
+            made: made.collect(),
+            filtered_by: filter.and_then(Result::ok).unwrap_or_default(),
+        };
         let previous = PlanTable::of(&self.writes.dataset);
         BTreeMap::from([(read.to_string(), source), ("previous".to_owned(), previous)])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ mod model;
 mod shape;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use assay_core::{DatasetName, ReaderId, StageId};
@@ -20,7 +20,6 @@ pub use also::{Also, EventTime, Windows};
 pub use columns::arrow_schema;
 pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
-pub(crate) use lineage::{Around, Planned};
 pub(crate) use model::{Expression, ModelError, RowModel, line_of, query_columns};
 pub use shape::StageError;
 pub(crate) use shape::{Broken, Shaped, Shaper, conform};
@@ -47,8 +46,8 @@ pub struct Stage {
     /// The column, of what is read and what is written, by whose days a row stage is recomputed.
     pub day: Option<String>,
     pub suite: Suite,
-    /// From which columns those of the table written are made.
-    pub columns: ColumnLineage,
+    /// See `columns()`.
+    pub(crate) columns: OnceLock<ColumnLineage>,
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,
@@ -92,6 +91,22 @@ impl Stage {
     /// Whether it takes a topic straight into a database.
     pub fn streams(&self) -> bool {
         self.writes.postgres.is_some()
+    }
+
+    /// The columns of what it reads and writes whose values the contracts show to few.
+    pub fn sensitive(&self) -> Vec<String> {
+        let mut names = self.writes.contract.sensitive();
+        if let Reads::Table(table) = &self.reads {
+            names.extend(table.contract.sensitive());
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The name under which positions in its replays are kept, apart from its own.
+    pub fn replayer(&self) -> ReaderId {
+        ReaderId(format!("{}+replay", self.id))
     }
 
     /// The name under which the stage's positions are kept.

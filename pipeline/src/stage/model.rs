@@ -19,7 +19,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::utils::collect_columns;
 
-use super::Planned;
+use super::lineage::Planned;
 use crate::session::{plan, planning, register};
 
 /// Why SQL is no model, where in the SQL, and what to do.
@@ -122,15 +122,16 @@ impl RowModel {
         Self::create(sql, relation, schema, at).map(|(model, ..)| model)
     }
 
-    /// The same, with its plan.
-    pub(crate) fn planned(
+    /// Its plan, as it is written and optimised.
+    pub(super) fn planned(
         sql: &str,
         relation: &DatasetName,
         schema: &SchemaRef,
-    ) -> Result<(RowModel, Planned), Vec<ModelError>> {
-        let at = DateTime::<Utc>::UNIX_EPOCH;
-        let (model, plan, state) = Self::create(sql, relation, schema, at)?;
-        Ok((model, Planned::of(&state, plan)))
+    ) -> Result<Planned, Vec<ModelError>> {
+        let (_, written, state) = Self::create(sql, relation, schema, DateTime::<Utc>::UNIX_EPOCH)?;
+        // A projection runs as it is written, so one that can't be optimised is no mistake.
+        let optimized = guarded(|| state.optimize(&written)).unwrap_or_else(|_| written.clone());
+        Ok(Planned { written, optimized })
     }
 
     fn create(
@@ -244,20 +245,30 @@ pub(crate) fn line_of(sql: &str, word: &str) -> Option<u32> {
     found.and_then(|(number, _)| u32::try_from(number + 1).ok())
 }
 
-/// The columns that an aggregate stage's query gives, with its plan, against tables without rows.
+/// The columns that an aggregate stage's query gives.
 pub(crate) fn query_columns(
     sql: &str,
     tables: &[(&DatasetName, &SchemaRef)],
     previous: &SchemaRef,
-) -> Result<(SchemaRef, Planned), Vec<ModelError>> {
+) -> Result<SchemaRef, Vec<ModelError>> {
+    let planned = query_planned(sql, tables, previous)?;
+    Ok(Arc::new(planned.optimized.schema().as_arrow().clone()))
+}
+
+/// An aggregate stage's query, planned against tables without rows.
+pub(super) fn query_planned(
+    sql: &str,
+    tables: &[(&DatasetName, &SchemaRef)],
+    previous: &SchemaRef,
+) -> Result<Planned, Vec<ModelError>> {
     let at = DateTime::<Utc>::UNIX_EPOCH;
     let state = planning(at, tables).map_err(|error| ModelError::all(&error))?;
     let empty = Arc::new(EmptyTable::new(Arc::clone(previous)));
     register(&state, "none", "previous", empty).map_err(|error| ModelError::all(&error))?;
-    let plan = create(&state, sql)?;
-    let optimized = guarded(|| state.optimize(&plan)).map_err(|error| ModelError::all(&error))?;
-    let columns = Arc::new(optimized.schema().as_arrow().clone());
-    Ok((columns, Planned::optimized(plan, optimized)))
+    let written = create(&state, sql)?;
+    let optimized = guarded(|| state.optimize(&written));
+    let optimized = optimized.map_err(|error| ModelError::all(&error))?;
+    Ok(Planned { written, optimized })
 }
 
 /// The columns that a query over one table gives.

@@ -13,6 +13,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{
     Aggregate as AggregatePlan, Expr, ExprSchemable, LogicalPlan, cast,
 };
+use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_planner::create_aggregate_expr_and_maybe_filter;
 use futures::FutureExt;
@@ -203,7 +204,7 @@ impl<'a> Shape<'a> {
     fn compile(&self, state: &SessionState) -> Result<Planned, DataFusionError> {
         let rows = self.aggregate.input.schema();
         let physical = |expr: &Expr, schema: &DFSchema| {
-            strict(state.create_physical_expr(expr.clone(), schema)?)
+            strict(state.create_physical_expr(plain(state, expr.clone(), schema)?, schema)?)
         };
         let mut names = BTreeSet::new();
         let mut name = |expr: &Expr| {
@@ -221,7 +222,7 @@ impl<'a> Shape<'a> {
             let field = self.aggregate.schema.field(self.aggregate.group_expr.len() + place);
             fields.push(field.as_ref().clone().with_nullable(true));
             let (function, filter, _) = create_aggregate_expr_and_maybe_filter(
-                &wide(expr, rows)?,
+                &wide(state, expr, rows)?,
                 rows,
                 rows.as_arrow(),
                 state.execution_props(),
@@ -237,21 +238,32 @@ impl<'a> Shape<'a> {
     }
 }
 
+/// The expression without what only stands for others, such as COALESCE.
+fn plain(state: &SessionState, expr: Expr, schema: &DFSchema) -> Result<Expr, DataFusionError> {
+    let context = SimplifyContext::default()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()));
+    ExprSimplifier::new(context).simplify(expr)
+}
+
 /// The sum of whole numbers, made of decimals: DataFusion's own begins anew beyond 64 bits and
 /// says nothing.
-fn wide(expr: &Expr, rows: &DFSchema) -> Result<Expr, DataFusionError> {
+fn wide(state: &SessionState, expr: &Expr, rows: &DFSchema) -> Result<Expr, DataFusionError> {
     let widen = |inner: Expr| {
-        let Expr::AggregateFunction(mut sum) = inner else { return Ok(Transformed::no(inner)) };
-        let whole = match sum.params.args.first() {
-            Some(argument) => argument.get_type(rows)?.is_integer(),
-            None => false,
-        };
-        if !whole || sum.func.name() != "sum" {
-            return Ok(Transformed::no(Expr::AggregateFunction(sum)));
+        let Expr::AggregateFunction(mut call) = inner else { return Ok(Transformed::no(inner)) };
+        let sum = call.func.name() == "sum";
+        let mut arguments = Vec::with_capacity(call.params.args.len());
+        for argument in call.params.args {
+            let argument = plain(state, argument, rows)?;
+            arguments.push(match sum && argument.get_type(rows)?.is_integer() {
+                true => cast(argument, DataType::Decimal128(20, 0)),
+                false => argument,
+            });
         }
-        let widened = |argument: Expr| cast(argument, DataType::Decimal128(20, 0));
-        sum.params.args = sum.params.args.into_iter().map(widened).collect();
-        Ok(Transformed::yes(Expr::AggregateFunction(sum)))
+        call.params.args = arguments;
+        let filter = call.params.filter.take();
+        call.params.filter = filter.map(|it| plain(state, *it, rows).map(Box::new)).transpose()?;
+        Ok(Transformed::yes(Expr::AggregateFunction(call)))
     };
     Ok(expr.clone().transform_up(widen)?.data)
 }

@@ -174,3 +174,17 @@ proptest! {
         prop_assert!(import("f", &bytes, None).is_err());
     }
 }
+
+/// What the fuzzer begins with is taken in, so that it gets behind the first look.
+#[test]
+fn what_the_fuzzer_begins_with_is_taken_in() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/results");
+    let mut tools = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let (results, manifest) = text.split_once("\n---\n").unwrap_or((&text, ""));
+        let scans = import("f", results.as_bytes(), Some(("manifest", manifest.as_bytes())));
+        tools.extend(scans.into_iter().flatten().map(|scan| scan.tool));
+    }
+    assert_eq!(tools.into_iter().collect::<Vec<_>>(), ["dbt", "great-expectations", "soda"]);
+}

@@ -279,7 +279,7 @@ fn freshness_is_held_against_the_same_weekday_and_hour() {
     assert_eq!(lags(Season::None, &usual, 900).rules[0].outcome, Outcome::Passed);
     let stale = lags(Season::None, &usual, 901);
     assert_eq!((&stale.rules[0].outcome, stale.verdict), (&Outcome::Failed, Verdict::Warn));
-    let why = "`usual`: the newest row is 15 min 1 s old, the median of 3 batches is 10 min (at \
+    let why = "`usual`: the newest row is 15 min old, the median of 3 batches is 10 min (at \
                most 50 % older than the median of earlier batches)";
     assert_eq!(stale.because, [why]);
     // To be fresher is no mistake, and a minute is fresh for anybody.

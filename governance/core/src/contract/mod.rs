@@ -108,6 +108,12 @@ impl Contract {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The columns whose values are shown to few.
+    pub fn sensitive(&self) -> Vec<String> {
+        let columns = self.columns.iter().filter(|column| column.sensitive);
+        columns.map(|column| column.name.clone()).collect()
+    }
+
     pub fn reference(&self) -> ContractRef {
         ContractRef { id: self.id.clone(), version: self.version.clone() }
     }

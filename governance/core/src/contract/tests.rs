@@ -156,3 +156,73 @@ slaProperties:
     .unwrap_err();
     insta::assert_snapshot!(mistakes);
 }
+
+#[test]
+fn rules_about_history_and_keys_of_several_columns_come_from_the_contract() {
+    let contract = parse(
+        "schema:
+  - name: orders
+    properties:
+      - name: id
+        logicalType: string
+        classification: PII
+        quality:
+          - {metric: invalidValues, mustBe: 0, arguments: {validValues: [a1, b2], pattern: '^a'}}
+      - name: amount
+        logicalType: number
+        quality:
+          - {type: custom, engine: assay, implementation: {drift: {by: ks, atMost: 0.3, runs: 5}}}
+          - {id: steady, type: custom, engine: assay, implementation: {drift: {}}, severity: info}
+      - name: at
+        logicalType: timestamp
+        quality:
+          - type: custom
+            engine: assay
+            implementation: {freshness: {within: 100, season: weekdayHour}}
+    relationships:
+      - {from: [orders.id, orders.amount], to: [silver.prices.item, silver.prices.amount]}
+      - {id: known_id, from: orders.id, to: silver.items.id}
+",
+    )
+    .unwrap();
+    let told = |rule: &crate::Rule| format!("{} {:?}", rule.name, rule.check);
+    insta::assert_snapshot!(contract.rules.iter().map(told).collect::<Vec<_>>().join("\n"));
+    let sensitive: Vec<bool> = contract.columns.iter().map(|column| column.sensitive).collect();
+    assert_eq!(sensitive, [true, false, false]);
+}
+
+#[test]
+fn mistakes_in_rules_about_history_and_keys_are_told_with_line_and_fix() {
+    let mistakes = parse(
+        "schema:
+  - name: orders
+    properties:
+      - name: id
+        logicalType: string
+        quality:
+          - {id: a, type: custom, engine: assay, implementation: {drift: {by: ks}}}
+          - {id: b, type: custom, engine: assay, implementation: {drift: {by: kl}}}
+          - {id: c, type: custom, engine: assay, implementation: {drift: {atMost: 0}}}
+          - {id: d, type: custom, engine: assay, implementation: {drift: {atMost: 0.1, warnAbove: 0.2}}}
+          - {id: e, type: custom, engine: assay, implementation: {drift: {runs: 0}}}
+          - {id: f, type: custom, engine: assay, implementation: {drift: {within: 5}}}
+          - {id: g, type: custom, engine: assay, implementation: {drift: {}}, mustBe: 0}
+          - {id: h, metric: invalidValues, mustBe: 0, arguments: {}}
+      - {name: at, logicalType: timestamp, quality: [{type: custom, engine: assay, implementation: {drift: {}}}]}
+      - name: mail
+        logicalType: string
+        classification: restricted
+        quality: [{type: custom, engine: assay, implementation: {drift: {}}}]
+    quality:
+      - {id: i, type: custom, engine: assay, implementation: {drift: {}}}
+      - {id: j, type: custom, engine: assay, implementation: {freshness: {within: 50}}}
+    relationships:
+      - {from: [orders.id, orders.at], to: [silver.users.id]}
+      - {from: [orders.id, orders.at], to: [silver.users.id, gold.users.at]}
+      - {from: [], to: silver.users.id}
+      - {from: [orders.id, 7], to: silver.users.id}
+",
+    )
+    .unwrap_err();
+    insta::assert_snapshot!(mistakes);
+}

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Registers; the count is then off by some 3 percent.
@@ -8,7 +10,7 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 
 /// About how many different values there are (HyperLogLog), which merges without any loss. Written
 /// as a text: a letter for each register, or three for each that is not empty where that is less.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Distinct(Vec<u8>);
 
@@ -45,6 +47,12 @@ impl Distinct {
             _ => raw,
         };
         count.round() as u64
+    }
+}
+
+impl fmt::Debug for Distinct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Distinct({})", self.count())
     }
 }
 

@@ -12,6 +12,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::requests::Handled;
+
 /// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Problem {
@@ -231,6 +233,10 @@ impl IntoResponse for Problem {
             events: faults,
         };
         let mut answer = (self.status(), Json(told)).into_response();
+        if let Problem::Events(faults) = &self {
+            let handled = Handled { received: faults.len(), kept: 0 };
+            answer.extensions_mut().insert(handled);
+        }
         if let Some(wait) = self.wait() {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             answer.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());

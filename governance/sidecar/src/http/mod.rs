@@ -24,6 +24,7 @@ use self::routes::{
     stats,
 };
 use crate::meters::Meters;
+use crate::requests::{Asked, Handled};
 use crate::settings::Settings;
 
 /// What answers are made from.
@@ -37,8 +38,12 @@ pub(crate) struct Service {
     /// Large bodies are taken apart a few at a time: what they unpack to is known only then.
     pub(crate) turns: Semaphore,
     pub(crate) meters: Meters,
+    pub(crate) asked: Arc<Asked>,
     pub(crate) settings: Settings,
 }
+
+/// What is told of as requests: not what machines ask all the time to see that it lives.
+const API: &str = "/api/";
 
 type Route = (&'static str, Option<Deed>, MethodRouter<Arc<Service>>);
 
@@ -91,8 +96,14 @@ async fn measured(
     next: Next,
 ) -> Response {
     let begun = Instant::now();
+    let method = request.method().clone();
     let answer = next.run(request).await;
     let seconds = begun.elapsed().as_secs_f64();
+    if endpoint.starts_with(API) {
+        let handled = answer.extensions().get::<Handled>().copied().unwrap_or_default();
+        let asked = format!("{method} {endpoint}");
+        service.asked.count(asked, answer.status().as_u16(), handled, seconds);
+    }
     let meters = &service.meters;
     meters.request_seconds.with_label_values(&[endpoint]).observe(seconds);
     meters.requests.with_label_values(&[endpoint, answer.status().as_str()]).inc();

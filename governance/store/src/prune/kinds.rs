@@ -49,6 +49,21 @@ const EDGES: &str = "
     EXISTS (SELECT 1 FROM edges l WHERE l.output = r.output AND l.pipeline = r.pipeline
         AND l.stage = r.stage AND l.last_seen_at > r.last_seen_at)";
 
+/// A way that ended, or that its job does not go any more.
+const WAYS: &str = "
+    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM ways l WHERE l.output = r.output
+        AND l.pipeline = r.pipeline AND l.stage = r.stage AND l.last_at > r.last_at))";
+
+const COLUMN_WAYS: &str = "
+    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
+        AND l.output_column = r.output_column AND l.pipeline = r.pipeline AND l.stage = r.stage
+        AND l.last_at > r.last_at))";
+
+/// The run of a job before the first one that is kept says what was new to that.
+const LINEAGE_RUNS: &str = "
+    EXISTS (SELECT 1 FROM lineage_runs l WHERE l.pipeline = r.pipeline AND l.stage = r.stage
+        AND (l.started_at, l.id) > (r.started_at, r.id))";
+
 pub(crate) fn table(kind: Kind) -> Table {
     match kind {
         Kind::Reports => Table {
@@ -85,6 +100,27 @@ pub(crate) fn table(kind: Kind) -> Table {
             at: "last_seen_at",
             weight: "2 * (LENGTH(r.input) + LENGTH(r.output)) + 200",
             goes: EDGES,
+        },
+        Kind::Ways => Table {
+            name: "ways",
+            key: "output, input, pipeline, stage, since",
+            at: "COALESCE(until, last_at)",
+            weight: "2 * (LENGTH(r.input) + LENGTH(r.output)) + 300",
+            goes: WAYS,
+        },
+        Kind::ColumnWays => Table {
+            name: "column_ways",
+            key: "output, output_column, input, input_column, pipeline, stage, since",
+            at: "COALESCE(until, last_at)",
+            weight: "2 * (LENGTH(r.input) + LENGTH(r.output)) + 400",
+            goes: COLUMN_WAYS,
+        },
+        Kind::LineageRuns => Table {
+            name: "lineage_runs",
+            key: "id",
+            at: "last_at",
+            weight: "600",
+            goes: LINEAGE_RUNS,
         },
         Kind::Audit => Table {
             name: "audit",

@@ -13,6 +13,10 @@ const OURS: &str = "assay";
 /// Another spelling of a scheme that producers do not agree on.
 const SPELLINGS: [(&str, &str); 2] = [("postgresql://", "postgres://"), ("s3a://", "s3://")];
 
+/// Where files are.
+const STORES: [&str; 10] =
+    ["file", "s3", "gs", "gcs", "abfs", "abfss", "wasb", "wasbs", "hdfs", "dbfs"];
+
 /// Ends of names that files have and tables have not.
 const FILES: [&str; 13] = [
     "parquet", "csv", "tsv", "json", "jsonl", "ndjson", "avro", "orc", "gz", "zst", "txt", "xml",
@@ -89,6 +93,14 @@ impl Said {
             for (output, label) in outputs.iter().zip(&event.outputs) {
                 said.columns_of(output, label, &places);
             }
+            // Some name what they read by its columns alone.
+            for column in &said.columns {
+                let file = is_file(&Value::Null, &column.input);
+                let known = [true, false].map(|file| ("in", column.input.clone(), file));
+                if !known.iter().any(|known| said.datasets.contains(known)) {
+                    said.datasets.insert(("in", column.input.clone(), file));
+                }
+            }
         }
         Some(said)
     }
@@ -155,9 +167,14 @@ fn is_file(dataset: &Value, label: &str) -> bool {
     if let Some(kind) = dataset["facets"]["datasetType"]["datasetType"].as_str() {
         return kind.eq_ignore_ascii_case("file");
     }
-    // A table of a database has dots as well, so only what looks like a path is asked.
-    let end = label.rsplit_once('/').and_then(|(_, last)| last.rsplit_once('.'));
+    // A table of a database has dots as well, so only what is kept in files is asked.
+    let Some((namespace, name)) = label.split_once(' ') else { return false };
+    let end = name.rsplit_once('.').filter(|_| STORES.contains(&scheme(namespace)));
     end.is_some_and(|(_, end)| FILES.contains(&end.to_ascii_lowercase().as_str()))
+}
+
+fn scheme(namespace: &str) -> &str {
+    namespace.split_once(':').map_or(namespace, |(scheme, _)| scheme)
 }
 
 /// Whether values come from the column, and how; the older facet does not say, and means values.

@@ -29,7 +29,7 @@ pub(crate) async fn take(
     let new = told.touch(connection, &said).await?;
     let complete = said.ended && matches!(said.status, "complete" | "stated");
     if new || complete {
-        told.go(connection).await?;
+        told.go(connection, new).await?;
     }
     if !said.columns.is_empty() {
         told.go_by_column(connection, &said.columns).await?;
@@ -102,7 +102,7 @@ impl Told<'_> {
     }
 
     /// From each dataset that the run read to each that it wrote.
-    async fn go(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn go(&self, connection: &mut SqliteConnection, fresh: bool) -> Result<(), sqlx::Error> {
         let known = format!(
             "UPDATE ways SET
                  run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
@@ -126,7 +126,8 @@ impl Told<'_> {
                      AND w.pipeline = $2 AND w.stage = $3 AND (w.until IS NULL OR w.until > $4))
              ON CONFLICT (output, input, pipeline, stage, since) DO NOTHING"
         );
-        for sql in [known, new] {
+        // What an earlier event of the run told is there already.
+        for sql in [Some(known), fresh.then_some(new)].into_iter().flatten() {
             sqlx::query(&sql)
                 .bind(&self.run)
                 .bind(&self.stage.pipeline)

@@ -4,8 +4,10 @@
 mod audit;
 mod halts;
 mod imported;
+mod lineage;
 mod migrating;
 mod opening;
+mod outbox;
 mod pauses;
 mod processes;
 mod profiles;

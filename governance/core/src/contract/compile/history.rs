@@ -79,7 +79,7 @@ impl Compiler<'_> {
             let fix = "percent of the median, for example `within: 50`";
             self.mistake(at, format!("{word} lacks how far it may be off"), fix);
         }
-        let at_least = self.whole(settings, "atLeast", u64::from(BATCHES));
+        let at_least = self.whole(settings, "atLeast", u64::from(BATCHES), 2_000);
         let season = match map.get("season").map(|value| value.as_str()) {
             None => Some(Season::None),
             Some(word) => [Season::None, Season::Weekday, Season::WeekdayHour]
@@ -118,17 +118,23 @@ impl Compiler<'_> {
             self.mistake(at, what, "let `warnAbove` be less than `atMost`");
             return None;
         }
-        let runs = u32::try_from(self.whole(settings, "runs", u64::from(BATCHES))?).ok()?;
-        let at_least_rows = self.whole(settings, "atLeastRows", ROWS)?;
+        let runs = u32::try_from(self.whole(settings, "runs", u64::from(BATCHES), 100)?).ok()?;
+        let at_least_rows = self.whole(settings, "atLeastRows", ROWS, u64::from(u32::MAX))?;
         let drift = Drift { by, at_most, warn_above, runs, at_least_rows };
         Some(Check::Drift { column: column.to_owned(), drift })
     }
 
-    fn whole(&mut self, settings: &Settings<'_>, name: &str, default: u64) -> Option<u64> {
+    fn whole(
+        &mut self,
+        settings: &Settings<'_>,
+        name: &str,
+        default: u64,
+        most: u64,
+    ) -> Option<u64> {
         let Some(value) = settings.map.get(name) else { return Some(default) };
-        let number = value.as_u64().filter(|it| (1..=1_000_000).contains(it));
+        let number = value.as_u64().filter(|it| (1..=most).contains(it));
         if number.is_none() {
-            let what = format!("`{name}` is no number from 1 to 1,000,000");
+            let what = format!("`{name}` is no number from 1 to {most}");
             self.mistake(&settings.at, what, format!("for example {default}"));
         }
         number

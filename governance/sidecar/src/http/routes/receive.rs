@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::http::Service;
 use crate::http::admission::Client;
 use crate::http::error::{KEPT, Problem};
+use crate::requests::Handled;
 
 /// Larger bodies are taken apart where nobody else has to wait.
 const LARGE: usize = 1 << 20;
@@ -38,7 +39,8 @@ pub(in crate::http) async fn receive(
     };
     let accepted = kept.await.inspect_err(|problem| count(&service, problem))?;
     service.meters.received.inc_by(accepted as u64);
-    Ok((KEPT, Json(json!({ "accepted": accepted }))).into_response())
+    let handled = Extension(Handled { received: accepted, kept: accepted });
+    Ok((KEPT, handled, Json(json!({ "accepted": accepted }))).into_response())
 }
 
 /// The good events of the body; the answer says which are not, in the standard's own form.
@@ -68,7 +70,8 @@ pub(in crate::http) async fn batch(
         },
         "failed_events": failed.collect::<Vec<_>>(),
     });
-    Ok(Json(answer).into_response())
+    let handled = Extension(Handled { received: good + bad, kept: good });
+    Ok((handled, Json(answer)).into_response())
 }
 
 /// The events of a body that is not too large, of a client that has not sent too much.

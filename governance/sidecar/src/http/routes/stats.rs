@@ -3,25 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use assay_metrics::names::{EVENT_BREAKDOWN, LINEAGE_EVENTS};
 use assay_store::EventKind;
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::http::Service;
 use crate::http::error::Problem;
 
-#[derive(Serialize)]
-pub(in crate::http) struct Stats {
-    total_lineage_events: u64,
-    event_breakdown: BTreeMap<&'static str, u64>,
-}
-
+/// By the names that the metrics have.
 pub(in crate::http) async fn stats(
     State(service): State<Arc<Service>>,
-) -> Result<Json<Stats>, Problem> {
+) -> Result<Json<Value>, Problem> {
     let counts = service.store.event_counts().await?;
     let count = |kind: EventKind| (kind.name(), counts.get(&kind).copied().unwrap_or_default());
-    let event_breakdown = EventKind::ALL.into_iter().map(count).collect();
-    Ok(Json(Stats { total_lineage_events: counts.values().sum(), event_breakdown }))
+    let by_kind: BTreeMap<&str, u64> = EventKind::ALL.into_iter().map(count).collect();
+    let all: u64 = counts.values().sum();
+    Ok(Json(json!({ LINEAGE_EVENTS.name: all, EVENT_BREAKDOWN.name: by_kind })))
 }

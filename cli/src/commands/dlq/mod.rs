@@ -1,0 +1,77 @@
+//! One file per command on dead letters.
+
+mod discard;
+mod export;
+mod jobs;
+mod list;
+mod replay;
+mod trace;
+mod which;
+
+use anyhow::Result;
+use assay_dlq::{CaughtUp, Index, LetterId};
+
+use crate::app::App;
+use crate::args::DlqCommand;
+use crate::exit::Usage;
+use crate::output::{json, line, number};
+use crate::progress::Counting;
+
+pub(crate) use self::list::{reason, stage_of};
+
+pub(crate) async fn dlq(app: &App, command: &DlqCommand, as_json: bool) -> Result<()> {
+    match command {
+        DlqCommand::Topics => list::topics(app, as_json).await,
+        DlqCommand::List(what) => list::list(app, what, as_json).await,
+        DlqCommand::Groups(what) => list::groups(app, what, as_json).await,
+        DlqCommand::Show { id, reveal } => list::show(app, id, *reveal, as_json).await,
+        DlqCommand::Export(what) => export::export(app, what, as_json).await,
+        DlqCommand::Discard(what) => discard::discard(app, what, as_json).await,
+        DlqCommand::Replay(what) => replay::replay(app, what, as_json).await,
+        DlqCommand::Jobs { job: Some(job), .. } => jobs::job(app, job, as_json).await,
+        DlqCommand::Jobs { job: None, limit } => jobs::jobs(app, *limit, as_json).await,
+        DlqCommand::Resume { job, pipeline } => {
+            replay::resume(app, job, pipeline.as_deref(), as_json).await
+        }
+        DlqCommand::Cancel { job, pipeline, reason } => {
+            replay::cancel(app, job, (pipeline.as_deref(), reason), as_json).await
+        }
+        DlqCommand::Trace { id } => trace::trace(app, id, as_json).await,
+        DlqCommand::Reindex => reindex(app, as_json).await,
+    }
+}
+
+/// The index, with all that the topics gained; also of a topic of another system.
+async fn caught_up(app: &App, topic: Option<&str>) -> Result<Index> {
+    let index = app.index();
+    let counting = Counting::new("letters taken into the index");
+    let mut caught = match topic {
+        Some(topic) => index.take_in(topic, &|read| counting.at(read)).await?,
+        None => CaughtUp::default(),
+    };
+    caught.gone += index.catch_up(&|read| counting.at(read)).await?.gone;
+    drop(counting);
+    if caught.gone > 0 {
+        eprintln!("{} letters are gone: their topics kept them long enough", number(caught.gone));
+    }
+    Ok(index)
+}
+
+async fn reindex(app: &App, as_json: bool) -> Result<()> {
+    let counting = Counting::new("letters taken into the index");
+    let caught = app.index().rebuild(&|read| counting.at(read)).await?;
+    drop(counting);
+    match as_json {
+        true => json(&caught),
+        false => line(format!("the index was made anew from {} records", number(caught.read))),
+    }
+}
+
+fn letter_id(id: &str) -> Result<LetterId> {
+    let wrong = |_| Usage(format!("`{id}` is not the id of a dead letter: see `assay dlq list`"));
+    Ok(id.parse().map_err(wrong)?)
+}
+
+fn no_letter(id: &str) -> Usage {
+    Usage(format!("there is no dead letter {id}: see `assay dlq list`"))
+}

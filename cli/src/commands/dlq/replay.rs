@@ -1,0 +1,261 @@
+use anyhow::Result;
+use assay_core::Counts;
+use assay_dlq::{Asked, Index, LetterView, mask};
+use assay_pipeline::{Carried, Pipeline, Replayer};
+use assay_store::{Action, AuditEntry, ReplayOptions};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+use super::which::{Which, stage_id};
+use super::{caught_up, jobs};
+use crate::app::App;
+use crate::args::DlqReplayArgs;
+use crate::commands::pause::check_pauses;
+use crate::exit::Usage;
+use crate::output::{json as print_json, line, number};
+use crate::progress::Progress;
+use crate::shipped;
+
+pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Result<()> {
+    let mut which = Which::of(app, &what.which, what.died_of, false).await?;
+    which.only(&what.ids)?;
+    which.filter.unparked = what.ids.is_empty() && !what.parked;
+    let any = which.resolve().await?;
+    let stages = if any { stages(&which).await? } else { BTreeMap::new() };
+    let (stage, letters) = match stages.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => {
+            return match as_json {
+                true => print_json(&json!({"letters": 0})),
+                false => line("no letter is meant"),
+            };
+        }
+        [(stage, letters)] => (stage_id(stage)?, *letters),
+        many => {
+            let each = |(stage, n): &(String, u64)| format!("{} of --stage {stage}", number(*n));
+            let each: Vec<String> = many.iter().map(each).collect();
+            let told = "letters of several stages are meant; send one stage's back at a time";
+            return Err(Usage(format!("{told}: {}", each.join(", "))).into());
+        }
+    };
+    let pipeline = shipped::load(what.pipeline.as_deref().unwrap_or(&stage.pipeline))?;
+    if !what.dry_run && !what.yes {
+        return match as_json {
+            true => print_json(&json!({"letters": letters, "stage": stage.to_string()})),
+            false => line(format!(
+                "{} letters would be sent back into {stage}. --dry-run says what would become of \
+                 them, --yes does it.",
+                number(letters)
+            )),
+        };
+    }
+    let options = ReplayOptions {
+        rate: what.rate,
+        batch: what.batch,
+        stop_percent: if what.dry_run { 100.0 } else { what.stop_at },
+        transform: what.transform.clone(),
+        ..ReplayOptions::default()
+    };
+    let asked = Asked {
+        stage,
+        letters: which.filter.clone(),
+        limit: what.limit,
+        options,
+        dry: what.dry_run,
+        who: app.config.who.clone(),
+        reason: what.reason.clone().unwrap_or_default(),
+    };
+    start(app, &which.index, &pipeline, &asked, as_json).await
+}
+
+/// How many letters are meant, by stage.
+async fn stages(which: &Which) -> Result<BTreeMap<String, u64>> {
+    let mut stages: BTreeMap<String, u64> = BTreeMap::new();
+    for group in which.index.store().letter_groups(&which.filter, u32::MAX).await? {
+        let Some(stage) = group.cause.stage else {
+            let told = "letters of other systems have no stage of ours to go back into; choose \
+                        others with --stage";
+            return Err(Usage(told.to_owned()).into());
+        };
+        *stages.entry(stage).or_default() += group.letters;
+    }
+    Ok(stages)
+}
+
+async fn start(
+    app: &App,
+    index: &Index,
+    pipeline: &Pipeline,
+    asked: &Asked,
+    as_json: bool,
+) -> Result<()> {
+    let (id, at) = (app.ids.next(), app.clock.now());
+    let entry = AuditEntry {
+        at,
+        who: asked.who.clone(),
+        action: Action::Replay,
+        subject: format!("{} job {id}", asked.stage),
+        reason: asked.reason.clone(),
+        details: json!({"which": asked.letters, "options": asked.options}),
+    };
+    let job = index.start(asked, id, at, (!asked.dry).then_some(&entry)).await?;
+    if !asked.dry && !as_json {
+        line(format!("job {id}: {} letters back into {}", number(job.letters), job.stage))?;
+    }
+    carry_out(app, index, pipeline, id, as_json).await
+}
+
+pub(crate) async fn resume(
+    app: &App,
+    job: &str,
+    pipeline: Option<&str>,
+    as_json: bool,
+) -> Result<()> {
+    let index = caught_up(app, None).await?;
+    let job = jobs::find(&index, job).await?;
+    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Replay,
+        subject: format!("{} job {}", job.stage, job.id),
+        reason: "gone on with".to_owned(),
+        details: json!({}),
+    };
+    if !job.state.over() {
+        app.store.record(&entry).await?;
+    }
+    carry_out(app, &index, &pipeline, job.id, as_json).await
+}
+
+pub(crate) async fn cancel(
+    app: &App,
+    job: &str,
+    (pipeline, reason): (Option<&str>, &str),
+    as_json: bool,
+) -> Result<()> {
+    let index = caught_up(app, None).await?;
+    let job = jobs::find(&index, job).await?;
+    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
+    let replayer =
+        Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Replay,
+        subject: format!("{} job {}", job.stage, job.id),
+        reason: reason.to_owned(),
+        details: json!({"cancelled": true}),
+    };
+    replayer.give_up(job.id, &entry).await?;
+    let outcome = index.store().replay_outcome(job.id).await?;
+    match as_json {
+        true => print_json(&json!({"job": job.id, "outcome": outcome})),
+        false => line(format!("job {} was given up: {}", job.id, jobs::told(&outcome))),
+    }
+}
+
+async fn carry_out(
+    app: &App,
+    index: &Index,
+    pipeline: &Pipeline,
+    id: Uuid,
+    as_json: bool,
+) -> Result<()> {
+    let job = jobs::find(index, &id.to_string()).await?;
+    let progress = Arc::new(Progress::new(as_json));
+    let (runner, ingest) = (app.runner(Arc::clone(&progress) as _), app.ingest());
+    let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
+    replayer.check(&job)?;
+    let stage = pipeline.stages.iter().filter(|stage| stage.id == job.stage).cloned();
+    if !job.dry {
+        check_pauses(app, &stage.collect::<Vec<_>>()).await?;
+        app.drain_when_asked();
+    }
+    progress.begin(&job.stage.to_string());
+    let heard = |counts: &Counts| progress.at(counts);
+    let outcome = replayer.carry_out(id, app.ids.next(), &heard).await;
+    progress.end();
+    let mut carried = match outcome {
+        Ok(carried) => carried,
+        Err(error) => {
+            if !job.dry {
+                eprintln!(
+                    "job {id} has not come to its end: `assay dlq resume {id}` goes on with it"
+                );
+            }
+            return Err(error.into());
+        }
+    };
+    hide(index, &mut carried).await?;
+    match as_json {
+        true => print_json(&carried),
+        false => show(&carried),
+    }
+}
+
+/// What the contract shows to few is not in what changed either.
+async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
+    for change in &mut carried.changes {
+        let letter: Option<LetterView> = match change.letter.parse() {
+            Ok(id) => index.show(id).await?.map(|shown| shown.letter),
+            Err(_) => None,
+        };
+        let names = letter.map(|letter| letter.sensitive).unwrap_or_default();
+        mask(&mut change.before, &names);
+        mask(&mut change.after, &names);
+    }
+    Ok(())
+}
+
+fn show(carried: &Carried) -> Result<()> {
+    let outcome = jobs::told(&carried.outcome);
+    match carried.dry {
+        true => line(format!("sent back now, of {} letters: {outcome}", number(carried.letters)))?,
+        false => line(format!("{} letters: {outcome}", number(carried.letters)))?,
+    }
+    if carried.skipped > 0 {
+        line(format!("{} more are in flight for other jobs", number(carried.skipped)))?;
+    }
+    for (cause, count) in &carried.died_of {
+        line(format!("  {} died again of {cause}", number(*count)))?;
+    }
+    for died in &carried.samples {
+        line(format!("    {}  {}", died.letter, died.detail))?;
+    }
+    for change in &carried.changes {
+        line(format!("  {} would change:", change.letter))?;
+        for (sign, path, value) in differences(&change.before, &change.after) {
+            line(format!("    {sign} {path}: {value}"))?;
+        }
+    }
+    for because in &carried.halted {
+        line(format!("  quality would halt it: {because}"))?;
+    }
+    match carried.dry {
+        true => line("Nothing was changed."),
+        false => line(format!("`assay dlq jobs {}` shows where each of them landed", carried.job)),
+    }
+}
+
+/// The members that differ.
+fn differences(before: &Value, after: &Value) -> Vec<(char, String, Value)> {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else {
+        return vec![
+            ('-', "payload".to_owned(), before.clone()),
+            ('+', "payload".to_owned(), after.clone()),
+        ];
+    };
+    let mut found = Vec::new();
+    for (name, value) in old {
+        if new.get(name) != Some(value) {
+            found.push(('-', name.clone(), value.clone()));
+            found.extend(new.get(name).map(|value| ('+', name.clone(), value.clone())));
+        }
+    }
+    let added = new.iter().filter(|(name, _)| !old.contains_key(*name));
+    found.extend(added.map(|(name, value)| ('+', name.clone(), value.clone())));
+    found
+}

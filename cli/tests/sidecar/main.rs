@@ -1,0 +1,124 @@
+//! The sidecar as people run it, on what Airflow and dbt really sent.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
+mod office;
+
+use std::path::Path;
+
+use office::{Office, recorded, skip};
+use serde_json::Value;
+
+#[test]
+fn what_airflow_and_dbt_send_becomes_a_graph_and_kill_9_loses_none_of_it() {
+    let Some(events) = recorded() else {
+        return skip("events of Airflow and dbt, because they are not at hand");
+    };
+    let office = Office::new();
+    let mut sidecar = office.sidecar(&[]);
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(sidecar.post(event), 201, "event {number}");
+        // At once behind an answer, again and again.
+        if number % 15 == 7 {
+            sidecar.kill();
+            sidecar = office.sidecar(&[]);
+        }
+    }
+    sidecar.kill();
+    // Whoever got no answer sends again, and nothing is there twice.
+    let sidecar = office.sidecar(&[]);
+    for event in &events {
+        assert_eq!(sidecar.post(event), 201);
+    }
+    let stats: Value = serde_json::from_str(&sidecar.get("/api/v1/lineage/stats")).unwrap();
+    assert_eq!(stats["total_lineage_events"], events.len());
+    let told = sidecar.stop();
+    assert!(told.contains("stopped: all that was answered for is kept"), "{told}");
+
+    let tree = office.assay(&["lineage", "show", "orders_by_status"]);
+    insta::assert_snapshot!(tree, @r"
+    duckdb://lab.duckdb lab.main.orders_by_status
+    └── [lab-dbt/lab.main.lab.orders_by_status] duckdb://lab.duckdb lab.main.stg_orders
+        └── [lab-dbt/lab.main.lab.stg_orders, lab-dbt/lab.main.lab.stg_orders.build.run] duckdb://lab.duckdb lab.main.raw_orders
+    ");
+    let tree = office.assay(&[
+        "lineage",
+        "show",
+        "s3://landing orders/2026-01-02.parquet",
+        "--downstream",
+    ]);
+    insta::assert_snapshot!(tree, @r"
+    s3://landing orders/2026-01-02.parquet
+    └── [lab-airflow/lab_assets.merge] postgres://127.0.0.1:5432 lab.public.orders
+    ");
+    let columns = ["lineage", "show", "orders_by_status", "--column", "total"];
+    insta::assert_snapshot!("columns", office.assay(&columns));
+    insta::assert_snapshot!("impact", office.assay(&["lineage", "impact", "stg_orders.status"]));
+
+    let blame = office.assay(&["lineage", "blame", "orders_by_status", "-o", "json"]);
+    let blame: Value = serde_json::from_str(&blame).unwrap();
+    assert_eq!(blame["accused"]["run"].as_str().map(str::len), Some(36), "{blame}");
+    let behind = &blame["behind"][0];
+    assert_eq!(behind["dataset"], "duckdb://lab.duckdb lab.main.stg_orders", "{blame}");
+    // dbt's own tests of it failed.
+    assert!(!behind["failed"].as_array().unwrap().is_empty(), "{blame}");
+    let svg = office.assay(&["lineage", "show", "orders_by_status", "-o", "svg"]);
+    assert!(svg.starts_with("<svg ") && svg.contains("lab.main.stg_orders"), "{svg}");
+    let listed = office.assay(&["lineage", "events", "--kind", "job_end", "--limit", "3"]);
+    assert!(listed.contains("lab-airflow/lab_fails ") && listed.contains("failed"), "{listed}");
+}
+
+#[test]
+fn our_own_stages_are_in_the_same_graph() {
+    let office = Office::new();
+    office.assay(&["demo", "--events", "300"]);
+    let sidecar = office.sidecar(&[]);
+    let table = office.data().join("lake").join("silver").join("github_events");
+    let shown = office.assay(&["lineage", "show", "gold.user_activity"]);
+    assert!(shown.contains("└── [github_events/user_activity] silver.github_events"), "{shown}");
+    // Spark knows the table by its folder only, and reads it.
+    let graph = office.assay(&["lineage", "show", "silver.github_events", "-o", "json"]);
+    let graph: Value = serde_json::from_str(&graph).unwrap();
+    let alias = graph["nodes"][0]["aliases"][0].as_str().unwrap().to_owned();
+    assert!(alias.starts_with("file ") && Path::new(&alias[5..]).exists(), "{alias} {table:?}");
+    let spark = serde_json::json!({
+        "eventType": "START", "eventTime": "2026-11-21T10:00:00Z", "producer": "spark",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": "spark-1"}, "job": {"namespace": "spark", "name": "report"},
+        "inputs": [{"namespace": "file", "name": &alias[5..]}],
+        "outputs": [{"namespace": "s3://reports", "name": "daily"}],
+    });
+    assert_eq!(sidecar.post(&spark.to_string()), 201);
+    let metrics = sidecar.get("/metrics");
+    assert!(metrics.contains("event_breakdown{event_type=\"transformation\"}"), "{metrics}");
+    sidecar.stop();
+    let shown = office.assay(&["lineage", "show", "bronze.github_events", "--downstream"]);
+    assert!(shown.contains("[spark/report] s3://reports daily"), "{shown}");
+    let blame = office.assay(&["lineage", "blame", "gold.user_activity"]);
+    assert!(blame.contains("look first at silver.github_events_parsed"), "{blame}");
+    assert!(blame.contains("broken: actor_login.not_null"), "{blame}");
+}
+
+#[test]
+fn keys_are_made_listed_and_revoked() {
+    let office = Office::new();
+    let made: Value = serde_json::from_str(
+        &office.assay(&["keys", "create", "grafana", "--role", "viewer", "-o", "json"]),
+    )
+    .unwrap();
+    let sidecar = office.sidecar(&[]);
+    assert_eq!(sidecar.post("{}"), 401);
+    let key = made["key"].as_str().unwrap();
+    assert!(sidecar.get_with("/api/v1/lineage/stats", key).contains("total_lineage_events"));
+    let listed = office.assay(&["keys", "list"]);
+    assert!(listed.contains("grafana") && listed.contains("viewer"), "{listed}");
+    assert!(!listed.contains(key), "a key is shown once");
+    office.assay(&["keys", "revoke", "grafana"]);
+    let listed = office.assay(&["keys", "list"]);
+    assert!(listed.contains("revoked"), "{listed}");
+    let (code, told) = office.refused(&["keys", "revoke", "grafana"]);
+    assert_eq!(code, 2, "{told}");
+    let (code, told) = office.refused(&["sidecar", "--listen", "0.0.0.0:0"]);
+    assert!(code == 2 && told.contains("assay keys create"), "{code} {told}");
+    let (code, told) = office.refused(&["lineage", "show", "nobody"]);
+    assert!(code == 2 && told.contains("no event named nobody"), "{code} {told}");
+}

@@ -1,0 +1,6 @@
+//! The sidecar as its clients see it.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
+
+mod asking;
+mod desk;
+mod receiving;

@@ -1,0 +1,276 @@
+//! Which letters there are, without reading a topic.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
+use uuid::Uuid;
+
+use super::{LetterCause, LetterClosed, LetterRecord, LetterRow, LetterState};
+use crate::column::{count, from_count, from_time, json, some_time, time};
+use crate::{Store, StoreError};
+
+/// Which letters are meant: those that have all that is given here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LetterFilter {
+    /// Any of them; empty: every topic.
+    pub topics: Vec<String>,
+    /// Any of them; empty: whatever their ids.
+    pub ids: Vec<String>,
+    pub stage: Option<String>,
+    pub dataset: Option<String>,
+    pub reason: Option<String>,
+    pub rule: Option<String>,
+    pub class: Option<String>,
+    pub run: Option<String>,
+    pub attempt: Option<u32>,
+    pub fingerprint: Option<String>,
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+    /// Also those that wait for nobody any more.
+    pub closed: bool,
+    /// Also those of drafts that were never committed.
+    pub void: bool,
+    /// Not those that are parked after too many attempts.
+    pub unparked: bool,
+}
+
+/// Letters that died of the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterGroup {
+    pub cause: LetterCause,
+    pub letters: u64,
+    pub rows: u64,
+    pub oldest: DateTime<Utc>,
+    pub newest: DateTime<Utc>,
+}
+
+const COLUMNS: &str = "l.*, c.dialect, c.stage, c.dataset, c.reason, c.rules, c.class, c.wrote,
+    c.detail AS cause_detail";
+
+impl Store {
+    /// The letters that fit, newest first, behind `after`; at most so many.
+    pub async fn letters(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterRow>,
+        limit: u32,
+    ) -> Result<Vec<LetterRecord>, StoreError> {
+        let failed = self.failed("list letters");
+        let mut query = QueryBuilder::new(format!(
+            "SELECT {COLUMNS} FROM letters l JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE "
+        ));
+        conditions(&mut query, filter);
+        if let Some(after) = after {
+            query.push(" AND (l.failed_at, l.id, l.attempt, l.draft) < (");
+            query.push_bind(from_time(after.failed_at)).push(", ").push_bind(after.id.clone());
+            query.push(", ").push_bind(after.attempt).push(", ");
+            query.push_bind(after.draft.clone()).push(")");
+        }
+        query.push(" ORDER BY l.failed_at DESC, l.id DESC, l.attempt DESC, l.draft DESC LIMIT ");
+        query.push_bind(i64::from(limit));
+        let rows = query.build().fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// The letters of a job from a number on, each with its number; none where the index has it no
+    /// more.
+    pub async fn letters_of_replay(
+        &self,
+        job: Uuid,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, Option<LetterRecord>)>, StoreError> {
+        let failed = self.failed("read the letters of a job");
+        let sql = format!(
+            "SELECT r.number, {COLUMNS} FROM replay_letters r
+             LEFT JOIN letters l ON l.id = r.id AND l.attempt = r.attempt AND l.draft = r.draft
+             LEFT JOIN letter_causes c ON c.fingerprint = l.fingerprint
+             WHERE r.job = $1 AND r.number >= $2 ORDER BY r.number LIMIT $3"
+        );
+        let query = sqlx::query(&sql).bind(job.to_string());
+        let query = query.bind(from_count(from)).bind(i64::from(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        let one = |row: &SqliteRow| {
+            let there: Option<String> = row.try_get("id")?;
+            let letter = there.map(|_| record(row)).transpose()?;
+            Ok((count(row, "number")?, letter))
+        };
+        rows.iter().map(one).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Every letter of an id, newest first.
+    pub async fn letters_of(&self, id: &str) -> Result<Vec<LetterRecord>, StoreError> {
+        let ids = vec![id.to_owned()];
+        let filter = LetterFilter { ids, closed: true, void: true, ..LetterFilter::default() };
+        self.letters(&filter, None, 10_000).await
+    }
+
+    /// The letters that fit by what they died of, most first.
+    pub async fn letter_groups(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<LetterGroup>, StoreError> {
+        let failed = self.failed("group letters");
+        let mut query = QueryBuilder::new(
+            "SELECT c.*, g.letters, g.rows_held, g.oldest, g.newest FROM (
+                 SELECT l.fingerprint, COUNT(*) AS letters, SUM(l.rows_held) AS rows_held,
+                     MIN(l.failed_at) AS oldest, MAX(l.failed_at) AS newest
+                 FROM letters l WHERE ",
+        );
+        of_letter(&mut query, filter);
+        query.push(
+            " GROUP BY l.fingerprint) g JOIN letter_causes c ON c.fingerprint = g.fingerprint WHERE ",
+        );
+        of_cause(&mut query, filter);
+        query.push(" ORDER BY g.letters DESC, c.fingerprint LIMIT ").push_bind(i64::from(limit));
+        let rows = query.build().fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(group).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// How many letters fit.
+    pub async fn letter_count(&self, filter: &LetterFilter) -> Result<u64, StoreError> {
+        let groups = self.letter_groups(filter, u32::MAX).await?;
+        Ok(groups.iter().map(|group| group.letters).sum())
+    }
+}
+
+/// Adds what `filter` asks for, of letters `l` and their causes `c`.
+pub(crate) fn conditions(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+    of_letter(query, filter);
+    query.push(" AND ");
+    of_cause(query, filter);
+}
+
+fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+    let mut states = vec!["'open'"];
+    if filter.closed {
+        states.extend(["'closed'", "'older'"]);
+    }
+    if filter.void {
+        states.push("'void'");
+    }
+    match &states[..] {
+        // Said so, the index is read in its order.
+        [one] => query.push(format!("l.state = {one}")),
+        many => query.push(format!("l.state IN ({})", many.join(", "))),
+    };
+    if !filter.ids.is_empty() {
+        among(query, " AND l.id", &filter.ids);
+    }
+    if let Some(fingerprint) = &filter.fingerprint {
+        query.push(" AND l.fingerprint = ").push_bind(fingerprint.clone());
+    }
+    if let Some(run) = &filter.run {
+        query.push(" AND l.run = ").push_bind(run.clone());
+    }
+    if let Some(attempt) = filter.attempt {
+        query.push(" AND l.attempt = ").push_bind(attempt);
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND l.failed_at >= ").push_bind(from_time(since));
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND l.failed_at < ").push_bind(from_time(until));
+    }
+}
+
+fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+    query.push("true");
+    if !filter.topics.is_empty() {
+        among(query, " AND c.topic", &filter.topics);
+    }
+    let plain = [
+        ("stage", &filter.stage),
+        ("dataset", &filter.dataset),
+        ("reason", &filter.reason),
+        ("class", &filter.class),
+    ];
+    for (column, value) in plain {
+        if let Some(value) = value {
+            query.push(format!(" AND c.{column} = ")).push_bind(value.clone());
+        }
+    }
+    if filter.unparked {
+        query.push(" AND (c.reason IS NULL OR c.reason <> 'attempts-exhausted')");
+    }
+    if let Some(rule) = &filter.rule {
+        query.push(" AND EXISTS (SELECT 1 FROM json_each(c.rules) WHERE value = ");
+        query.push_bind(rule.clone()).push(")");
+    }
+}
+
+fn among(query: &mut QueryBuilder<'_, Sqlite>, what: &str, values: &[String]) {
+    let list = serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned());
+    query.push(format!("{what} IN (SELECT value FROM json_each("));
+    query.push_bind(list).push("))");
+}
+
+pub(crate) fn record(row: &SqliteRow) -> Result<LetterRecord, sqlx::Error> {
+    let small =
+        |column| Ok::<_, sqlx::Error>(u32::try_from(count(row, column)?).unwrap_or(u32::MAX));
+    let number = |column| row.try_get::<Option<i64>, _>(column).map(|n| n.map(i64::cast_unsigned));
+    let part = number("source_part")?.and_then(|part| u32::try_from(part).ok());
+    let closed = match some_time(row, "closed_at")? {
+        Some(at) => Some(LetterClosed {
+            fate: row.try_get("fate")?,
+            at,
+            draft: row.try_get("closed_by")?,
+            job: row.try_get("job")?,
+        }),
+        None => None,
+    };
+    Ok(LetterRecord {
+        state: LetterState::from_name(row.try_get("state")?),
+        closed,
+        cause: LetterCause { detail: row.try_get("cause_detail")?, ..cause(row)? },
+        letter: LetterRow {
+            id: row.try_get("id")?,
+            attempt: small("attempt")?,
+            draft: row.try_get("draft")?,
+            topic: row.try_get("topic")?,
+            part: small("part")?,
+            place: count(row, "place")?,
+            fingerprint: row.try_get("fingerprint")?,
+            run: row.try_get("run")?,
+            detail: row.try_get("detail")?,
+            contract: row.try_get("contract")?,
+            origin: row.try_get("origin")?,
+            source_topic: row.try_get("source_topic")?,
+            source_part: part,
+            source_place: number("source_place")?,
+            failed_at: time(row, "failed_at")?,
+            first_failed_at: time(row, "first_failed_at")?,
+            rows_held: count(row, "rows_held")?,
+            payload_kind: row.try_get("payload_kind")?,
+            payload_bytes: count(row, "payload_bytes")?,
+        },
+    })
+}
+
+fn cause(row: &SqliteRow) -> Result<LetterCause, sqlx::Error> {
+    Ok(LetterCause {
+        fingerprint: row.try_get("fingerprint")?,
+        topic: row.try_get("topic")?,
+        dialect: row.try_get("dialect")?,
+        stage: row.try_get("stage")?,
+        dataset: row.try_get("dataset")?,
+        reason: row.try_get("reason")?,
+        rules: json(row, "rules")?,
+        class: row.try_get("class")?,
+        wrote: row.try_get("wrote")?,
+        detail: row.try_get("detail")?,
+    })
+}
+
+fn group(row: &SqliteRow) -> Result<LetterGroup, sqlx::Error> {
+    Ok(LetterGroup {
+        cause: cause(row)?,
+        letters: count(row, "letters")?,
+        rows: count(row, "rows_held")?,
+        oldest: time(row, "oldest")?,
+        newest: time(row, "newest")?,
+    })
+}

@@ -1,0 +1,115 @@
+//! Where events are sent, and what may stand against it.
+
+use std::time::Duration;
+
+use assay_store::Delivery;
+
+use crate::http::{Answer, NoAnswer};
+use crate::openlineage::OpenLineage;
+use crate::openmetadata::OpenMetadata;
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The target takes nothing at the moment; no event is to blame.
+    #[error("{why}")]
+    Away { why: String, retry_after: Option<Duration> },
+    /// Something went wrong; it may go well the next time.
+    #[error("{0}")]
+    Failed(String),
+    /// The target will never take this event.
+    #[error("{0}")]
+    Refused(String),
+    /// The target does not take events from us.
+    #[error("{0}")]
+    Unauthorized(String),
+}
+
+impl Refusal {
+    pub(crate) fn away(why: impl Into<String>) -> Refusal {
+        Refusal::Away { why: why.into(), retry_after: None }
+    }
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(none: NoAnswer) -> Refusal {
+        let why = none.to_string();
+        match none {
+            NoAnswer::Unreachable(_) => Refusal::away(why),
+            // One event may be what it can't bear.
+            NoAnswer::TimedOut(_) | NoAnswer::BrokenOff(_) => Refusal::Failed(why),
+            NoAnswer::Secret(_) => Refusal::Unauthorized(why),
+        }
+    }
+}
+
+/// What every server means by its status, unless it is known to mean something else.
+pub(crate) fn plain_meaning(answer: &Answer) -> Result<(), Refusal> {
+    let said = || match answer.excerpt() {
+        text if text.is_empty() => format!("it answered {}", answer.status),
+        text => format!("it answered {}: {text}", answer.status),
+    };
+    let address = "is `url` the address of the API?";
+    match answer.status {
+        200..=299 if answer.page() => Err(Refusal::away(format!(
+            "it answered {} with a page for people: {address}",
+            answer.status
+        ))),
+        200..=299 => Ok(()),
+        300..=399 => {
+            let to = answer.location.as_deref().unwrap_or("somewhere else");
+            Err(Refusal::away(format!(
+                "it answered {} and points to {to}: {address}",
+                answer.status
+            )))
+        }
+        401 | 403 => Err(Refusal::Unauthorized(said())),
+        404 | 405 => Err(Refusal::away(format!("{}: {address}", said()))),
+        408 | 425 | 429 | 502..=504 => {
+            Err(Refusal::Away { why: said(), retry_after: answer.retry_after })
+        }
+        400..=499 => Err(Refusal::Refused(said())),
+        _ => Err(Refusal::Failed(said())),
+    }
+}
+
+/// Where events are sent.
+#[derive(Debug)]
+pub enum Target {
+    OpenLineage(OpenLineage),
+    OpenMetadata(Box<OpenMetadata>),
+}
+
+impl Target {
+    /// The name by which the outbox knows it.
+    pub fn name(&self) -> &str {
+        match self {
+            Target::OpenLineage(target) => &target.name,
+            Target::OpenMetadata(_) => OpenMetadata::NAME,
+        }
+    }
+
+    /// How often it has answered in this process, whatever it said.
+    pub(crate) fn answers(&self) -> u64 {
+        match self {
+            Target::OpenLineage(target) => target.answers(),
+            Target::OpenMetadata(target) => target.answers(),
+        }
+    }
+
+    /// How many events may be on their way at once, each of another subject.
+    pub(crate) fn at_once(&self) -> usize {
+        match self {
+            Target::OpenLineage(_) => 4,
+            // Jobs of one pipeline share entities, and what is put twice at once is refused.
+            Target::OpenMetadata(_) => 1,
+        }
+    }
+
+    pub(crate) async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+        match self {
+            Target::OpenLineage(target) => target.deliver(&delivery.body).await,
+            Target::OpenMetadata(target) => target.deliver(&delivery.body).await,
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Carries out jobs that send dead letters back.
+
+use assay_core::{Clock, Counts, StageId};
+use assay_dlq::{DlqError, Index, LetterId, LetterView};
+use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::definition::Pipeline;
+use crate::ingest::{Ingest, IngestError};
+use crate::runner::{Replaying, RunError, Runner};
+use crate::telling::SILENCE;
+
+/// Everything that a job needs to be carried out.
+pub struct Replayer<'a> {
+    pub runner: &'a Runner,
+    pub ingest: &'a Ingest,
+    pub index: &'a Index,
+    pub pipeline: &'a Pipeline,
+}
+
+/// What a job did, or what it would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Carried {
+    pub job: Uuid,
+    pub dry: bool,
+    pub letters: u64,
+    /// Letters that fit, and are in flight for another job.
+    pub skipped: u64,
+    /// What became of the letters: landed, duplicate, filtered, sent, again, …
+    pub outcome: Outcome,
+    /// Why rows died again, and how many.
+    pub died_of: Outcome,
+    pub samples: Vec<Died>,
+    pub changes: Vec<Changed>,
+    /// Why nothing would be committed, where that is so.
+    pub halted: Vec<String>,
+}
+
+/// A letter that died again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Died {
+    pub letter: String,
+    pub detail: String,
+}
+
+/// A letter before and after it was transformed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Changed {
+    pub letter: String,
+    pub before: Value,
+    pub after: Value,
+}
+
+/// Why a job was not carried out to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("there is no job {0}: see `assay dlq jobs`")]
+    NoJob(Uuid),
+    #[error("job {0} is {1}: nothing more comes of it")]
+    Over(Uuid, &'static str),
+    #[error("the pipeline {pipeline} has no stage {stage}: name the pipeline with --pipeline")]
+    NoStage { pipeline: String, stage: StageId },
+    #[error(
+        "job {0} is being carried out: stop that with Ctrl-C, or wait a minute after it was killed"
+    )]
+    Alive(Uuid),
+    #[error("job {0} is carried out by another worker now; see `assay dlq jobs {0}`")]
+    Taken(Uuid),
+    #[error(
+        "{letters} letters of job {job} are not accounted for yet: go on with it by `assay dlq \
+         resume {job}`"
+    )]
+    Waiting { job: Uuid, letters: u64 },
+    #[error(transparent)]
+    Run(Box<RunError>),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    #[error(transparent)]
+    Letters(#[from] DlqError),
+}
+
+impl From<RunError> for ReplayError {
+    fn from(error: RunError) -> Self {
+        ReplayError::Run(Box::new(error))
+    }
+}
+
+/// The sign of life of a job's worker.
+struct Beat<'a> {
+    index: &'a Index,
+    clock: &'a dyn Clock,
+    job: &'a Replay,
+    worker: Uuid,
+    progress: &'a (dyn Fn(&Counts) + Send + Sync),
+}
+
+#[async_trait]
+impl Replaying for Beat<'_> {
+    async fn goes_on(&self, counts: &Counts) -> bool {
+        (self.progress)(counts);
+        if self.job.dry {
+            return true;
+        }
+        let beat = self.index.store().beat_replay(self.job.id, self.worker, self.clock.now()).await;
+        match beat {
+            Ok(ours) => ours,
+            Err(error) => {
+                tracing::warn!(%error, "the job can't say that it is alive");
+                true
+            }
+        }
+    }
+}
+
+impl Replayer<'_> {
+    /// Carries a job out, from wherever it stands, whoever had it before: the place is in the
+    /// target, so of two workers one is fenced off. `worker` is whoever does so now.
+    pub async fn carry_out(
+        &self,
+        id: Uuid,
+        worker: Uuid,
+        progress: &(dyn Fn(&Counts) + Send + Sync),
+    ) -> Result<Carried, ReplayError> {
+        let clock = self.runner.clock.as_ref();
+        let store = self.index.store();
+        let job = store.replay(id).await.map_err(DlqError::from)?;
+        let job = job.ok_or(ReplayError::NoJob(id))?;
+        self.check(&job)?;
+        if !store.take_replay(id, worker, clock.now()).await.map_err(DlqError::from)? {
+            return Err(ReplayError::Over(id, job.state.name()));
+        }
+        let beat = Beat { index: self.index, clock, job: &job, worker, progress };
+        let done = self.done(&job, &beat).await;
+        let done = match done {
+            Ok(carried) => self.account(&job, carried).await,
+            Err(error) => Err(error),
+        };
+        if job.dry {
+            store.forget_replay(id).await.map_err(DlqError::from)?;
+            return done;
+        }
+        let (state, message) = match &done {
+            Ok(_) => (ReplayState::Complete, None),
+            Err(error) => (error.state(), Some(error.told())),
+        };
+        let at = (state, clock.now());
+        let left = store.leave_replay(id, worker, at, message.as_deref()).await;
+        match left.map_err(DlqError::from)? {
+            true => done,
+            // Another took it over; what it says of the job counts.
+            false => Err(ReplayError::Taken(id)),
+        }
+    }
+
+    /// Gives a job up, so that others may send what is left of its letters.
+    pub async fn give_up(&self, id: Uuid, entry: &AuditEntry) -> Result<Replay, ReplayError> {
+        let store = self.index.store();
+        let job = store.replay(id).await.map_err(DlqError::from)?;
+        let job = job.ok_or(ReplayError::NoJob(id))?;
+        self.check(&job)?;
+        let alive = job.beat_at.is_some_and(|beat| entry.at - beat < SILENCE);
+        if job.state.over() {
+            return Err(ReplayError::Over(id, job.state.name()));
+        }
+        if job.state == ReplayState::Running && alive {
+            return Err(ReplayError::Alive(id));
+        }
+        if let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) {
+            let set = self.index.letters_of(id);
+            let which = (&job, &set);
+            self.runner.give_up_replay(self.pipeline, stage, which, &entry.reason).await?;
+        }
+        // What it landed is not open any more before others may choose from what is.
+        self.index.catch_up(&|_| {}).await?;
+        match store.cancel_replay(id, entry).await.map_err(DlqError::from)? {
+            true => Ok(job),
+            false => Err(ReplayError::Over(id, "complete")),
+        }
+    }
+
+    /// Whether the pipeline has the stage that the letters come from.
+    pub fn check(&self, job: &Replay) -> Result<(), ReplayError> {
+        let known = self.pipeline.stages.iter().any(|stage| stage.id == job.stage);
+        let ingest = self.pipeline.ingest.is_some()
+            && job.stage.pipeline == self.pipeline.name
+            && is_ingest(&job.stage);
+        match known || ingest {
+            true => Ok(()),
+            false => Err(ReplayError::NoStage {
+                pipeline: self.pipeline.name.clone(),
+                stage: job.stage.clone(),
+            }),
+        }
+    }
+
+    async fn done(&self, job: &Replay, beat: &Beat<'_>) -> Result<Carried, ReplayError> {
+        let set = self.index.letters_of(job.id);
+        let mut carried = Carried {
+            job: job.id,
+            dry: job.dry,
+            letters: job.letters,
+            skipped: job.skipped,
+            outcome: Outcome::new(),
+            died_of: Outcome::new(),
+            samples: vec![],
+            changes: vec![],
+            halted: vec![],
+        };
+        let died = |(id, detail): (LetterId, String)| Died { letter: id.to_string(), detail };
+        let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) else {
+            let done = |letter: &LetterView| letter.closed || letter.older;
+            let resent = self.ingest.resend(self.pipeline, (job, &set), &done, beat).await?;
+            for (what, count) in
+                [("sent", resent.sent), ("again", resent.again), ("gone", resent.gone)]
+            {
+                if count > 0 {
+                    carried.outcome.insert(what.to_owned(), count);
+                }
+            }
+            carried.samples = resent.samples.into_iter().map(died).collect();
+            return Ok(carried);
+        };
+        let found = self.runner.replay(self.pipeline, stage, (job, &set), beat).await?;
+        for (fate, count) in found.fates {
+            carried.outcome.insert(fate.to_owned(), count);
+        }
+        for (what, count) in [("again", found.dead), ("gone", found.gone)] {
+            if count > 0 {
+                carried.outcome.insert(what.to_owned(), count);
+            }
+        }
+        for report in &found.summary.batches {
+            for (cause, count) in &report.rejected_by {
+                *carried.died_of.entry(cause.clone()).or_default() += count;
+            }
+            if let assay_core::Evaluated::Judged(quality) = &report.quality
+                && quality.verdict == assay_core::Verdict::Halt
+            {
+                carried.halted.extend(quality.because.iter().cloned());
+            }
+        }
+        carried.samples = found.again.into_iter().map(died).collect();
+        let change = |(id, before, after): (LetterId, Value, Value)| Changed {
+            letter: id.to_string(),
+            before,
+            after,
+        };
+        carried.changes = found.changes.into_iter().map(change).collect();
+        Ok(carried)
+    }
+
+    /// What became of every letter, as the topics say it now: also of those that an earlier worker
+    /// dealt with.
+    async fn account(&self, job: &Replay, carried: Carried) -> Result<Carried, ReplayError> {
+        if job.dry {
+            return Ok(carried);
+        }
+        self.index.catch_up(&|_| {}).await?;
+        let outcome = self.index.store().replay_outcome(job.id).await.map_err(DlqError::from)?;
+        match outcome.get("waiting") {
+            // Those that the topic lost since are not coming.
+            Some(waiting) if *waiting > carried.outcome.get("gone").copied().unwrap_or(0) => {
+                Err(ReplayError::Waiting { job: job.id, letters: *waiting })
+            }
+            _ => Ok(Carried { outcome, ..carried }),
+        }
+    }
+}
+
+/// Stages that take in what no stage has read yet.
+pub(crate) fn is_ingest(stage: &StageId) -> bool {
+    matches!(stage.stage.as_str(), "ingest" | "collect")
+}
+
+impl ReplayError {
+    /// How the job stands after it.
+    fn state(&self) -> ReplayState {
+        match self {
+            ReplayError::Run(error)
+                if matches!(**error, RunError::Halted { .. } | RunError::Interrupted) =>
+            {
+                ReplayState::Stopped
+            }
+            ReplayError::Ingest(IngestError::Again { .. } | IngestError::Interrupted { .. }) => {
+                ReplayState::Stopped
+            }
+            _ => ReplayState::Failed,
+        }
+    }
+
+    fn told(&self) -> String {
+        match self {
+            ReplayError::Run(error) => match error.as_ref() {
+                RunError::Halted { report, .. } => match &report.quality {
+                    assay_core::Evaluated::Judged(quality) => quality.because.join("; "),
+                    assay_core::Evaluated::NotEvaluated => self.to_string(),
+                },
+                error => error.told(),
+            },
+            _ => self.to_string(),
+        }
+    }
+}
