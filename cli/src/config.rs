@@ -182,7 +182,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, "default", "me").map(|config| config.push)
+            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.push)
         };
         assert!(load("memory_mb: 100\n").unwrap().is_none());
         let push = load("pushgateway:\n  url: http://127.0.0.1:9091\n").unwrap().unwrap();

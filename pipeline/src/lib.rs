@@ -45,7 +45,7 @@ pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
 pub use runner::{KEYS_PER_BATCH, Pace, Patience, RunError, RunSummary, Runner, Sign, Watch};
 pub use source::SourceError;
-pub use stage::{Also, EventTime, Reads, Stage, StageError, Windows, arrow_schema};
+pub use stage::{Also, EventTime, Merge, Reads, Stage, StageError, Windows, arrow_schema};
 pub use stop::Stop;
 pub use target::{
     Closing, Commit, Day, Draft, DraftOf, Fold, Lookup, Snapshot, Target, TargetError, Targets,
