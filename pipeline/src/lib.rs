@@ -50,7 +50,7 @@ pub use runner::{
     Sign, Watch,
 };
 pub use source::SourceError;
-pub use stage::{Also, EventTime, Reads, Stage, StageError, Windows, arrow_schema};
+pub use stage::{Also, EventTime, Merge, Reads, Stage, StageError, Windows, arrow_schema};
 pub use stop::Stop;
 pub use target::{
     Closing, Commit, Day, Draft, DraftOf, Fold, Lookup, Snapshot, Target, TargetError, Targets,

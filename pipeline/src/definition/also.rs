@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::TableSpec;
 use super::file::{AlsoFile, EventTimeFile, MergeFile, StageFile, WindowsFile};
 use super::load::Loader;
-use crate::stage::{Also, EventTime, Reads, Windows};
+use crate::stage::{Also, EventTime, Merge, Reads, Windows};
 use crate::target::Fold;
 
 impl Loader<'_> {
@@ -106,11 +106,7 @@ impl Loader<'_> {
         let (target, model) = (target?, sql?);
         let merge = file.merge.as_ref().map(|merge| self.merge(at, merge, &target));
         let also = Also { writes: Arc::clone(&target), model, windows: None, merge: None };
-        let also = Also {
-            windows: windows.flatten(),
-            merge: merge.as_ref().and_then(Clone::clone),
-            ..also
-        };
+        let also = Also { windows: windows.flatten(), merge: merge.clone().flatten(), ..also };
         let columns = also.columns(&writes.dataset, &writes.schema, &reads.schema());
         match columns {
             Ok(columns) => self.columns_fit(&file.model, &also.model, &columns, &target)?,
@@ -161,12 +157,7 @@ impl Loader<'_> {
         Some(Windows { length: seconds(file.seconds), every: seconds(every) })
     }
 
-    fn merge(
-        &mut self,
-        at: &str,
-        file: &MergeFile,
-        target: &TableSpec,
-    ) -> Option<(Vec<String>, Vec<(String, Fold)>)> {
+    fn merge(&mut self, at: &str, file: &MergeFile, target: &TableSpec) -> Option<Merge> {
         let at = format!("{at}/merge");
         let before = self.mistakes.len();
         let folds = [(Fold::Sum, &file.sum), (Fold::Min, &file.min), (Fold::Max, &file.max)];
@@ -205,6 +196,6 @@ impl Loader<'_> {
                 self.mistake(&at, what, "name it under `key`, `sum`, `min` or `max`");
             }
         }
-        (self.mistakes.len() == before).then_some((file.key.clone(), folds))
+        (self.mistakes.len() == before).then(|| Merge { key: file.key.clone(), folds })
     }
 }

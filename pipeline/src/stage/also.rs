@@ -47,15 +47,21 @@ pub struct Also {
     /// SQL over the new rows: their columns, those of what was read, and those of the window.
     pub model: String,
     pub windows: Option<Windows>,
-    /// The key of the rows, and how two of one key become one.
-    pub merge: Option<(Vec<String>, Vec<(String, Fold)>)>,
+    pub merge: Option<Merge>,
+}
+
+/// The key of rows, and how two of one key become one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    pub key: Vec<String>,
+    pub folds: Vec<(String, Fold)>,
 }
 
 impl Also {
     pub(crate) fn write(&self) -> Write {
         match &self.merge {
             None => Write::Append,
-            Some((key, folds)) => Write::Merge { key: key.clone(), folds: folds.clone() },
+            Some(Merge { key, folds }) => Write::Merge { key: key.clone(), folds: folds.clone() },
         }
     }
 

@@ -16,7 +16,7 @@ use assay_core::{DatasetName, ReaderId, StageId};
 use assay_lineage::ColumnLineage;
 use assay_quality::{Breaker, Suite};
 
-pub use also::{Also, EventTime, Windows};
+pub use also::{Also, EventTime, Merge, Windows};
 pub use columns::arrow_schema;
 pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
