@@ -49,7 +49,7 @@ pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
-#[command(name = "assay", version, about, long_about = None, propagate_version = true, after_help = "\
+#[command(name = "assay", version, about, long_about = None, max_term_width = 80, propagate_version = true, after_help = "\
 Try it:
   assay demo                   generate, ingest, run and look at it
   assay check ./my_pipeline    find every mistake of a pipeline
@@ -257,13 +257,13 @@ Examples:
     /// Show how good a dataset is
     Quality {
         #[command(subcommand)]
-        command: QualityCommand,
+        command: Box<QualityCommand>,
     },
 
     /// Look at dead letters, send them back, and see where they landed
     Dlq {
         #[command(subcommand)]
-        command: DlqCommand,
+        command: Box<DlqCommand>,
     },
 
     /// Show where a dataset came from and where it goes

@@ -76,7 +76,7 @@ async fn killed_again_and_again_the_command_loses_no_event() {
     let path = folder.path();
     generate(path, "300");
     fine(path, &["ingest", "github_events", "--file", "events.jsonl"]);
-    for wait in [60, 120, 200, 300, 450] {
+    for wait in [300, 450, 550, 650, 800] {
         let mut running = command(path, &RUN).spawn().unwrap();
         sleep(Duration::from_millis(wait));
         // With -9: it can say nothing more.

@@ -2,7 +2,7 @@ use std::fmt::{Display, Write};
 use std::str::FromStr;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -95,10 +95,13 @@ impl LetterView {
             _ => dialect::told(record),
         };
         let failed_at = parsed(record, headers::FAILED_AT).or(told.failed_at);
-        let failed_at = failed_at.unwrap_or(record.timestamp);
+        let failed_at = failed_at.filter(writable).unwrap_or(record.timestamp);
+        let failed_at = Some(failed_at).filter(writable).unwrap_or(DateTime::UNIX_EPOCH);
+        let first_failed_at = parsed(record, headers::FIRST_FAILED_AT).filter(writable);
+        let attempt: Option<u32> = parsed(record, headers::ATTEMPT);
         LetterView {
             id: id_of(topic, record),
-            attempt: parsed(record, headers::ATTEMPT).or(told.attempt).unwrap_or(1),
+            attempt: attempt.or(told.attempt).map_or(1, |attempt| attempt.min(MOST_ATTEMPTS)),
             void: false,
             closed: false,
             older: false,
@@ -112,7 +115,7 @@ impl LetterView {
             draft: parsed(record, headers::DRAFT).map(DraftId),
             stage: text(record, headers::STAGE).and_then(stage),
             dataset: parsed(record, headers::DATASET),
-            source: source(record).or(told.source),
+            source: source(record).or(told.source).filter(countable),
             origin: text(record, headers::ORIGIN).map(|origin| Origin(origin.to_owned())),
             run: parsed(record, headers::RUN),
             reason: parsed(record, headers::REASON).or(told.reason),
@@ -125,8 +128,8 @@ impl LetterView {
             wrote: told.wrote,
             contract: text(record, headers::CONTRACT).map(str::to_owned),
             failed_at,
-            first_failed_at: parsed(record, headers::FIRST_FAILED_AT).unwrap_or(failed_at),
-            count: parsed(record, headers::COUNT).unwrap_or(1),
+            first_failed_at: first_failed_at.unwrap_or(failed_at),
+            count: parsed(record, headers::COUNT).map_or(1, |count: u64| count.clamp(1, MOST_ROWS)),
             key: record.key.as_ref().map(|key| beginning(key, keep)),
             sensitive: text(record, headers::SENSITIVE).map(rules).unwrap_or_default(),
             payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
@@ -156,6 +159,19 @@ pub(crate) fn closing(record: &Record) -> Option<Closing> {
         fate: parsed(record, headers::FATE).unwrap_or(Fate::Recomputed),
         job: parsed(record, headers::JOB),
     })
+}
+
+/// Headers are anybody's bytes; the index adds up what they count.
+const MOST_ROWS: u64 = 1 << 40;
+const MOST_ATTEMPTS: u32 = 1 << 20;
+
+/// A time whose year has four digits, as the index keeps times.
+fn writable(at: &DateTime<Utc>) -> bool {
+    (1..=9998).contains(&at.year())
+}
+
+fn countable(source: &Source) -> bool {
+    i64::try_from(source.offset).is_ok()
 }
 
 fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {

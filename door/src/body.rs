@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use flate2::bufread::MultiGzDecoder;
+use futures::StreamExt;
+
+use crate::{InFlight, Room};
 
 /// A body that is not there after so long is not waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -14,9 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Why a body did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unwhole {
-    TooLarge { limit: usize },
+    TooLarge {
+        limit: usize,
+    },
     Slow,
     Broken,
+    /// Too many bodies are being taken in.
+    NoRoom,
 }
 
 /// The body as it comes, chunked or not, at most so many bytes of it.
@@ -30,6 +37,31 @@ pub async fn whole(body: Body, limit: usize) -> Result<Bytes, Unwhole> {
         }
         Err(_) => Err(Unwhole::Slow),
     }
+}
+
+/// The same within the room that is left for all bodies: it is taken as the body comes, so that one
+/// which does not say how large it is takes no more than it needs.
+pub async fn whole_within(
+    body: Body,
+    limit: usize,
+    all: &InFlight,
+) -> Result<(Bytes, Room), Unwhole> {
+    let read = async {
+        let mut room = all.room(0).ok_or(Unwhole::NoRoom)?;
+        let (mut whole, mut parts) = (vec![], body.into_data_stream());
+        while let Some(part) = parts.next().await {
+            let part = part.map_err(|_| Unwhole::Broken)?;
+            if whole.len() + part.len() > limit {
+                return Err(Unwhole::TooLarge { limit });
+            }
+            if !room.grow(part.len(), all) {
+                return Err(Unwhole::NoRoom);
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok((whole.into(), room))
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Unwhole::Slow))
 }
 
 /// Why a body has no bytes to look at.

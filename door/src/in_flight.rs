@@ -27,6 +27,18 @@ impl InFlight {
     }
 }
 
+impl Room {
+    /// Takes so many bytes more; whether there are so many.
+    pub fn grow(&mut self, bytes: usize, all: &InFlight) -> bool {
+        let more = all.room(bytes);
+        if let Some(mut more) = more {
+            self.bytes += std::mem::take(&mut more.bytes);
+            return true;
+        }
+        false
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -44,6 +56,9 @@ mod tests {
         assert!(first.is_some() && all.room(5).is_none());
         assert!(all.room(4).is_some());
         drop(first);
+        let mut grown = all.room(1).unwrap();
+        assert!(grown.grow(9, &all) && !grown.grow(1, &all) && all.room(1).is_none());
+        drop(grown);
         assert!(all.room(10).is_some());
     }
 }

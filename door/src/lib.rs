@@ -9,7 +9,7 @@ mod listen;
 mod quota;
 mod settings;
 
-pub use body::{Unreadable, Unwhole, inflated, whole};
+pub use body::{Unreadable, Unwhole, inflated, whole, whole_within};
 pub use credentials::{Credentials, KeyHash, Known, NoHash};
 pub use headers::{announced, gzip, key, kind};
 pub use in_flight::{InFlight, Room};

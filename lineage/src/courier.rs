@@ -116,17 +116,20 @@ impl Courier {
         if self.targets.is_empty() {
             return shutdown.await;
         }
-        let work = async {
+        // Each for itself: one that is slow must not keep the others waiting.
+        let each = self.targets.iter().map(async |target| {
             loop {
-                if let Err(error) = self.pass().await {
-                    tracing::warn!(%error, "the outbox can't be read; it is tried again");
+                if let Err(error) = self.round(target).await {
+                    let target = target.name();
+                    tracing::warn!(%error, target, "the outbox can't be read; it is tried again");
                 }
                 sleep(LOOK).await;
             }
-        };
+        });
+        let work = futures::future::join_all(each);
         tokio::select! {
             () = shutdown => {}
-            () = work => {}
+            _ = work => {}
         }
         self.release().await;
     }

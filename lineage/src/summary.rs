@@ -107,5 +107,5 @@ fn first<'v>(datasets: &'v Value, own: &str, facet: &str) -> &'v Value {
 fn rows(datasets: &Value, own: &str, facet: &str) -> Option<u64> {
     let all = datasets.as_array().map_or(&[][..], Vec::as_slice);
     let counts = all.iter().filter_map(|dataset| dataset[own][facet]["rowCount"].as_u64());
-    counts.fold(None, |sum, rows| Some(sum.unwrap_or(0) + rows))
+    counts.fold(None, |sum, rows| Some(sum.unwrap_or(0).saturating_add(rows)))
 }

@@ -259,8 +259,8 @@ fn may_pass(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) || busy(error)
 }
 
-/// SQLite's answer while another process holds the lock.
+/// SQLite's answer while another process holds the lock, whatever for: the low byte says that much.
 fn busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == "5" || code == "517")
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }

@@ -123,7 +123,8 @@ async fn letters_come_home_once_the_contract_is_mended_and_it_is_known_where_eac
     assert_eq!(carried.outcome, outcome(&[("again", 4)]));
     assert_eq!(carried.died_of, outcome(&[("amount.range", 4)]));
     shop.change(&[MENDED]);
-    let dry = shop.job("sell", ReplayOptions::default(), true).await;
+    // In two batches: the first one is not committed either.
+    let dry = shop.job("sell", ReplayOptions { batch: 3, ..ReplayOptions::default() }, true).await;
     let carried = shop.carry_out(&dry).await.unwrap();
     assert_eq!(carried.outcome, outcome(&[("landed", 4)]));
     assert_eq!(shop.snapshots().await, before);
@@ -238,6 +239,17 @@ async fn a_change_on_the_way_lets_rows_land_and_leaves_the_letter_as_it_was() {
     let shown = shop.index().show(letter.id).await.unwrap().unwrap();
     let payload = String::from_utf8(shown.letter.payload.unwrap().to_vec()).unwrap();
     assert!(payload.contains(r#"amount\":-"#), "{payload}");
+}
+
+#[tokio::test]
+async fn a_row_that_a_change_can_not_be_computed_for_keeps_no_other_back() {
+    let shop = with_four_letters().await;
+    let price = r#"'{"price":{"amount":5},"parts":'"#;
+    let change = format!("details = {price} || CAST(10 / CAST(no AS BIGINT) AS STRING) || '}}'");
+    let options = ReplayOptions { transform: Some(change), ..ReplayOptions::default() };
+    let carried = shop.replay("sell", options).await.unwrap();
+    assert_eq!(carried.outcome, outcome(&[("again", 1), ("landed", 3)]));
+    assert_eq!(shop.open_letters().await.len(), 1);
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ pub(crate) async fn lineage(
             let store = opened(config).await?;
             let names = Names::load(&store).await?;
             let to = to.unwrap_or_else(|| SystemClock.now());
+            if to < from {
+                return Err(Usage("--to is before --from: swap them".to_owned()).into());
+            }
             diff(&changes(&store, &names, from, to).await?, as_json)
         }
         // The definition of the pipeline is enough.

@@ -38,7 +38,9 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, DbCommand, Format, GenerateCommand, TableCommand, VerifyCommand};
+use crate::args::{
+    Args, Command, DbCommand, Format, GenerateCommand, LineageCommand, TableCommand, VerifyCommand,
+};
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
@@ -54,7 +56,8 @@ const DEMO_DATA: &str = "assay-demo";
 pub(crate) async fn run(args: Args) -> Result<()> {
     let json = args.output == Format::Json;
     let drawn = !matches!(args.output, Format::Table | Format::Json);
-    if drawn && !matches!(args.command, Command::Lineage { .. }) {
+    let picture = matches!(args.command, Command::Lineage { command: LineageCommand::Show(_) });
+    if drawn && !picture {
         return Err(
             Usage("only `assay lineage show` can be drawn: use table or json".to_owned()).into()
         );
@@ -79,7 +82,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            demo::demo(App::build(config).await?, &what).await
+            Box::pin(demo::demo(App::build(config).await?, &what)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -100,7 +103,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
                 false => App::build(config(DATA)?).await?,
             };
             let sending = Sending::start(&app)?;
-            sending.after(run::run(app, &pipeline, &what, json).await).await
+            sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await
         }
         Command::Pause(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -131,7 +134,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
-        Command::Quality { command } => quality::quality(command, config(DATA)?, json).await,
+        Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
         Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await

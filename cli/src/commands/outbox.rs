@@ -32,7 +32,11 @@ async fn list(app: &App, picked: &Picked, limit: u32, as_json: bool) -> Result<(
     }
     show_targets(app, &targets)?;
     if deliveries.is_empty() {
-        return line("Nothing waits and nothing is parked.");
+        let left = targets.iter().any(|target| target.waiting + target.parked > 0);
+        return line(match left {
+            true => "Nothing of what was asked for waits or is parked.",
+            false => "Nothing waits and nothing is parked.",
+        });
     }
     line("")?;
     let mut grid =

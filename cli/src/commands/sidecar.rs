@@ -21,10 +21,12 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     // What comes in is also sent on.
     let courier = config.targets.courier(Arc::new(store.clone()), &clock, Arc::new(RandomIds))?;
     let sending = Sending::of(courier, config.targets.grace);
-    let sidecar = Sidecar::start(Parts { settings, store, clock }).await?;
+    let parts = Parts { settings, store: store.clone(), clock };
+    let sidecar = Sidecar::start(parts).await?;
     eprintln!("listening on {}", sidecar.address());
     sidecar.run(asked.stopped("stopping: finishing requests; ask again to stop at once")).await;
     sending.after(()).await;
+    store.close().await;
     eprintln!("stopped: all that was answered for is kept");
     Ok(())
 }

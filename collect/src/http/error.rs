@@ -159,6 +159,7 @@ impl From<Unwhole> for Problem {
             Unwhole::TooLarge { limit } => Problem::TooLarge { limit },
             Unwhole::Slow => Problem::SlowBody,
             Unwhole::Broken => Problem::BrokenBody,
+            Unwhole::NoRoom => Problem::Busy,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use assay_log::{Fetch, LogError, Record};
 
 use super::Index;
-use crate::view::beginning;
+use crate::view::{beginning, id_of};
 use crate::{DlqError, LetterView};
 
 /// Records that are read together: letters that die together lie together.
@@ -46,8 +46,11 @@ impl Index {
                 let read_to = records.last().map_or(from, |last| last.offset);
                 for record in &records {
                     for number in wanted.remove(&record.offset).unwrap_or_default() {
-                        fill(&mut letters[number], record, keep);
-                        found += 1;
+                        // In a topic that was made anew another letter may lie there.
+                        if id_of(&topic, record) == letters[number].id {
+                            fill(&mut letters[number], record, keep);
+                            found += 1;
+                        }
                     }
                 }
                 // What lies in between and did not come is gone.

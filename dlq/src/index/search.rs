@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use assay_store::{LetterFilter, LetterRow};
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::{Index, row};
@@ -102,26 +103,29 @@ impl Matching {
 }
 
 impl Index {
-    /// The letters that fit and whose payloads match, newest first, at most so many, with their
-    /// payloads. `json` reads a payload; `progress` hears how many were read.
+    /// The letters that fit and whose payloads match, newest first, at most so many, each with at
+    /// most `keep` bytes of its payload. `json` reads a payload; `progress` hears how many were read.
     pub async fn search(
         &self,
         filter: &LetterFilter,
         matching: &Matching,
         json: &(dyn Fn(&LetterView) -> Option<Value> + Sync),
-        limit: usize,
+        (limit, keep): (usize, usize),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Found, DlqError> {
         let mut found = Found { letters: Vec::new(), scanned: 0 };
-        let keep = |letter: LetterView| {
+        let take = |mut letter: LetterView| {
             if matching.holds(&letter, json) {
+                // A copy: a slice would hold on to all of it.
+                let beginning = |all: Bytes| Bytes::copy_from_slice(&all[..all.len().min(keep)]);
+                letter.payload = letter.payload.map(beginning);
                 found.letters.push(letter);
             }
             found.scanned += 1;
             progress(found.scanned);
             Ok::<bool, DlqError>(found.letters.len() < limit)
         };
-        self.each(filter, keep).await?;
+        self.each(filter, take).await?;
         Ok(found)
     }
 

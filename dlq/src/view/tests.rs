@@ -49,7 +49,7 @@ proptest! {
     fn a_letter_comes_back_from_its_headers_as_it_was(
         origin in ".*", detail in "[^\r\n]*", rules in prop::collection::vec(".*", 0..4),
         contract in prop::option::of("[0-9.]{1,9}"), key in prop::option::of(".*"), payload in ".*",
-        source in prop::option::of(("[a-z_]{1,9}", any::<u32>(), any::<u64>())),
+        source in prop::option::of(("[a-z_]{1,9}", any::<u32>(), 0..=i64::MAX as u64)),
         sensitive in prop::collection::vec(".*", 0..3), reason in prop::sample::select(Reason::ALL.to_vec()), attempt in 1..9u32, count in 1..9u64,
         micros in 0..4_000_000_000_000_000i64, draft in prop::option::of(any::<u128>()),
     ) {
@@ -73,6 +73,16 @@ proptest! {
         prop_assert!(std::str::from_utf8(&cut).is_ok());
         prop_assert!(text.len() <= keep || cut.len() + 4 > keep);
     }
+}
+
+#[test]
+fn what_headers_count_and_when_is_bounded() {
+    let letter = DeadLetter { count: u64::MAX, attempt: u32::MAX, ..example("o", "p") };
+    let view = arrived(letter, None);
+    assert_eq!((view.count, view.attempt), (1 << 40, 1 << 20));
+    let source = Source { topic: "t".to_owned(), partition: 0, offset: u64::MAX };
+    let view = arrived(DeadLetter { source: Some(source), ..example("o", "p") }, None);
+    assert_eq!(view.source, None);
 }
 
 #[test]

@@ -20,6 +20,8 @@ impl fmt::Display for ReaderId {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slice(String);
 
+const REPLAY: &str = "replay:";
+
 impl Slice {
     pub fn partition(topic: &str, partition: u32) -> Slice {
         Slice(format!("{topic}/{partition}"))
@@ -27,6 +29,11 @@ impl Slice {
 
     pub fn table(table: &str) -> Slice {
         Slice(table.to_owned())
+    }
+
+    /// Letters that a job sends back.
+    pub fn replay(job: Uuid) -> Slice {
+        Slice(format!("{REPLAY}{job}"))
     }
 
     pub fn from_name(name: &str) -> Slice {
@@ -87,6 +94,11 @@ pub struct Mark {
 pub struct Position(pub BTreeMap<Slice, Mark>);
 
 impl Position {
+    /// Whether it is one of letters that came back.
+    pub fn is_replay(&self) -> bool {
+        self.0.keys().any(|slice| slice.0.starts_with(REPLAY))
+    }
+
     pub fn mark(&self, slice: &Slice) -> Option<&Mark> {
         self.0.get(slice)
     }

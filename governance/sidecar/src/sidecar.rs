@@ -72,7 +72,7 @@ impl Sidecar {
             clock,
             credentials,
             quotas: Quotas::new(settings.quota),
-            in_flight: InFlight::new(settings.in_flight_mb << 20),
+            in_flight: Arc::new(InFlight::new(settings.in_flight_mb << 20)),
             turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
             meters: Meters::new(),
             asked: Arc::clone(&asked),
@@ -94,7 +94,6 @@ impl Sidecar {
             stopped.await;
             told.send_replace(true);
         };
-        let store = service.store.clone();
         let serving = serve(door, http::router(service), leave);
         let late = async {
             // An error says that nobody can ask any more.
@@ -114,6 +113,5 @@ impl Sidecar {
         if tokio::time::timeout(LAST_ANSWERS, ending).await.is_err() {
             tracing::warn!("events that nobody was answered for are not kept");
         }
-        store.close().await;
     }
 }

@@ -20,6 +20,10 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_by_target ON outbox (target, state, sequence);
 CREATE INDEX outbox_by_subject ON outbox (target, state, subject, due_at);
 
+-- The number of the last row that was put in: a number never comes back.
+CREATE TABLE outbox_numbers (last BIGINT NOT NULL);
+INSERT INTO outbox_numbers (last) VALUES (0);
+
 CREATE TABLE outbox_targets (
     target       TEXT   NOT NULL PRIMARY KEY,
     -- When the store came to know it: what was committed before is not sent there.

@@ -1,3 +1,6 @@
+-- 1 for a batch of dead letters that came back: how good those are is not how good the dataset is.
+ALTER TABLE reports ADD COLUMN replay BIGINT NOT NULL DEFAULT 0;
+
 -- Dead letters that are sent back: who wants which, and how it gets on.
 CREATE TABLE replays (
     id         TEXT   NOT NULL PRIMARY KEY,

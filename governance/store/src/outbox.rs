@@ -126,11 +126,11 @@ pub(crate) async fn enqueue(
     }
     for recipient in recipients.iter().filter(|recipient| recipient.since <= of) {
         // The transaction holds the write lock, so the number is nobody else's.
-        sqlx::query(
+        let put = sqlx::query(
             "INSERT INTO outbox (sequence, target, subject, event, kind, enqueued_at, state,
                  due_at, attempts, body)
-             VALUES ((SELECT COALESCE(MAX(sequence), 0) + 1 FROM outbox), $1, $2, $3, $4, $5,
-                 'waiting', $5, 0, $6)
+             VALUES ((SELECT last + 1 FROM outbox_numbers), $1, $2, $3, $4, $5,
+                 'waiting', $6, 0, $7)
              ON CONFLICT (target, event) DO NOTHING",
         )
         .bind(&recipient.name)
@@ -138,9 +138,15 @@ pub(crate) async fn enqueue(
         .bind(event.id.to_string())
         .bind(event.kind.name())
         .bind(from_time(event.at))
+        // At once: the time of an event is its producer's, whose clock may go ahead of ours.
+        .bind(from_time(DateTime::UNIX_EPOCH))
         .bind(from_json(&event.body)?)
         .execute(&mut *connection)
         .await?;
+        if put.rows_affected() > 0 {
+            let next = sqlx::query("UPDATE outbox_numbers SET last = last + 1");
+            next.execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }

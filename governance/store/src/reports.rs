@@ -57,7 +57,7 @@ impl Store {
         let failed = self.failed("read how many rows earlier batches had");
         let rows = sqlx::query(
             "SELECT judged_at, rows_written FROM reports
-             WHERE dataset = $1 AND sequence IS NOT NULL
+             WHERE dataset = $1 AND sequence IS NOT NULL AND replay = 0
              ORDER BY judged_at DESC, draft DESC LIMIT $2",
         )
         .bind(dataset.to_string())
@@ -112,14 +112,15 @@ impl Store {
         Ok(found)
     }
 
-    /// The last report of each dataset, committed or halted.
+    /// The last report of each dataset, committed or halted; letters that came back are no news of
+    /// how good it is.
     pub async fn latest_reports(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("").await
+        self.latest("AND replay = 0").await
     }
 
     /// The last report of each dataset whose quality was judged, committed or halted.
     pub async fn latest_judged(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("AND score IS NOT NULL").await
+        self.latest("AND score IS NOT NULL AND replay = 0").await
     }
 
     /// When the last commit of each dataset that the store has taken in was judged.
@@ -187,8 +188,8 @@ pub(crate) async fn put(
     let body = Report { remembered: None, ..report.clone() };
     let put = sqlx::query(
         "INSERT INTO reports (draft, run, dataset, judged_at, score, verdict, sequence, snapshot,
-             rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body, replay)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
          ON CONFLICT (draft) DO NOTHING",
     )
     .bind(report.draft.to_string())
@@ -205,6 +206,7 @@ pub(crate) async fn put(
     .bind(from_count(counts.filtered))
     .bind(from_count(counts.duplicates))
     .bind(from_json(&body)?)
+    .bind(i64::from(report.upto.is_replay()))
     .execute(connection)
     .await?;
     Ok(put.rows_affected() > 0)

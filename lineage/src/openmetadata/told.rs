@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,6 +10,7 @@ use super::body::Column;
 use super::column::column;
 use super::name::clean;
 use super::place::{Naming, Place, Service};
+use crate::receive;
 
 /// What a run came to, as far as it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Told {
             Some("FAIL" | "ABORT") => Stands::Failed,
             _ => Stands::Goes,
         };
-        let at = text("/eventTime").and_then(|at| at.parse::<DateTime<Utc>>().ok());
+        let at = text("/eventTime").and_then(receive::time);
         let at = at.map(|at| at.timestamp_millis()).unwrap_or_default();
         let run = text("/run/runId").and_then(|id| id.parse::<Uuid>().ok());
         let all = |key: &str| event[key].as_array().into_iter().flatten();

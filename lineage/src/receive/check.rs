@@ -1,7 +1,7 @@
 //! What an event must have by the schema of OpenLineage 2-0-2, and nothing more: producers differ
 //! in the rest, and an event that is refused is lineage that nobody has.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,18 +20,20 @@ const TYPES: [&str; 6] = ["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHE
 
 /// Longer names than any system has; they would make the graph unusable.
 const LONGEST_NAME: usize = 2000;
-/// Ways that one event may say: each input to each output.
+/// Ways that one event may say, and all of a body together: each input to each output. They are
+/// kept in one transaction, for which everybody else waits.
 const MOST_WAYS: usize = 100_000;
 
 /// What is wrong with one part of an event.
 struct Wrong(String, String);
 
-/// The time of an event, when it is as the standard says.
-pub(super) fn check(event: &Value, index: usize) -> Result<DateTime<Utc>, Fault> {
-    checked(event).map_err(|Wrong(path, rule)| Fault { index, path, rule })
+/// The time of an event, when it is as the standard says. `ways` are those of the events before it
+/// in the same body, and then its own with them.
+pub(super) fn check(event: &Value, index: usize, ways: &mut usize) -> Result<DateTime<Utc>, Fault> {
+    checked(event, ways).map_err(|Wrong(path, rule)| Fault { index, path, rule })
 }
 
-fn checked(event: &Value) -> Result<DateTime<Utc>, Wrong> {
+fn checked(event: &Value, ways: &mut usize) -> Result<DateTime<Utc>, Wrong> {
     let Some(object) = event.as_object() else {
         return Err(wrong("$", "an event is a JSON object"));
     };
@@ -60,20 +62,26 @@ fn checked(event: &Value) -> Result<DateTime<Utc>, Wrong> {
     }
     let inputs = datasets(object, "inputs", "inputFacets")?;
     let outputs = datasets(object, "outputs", "outputFacets")?;
-    if inputs.saturating_mul(outputs) > MOST_WAYS {
-        let rule = format!("inputs times outputs are at most {MOST_WAYS}");
+    let own = inputs.saturating_mul(outputs);
+    if own.saturating_add(*ways) > MOST_WAYS {
+        let rule = format!("inputs times outputs of a body's events are at most {MOST_WAYS}");
         return Err(wrong("$.inputs", &rule));
     }
+    *ways += own;
     Ok(at)
 }
 
 fn event_time(event: &Map<String, Value>) -> Result<DateTime<Utc>, Wrong> {
     let said = event.get("eventTime").and_then(Value::as_str).unwrap_or_default();
+    time(said).ok_or_else(|| wrong("$.eventTime", "is a time, as 2026-11-21T13:31:23.772Z"))
+}
+
+/// A time as events have it, of a year with four digits: others could not be kept in order.
+pub(crate) fn time(said: &str) -> Option<DateTime<Utc>> {
     let with_zone = DateTime::parse_from_rfc3339(said).map(|at| at.with_timezone(&Utc));
     // Some producers leave the zone away, and mean UTC.
     let plain = || said.parse::<NaiveDateTime>().map(|at| at.and_utc());
-    let at = with_zone.or_else(|_| plain());
-    at.map_err(|_| wrong("$.eventTime", "is a time, as 2026-11-21T13:31:23.772Z"))
+    with_zone.or_else(|_| plain()).ok().filter(|at| (1000..=9999).contains(&at.year()))
 }
 
 /// The datasets of one side; how many they are.

@@ -32,6 +32,8 @@ pub enum Unkept {
 /// The events of a request, and who waits for them.
 struct Parcel {
     events: Vec<Received>,
+    /// What is given back when they are not in memory any more.
+    _room: Option<Box<dyn Send + Sync>>,
     done: oneshot::Sender<Result<(), Unkept>>,
 }
 
@@ -44,11 +46,29 @@ impl Intake {
 
     /// Keeps all of them, or none; on return they survive a loss of power.
     pub async fn keep(&self, events: Vec<Received>) -> Result<(), Unkept> {
+        self.put(events, None).await
+    }
+
+    /// The same, and lets go of `room` when they are not in memory any more, also if nobody waits
+    /// for the answer then.
+    pub async fn keep_in(
+        &self,
+        events: Vec<Received>,
+        room: impl Send + Sync + 'static,
+    ) -> Result<(), Unkept> {
+        self.put(events, Some(Box::new(room))).await
+    }
+
+    async fn put(
+        &self,
+        events: Vec<Received>,
+        _room: Option<Box<dyn Send + Sync>>,
+    ) -> Result<(), Unkept> {
         if events.is_empty() {
             return Ok(());
         }
         let (done, answer) = oneshot::channel();
-        self.queue.try_send(Parcel { events, done }).map_err(|error| match error {
+        self.queue.try_send(Parcel { events, _room, done }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Unkept::Busy,
             mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
         })?;
@@ -68,21 +88,32 @@ impl Unkept {
 
 async fn keep(store: Store, mut waiting: mpsc::Receiver<Parcel>) {
     while let Some(first) = waiting.recv().await {
-        let mut events = first.events;
-        let mut owners = vec![first.done];
-        while events.len() < GROUP
+        let mut size = first.events.len();
+        let mut group = vec![first];
+        while size < GROUP
             && let Ok(next) = waiting.try_recv()
         {
-            events.extend(next.events);
-            owners.push(next.done);
+            size += next.events.len();
+            group.push(next);
         }
-        let kept = store.receive(&events).await.map_err(|error| Unkept::Store(Arc::new(error)));
-        if let Err(error) = &kept {
-            tracing::error!(%error, events = events.len(), "lineage events were not kept");
-        }
-        for owner in owners {
+        let kept = receive(&store, &group).await;
+        // One that can't be kept must not take the others with it.
+        let each = group.len() > 1 && kept.as_ref().is_err_and(|e| e.fault() == Fault::Permanent);
+        for parcel in group {
+            let kept = match each {
+                true => receive(&store, std::slice::from_ref(&parcel)).await,
+                false => kept.clone(),
+            };
             // Whoever has gone finds them kept when they are sent again.
-            let _ = owner.send(kept.clone());
+            let _ = parcel.done.send(kept);
         }
     }
+}
+
+async fn receive(store: &Store, group: &[Parcel]) -> Result<(), Unkept> {
+    let events: Vec<&Received> = group.iter().flat_map(|parcel| &parcel.events).collect();
+    store.receive(&events).await.map_err(|error| {
+        tracing::error!(%error, requests = group.len(), "lineage events were not kept");
+        Unkept::Store(Arc::new(error))
+    })
 }

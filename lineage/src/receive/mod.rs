@@ -5,6 +5,7 @@ mod intake;
 mod read;
 
 pub use check::Fault;
+pub(crate) use check::time;
 pub use intake::{Intake, Unkept};
 pub(crate) use read::id_of;
 pub use read::{Body, Unreadable, read};

@@ -38,9 +38,9 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
         }
         other => vec![other],
     };
-    let mut body = Body::default();
+    let (mut body, mut ways) = (Body::default(), 0);
     for (index, event) in all.into_iter().enumerate() {
-        match check(&event, index) {
+        match check(&event, index, &mut ways) {
             Ok(at) => body.events.push(received(event, at)),
             Err(fault) => body.faults.push(fault),
         }
@@ -170,6 +170,16 @@ mod tests {
                 alone: {"namespace": "n", "name": "j"},
             });
             assert_eq!(faults(&body), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_time_that_could_not_be_kept_in_order_is_no_time() {
+        for odd in ["+12345-06-07T00:00:00", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00Z"] {
+            let mut event = event();
+            event["eventTime"] = json!(odd);
+            let body = read(event.to_string().as_bytes()).unwrap();
+            assert_eq!(body.faults[0].path, "$.eventTime", "{odd}");
         }
     }
 }

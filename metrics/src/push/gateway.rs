@@ -45,6 +45,10 @@ impl Gateway {
         else {
             return Err(wrong());
         };
+        // What stands for a port and is none would else be 80.
+        if authority.port_u16().is_none() && authority.as_str() != authority.host() {
+            return Err(wrong());
+        }
         Ok(Gateway {
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(80),

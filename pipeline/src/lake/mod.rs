@@ -22,6 +22,7 @@ mod lookup;
 mod manifests;
 mod marks;
 mod meanwhile;
+mod opening;
 mod outside;
 mod positions;
 mod predicate;
@@ -42,12 +43,12 @@ use std::sync::{Arc, Mutex};
 
 use assay_core::{Clock, DatasetName};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use iceberg::io::{FileIO, LocalFsStorageFactory};
+use iceberg::io::FileIO;
 use iceberg::spec::TableMetadataRef;
 use iceberg::table::Table;
-use iceberg::{Catalog, CatalogBuilder, NamespaceIdent, TableIdent};
-use iceberg_catalog_sql::{SqlBindStyle, SqlCatalog, SqlCatalogBuilder};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
+use iceberg::{Catalog, NamespaceIdent, TableIdent};
+use iceberg_catalog_sql::SqlCatalog;
+use sqlx::sqlite::SqlitePool;
 
 pub(crate) use self::commits::as_of;
 pub use self::compact::{Compact, Compacted, CompactedPartition};
@@ -113,25 +114,7 @@ impl Lake {
         let root = root.canonicalize().map_err(file)?;
         let runtime = runtime(spill, memory_bytes)
             .map_err(|source| TargetError::Query { doing: doing(), source })?;
-        let database = root.join("catalog.db");
-        let options = SqliteConnectOptions::new()
-            .filename(&database)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .busy_timeout(std::time::Duration::from_secs(30));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(2)
-            .connect_with(options)
-            .await
-            .map_err(|source| TargetError::Catalog { doing: doing(), source })?;
-        let catalog = SqlCatalogBuilder::default()
-            .uri(format!("sqlite://{}?mode=rwc", in_url(&database)))
-            .warehouse_location(format!("file://{}", root.display()))
-            .sql_bind_style(SqlBindStyle::QMark)
-            .with_storage_factory(Arc::new(LocalFsStorageFactory))
-            .load(CATALOG, HashMap::new())
-            .await
-            .map_err(|source| TargetError::iceberg(doing(), source))?;
+        let (pool, catalog) = opening::catalog(&root).await?;
         let lake = Lake {
             catalog,
             pool,
@@ -212,16 +195,6 @@ impl Lake {
     fn reports(&self, dataset: &DatasetName) -> PathBuf {
         self.root.join("reports").join(dataset.to_string())
     }
-}
-
-/// A path as a URL has it: everything but plain characters escaped.
-fn in_url(path: &Path) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    let escape = |byte: u8| match plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    path.display().to_string().bytes().map(escape).collect()
 }
 
 fn ident(dataset: &DatasetName) -> TableIdent {

@@ -166,7 +166,13 @@ impl Runner {
             drop(opened);
             way.found.gone = gone + source.gone;
             way.found.note_changes(&source.diffs);
-            let Some(mut judged) = judged else { return Ok(()) };
+            let Some(mut judged) = judged else {
+                // A batch of letters that are all gone has no rows, and may have others behind it.
+                if source.ended {
+                    return Ok(());
+                }
+                continue;
+            };
             way.found.note_dead(&mut judged)?;
             for closed in &judged.closed {
                 *way.found.fates.entry(closed.fate.name()).or_default() += 1;
@@ -179,7 +185,10 @@ impl Runner {
                 }
                 false => self.land_letters(stage, target, judged, way.set).await?,
             };
-            from = report.upto.clone();
+            // What was not committed moved nothing: the source alone knows how far it is.
+            if !way.job.dry {
+                from = report.upto.clone();
+            }
             way.tried = 0;
             way.found.summary.counts.add(&report.counts);
             way.found.summary.batches.push(report);
@@ -206,6 +215,8 @@ impl Runner {
             draft.abandon().await;
             return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
         }
+        // Rows of other days are no example for the next batch.
+        report.remembered = None;
         if !letters.is_empty() {
             self.put(&mut letters, report.draft).await?;
         }

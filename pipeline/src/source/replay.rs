@@ -20,6 +20,8 @@ use super::{Again, Chunk, Refused, Replayed, Source, SourceError};
 use crate::stage::Reads;
 
 /// Letters of a chunk, and about what they weigh.
+/// Equal rows that one letter may become again.
+const EQUAL_ROWS: u64 = 100_000;
 const LETTERS: u32 = 1000;
 const BYTES: u64 = 8 << 20;
 
@@ -43,11 +45,13 @@ pub(crate) struct ReplaySource {
     /// Letters whose topics do not have them any more.
     pub(crate) gone: u64,
     pub(crate) diffs: Vec<Diff>,
+    /// No letter is left, and not only none for this batch.
+    pub(crate) ended: bool,
 }
 
 /// The part of a stage's source that a job is.
 pub(crate) fn slice_of(letters: &ReplaySet) -> Slice {
-    Slice::from_name(&format!("replay:{}", letters.job()))
+    Slice::replay(letters.job())
 }
 
 impl ReplaySource {
@@ -72,6 +76,7 @@ impl ReplaySource {
             due: Instant::now(),
             gone: 0,
             diffs: Vec::new(),
+            ended: false,
         }
     }
 
@@ -102,19 +107,13 @@ impl ReplaySource {
         let mut refused = Vec::new();
         let mut kept = Vec::new();
         let mut rows = 0;
-        let changed = |letter: &LetterView| match &self.transform {
-            Some(transform) => transform.payload(letter),
-            None => Ok(None),
-        };
-        for letter in letters {
-            let payload = changed(&letter);
-            let decoded = payload.and_then(|payload| decode(&self.reads, &letter, payload));
+        for (letter, decoded) in self.decoded(letters) {
             match decoded {
                 Ok(batch) => {
                     let count = batch.num_rows();
                     let splits = letter.payload_kind == Some(PayloadKind::Bytes) && count != 1;
                     // A letter that counts equal rows becomes so many again.
-                    let times = if splits { 1 } else { letter.count.max(1) };
+                    let times = if splits { 1 } else { letter.count.clamp(1, EQUAL_ROWS) };
                     for _ in 0..times {
                         batches.push(batch.clone());
                     }
@@ -142,6 +141,38 @@ impl ReplaySource {
         self.read += all.num_rows() as u64 + refused.len() as u64;
         let provenance = ReplayedRows::new(&self.reads, all.clone(), kept, replayed);
         Ok(Chunk { rows: all, provenance: Arc::new(provenance), refused, repeated: 0 })
+    }
+
+    /// Each letter's rows, or why it has none. Where the transformation fails on all of them it is
+    /// tried on each alone: one row must not keep the others back.
+    fn decoded(&self, letters: Vec<LetterView>) -> Vec<(LetterView, Result<RecordBatch, String>)> {
+        let rows = |letter: &LetterView| {
+            let payload = match &self.transform {
+                Some(transform) => transform.payload(letter)?,
+                None => None,
+            };
+            decode(&self.reads, letter, payload)
+        };
+        let mut all: Vec<_> = letters
+            .into_iter()
+            .map(|letter| {
+                let rows = rows(&letter);
+                (letter, rows)
+            })
+            .collect();
+        let Some(transform) = &self.transform else { return all };
+        let good = all.iter().filter_map(|(_, rows)| rows.as_ref().ok());
+        let together = concat_batches(&self.reads.schema(), good);
+        if together.and_then(|rows| transform.rows(rows)).is_err() {
+            for (_, rows) in &mut all {
+                if let Ok(batch) = rows
+                    && let Err(error) = transform.rows(batch.clone())
+                {
+                    *rows = Err(error.to_string());
+                }
+            }
+        }
+        all
     }
 
     fn note_diffs(
@@ -180,8 +211,10 @@ fn again(letter: &LetterView) -> Again {
 impl Source for ReplaySource {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
         loop {
+            let full = self.in_batch >= self.options.batch.max(1);
             let sent = self.next().await?;
             let Some(last) = sent.last() else {
+                self.ended = !full;
                 self.in_batch = 0;
                 return Ok(None);
             };

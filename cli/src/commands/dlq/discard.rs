@@ -16,6 +16,11 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
     let mut which = Which::of(app, &what.which, None, false).await?;
     which.only(&what.ids)?;
     let any = which.resolve().await?;
+    // What fails from now on is not what was looked at.
+    let at = app.clock.now();
+    if what.ids.is_empty() {
+        which.filter.until.get_or_insert(at);
+    }
     let all = if any { which.index.store().letter_count(&which.filter).await? } else { 0 };
     if all < what.ids.len() as u64 {
         let (open, asked) = (all, what.ids.len());
@@ -24,7 +29,6 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
     }
     let done = (what.yes || !what.ids.is_empty()) && all > 0;
     if done {
-        let at = app.clock.now();
         // What is wanted is kept before it is done, so nothing is done that is not kept.
         let entry = AuditEntry {
             at,

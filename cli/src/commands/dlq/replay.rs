@@ -40,6 +40,10 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
         }
     };
     let pipeline = shipped::load(what.pipeline.as_deref().unwrap_or(&stage.pipeline))?;
+    if what.pipeline.is_none() {
+        let name = &stage.pipeline;
+        eprintln!("judged by {name} as it is shipped; another is named with --pipeline FOLDER");
+    }
     if !what.dry_run && !what.yes {
         return match as_json {
             true => print_json(&json!({"letters": letters, "stage": stage.to_string()})),

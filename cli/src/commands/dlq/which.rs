@@ -78,7 +78,8 @@ impl Which {
         let counting = Counting::new("payloads read");
         let progress = |read| counting.at(read);
         let json = |letter: &LetterView| avro_text::json(letter);
-        let found = self.index.search(&self.filter, &self.matching, &json, limit, &progress);
+        let found =
+            self.index.search(&self.filter, &self.matching, &json, (limit, keep), &progress);
         let found = found.await?;
         drop(counting);
         let (letters, scanned) = (found.letters, number(found.scanned));

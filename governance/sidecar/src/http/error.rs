@@ -26,6 +26,8 @@ pub(super) enum Problem {
     DamagedGzip,
     ContentType(String),
     ContentEncoding(String),
+    /// A page in a browser sent it.
+    Page,
     NoKey,
     Role {
         role: Role,
@@ -78,7 +80,7 @@ impl Problem {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Problem::NoKey => StatusCode::UNAUTHORIZED,
-            Problem::Role { .. } => StatusCode::FORBIDDEN,
+            Problem::Page | Problem::Role { .. } => StatusCode::FORBIDDEN,
             Problem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::Busy | Problem::Store { fault: Fault::Transient } => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -98,6 +100,7 @@ impl Problem {
             Problem::DamagedGzip => "damaged_gzip",
             Problem::ContentType(_) => "content_type",
             Problem::ContentEncoding(_) => "content_encoding",
+            Problem::Page => "origin",
             Problem::NoKey => "no_key",
             Problem::Role { .. } => "role",
             Problem::Quota { .. } => "quota",
@@ -132,6 +135,7 @@ impl Problem {
             Problem::ContentEncoding(found) => {
                 format!("`{found}` is not taken: pack the body with gzip, or not at all")
             }
+            Problem::Page => "events of a page in a browser are not taken".to_owned(),
             Problem::NoKey => {
                 "send a key that is known here, as `Authorization: Bearer KEY`".to_owned()
             }
@@ -206,6 +210,7 @@ impl From<Unwhole> for Problem {
             Unwhole::TooLarge { limit } => Problem::TooLarge { limit },
             Unwhole::Slow => Problem::SlowBody,
             Unwhole::Broken => Problem::BrokenBody,
+            Unwhole::NoRoom => Problem::Busy,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) credentials: Credentials,
     pub(crate) quotas: Quotas,
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: Arc<InFlight>,
     /// Large bodies are taken apart a few at a time: what they unpack to is known only then.
     pub(crate) turns: Semaphore,
     pub(crate) meters: Meters,

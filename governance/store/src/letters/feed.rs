@@ -276,7 +276,11 @@ async fn forget(
         ("letters", ""),
         ("letter_closings", ""),
         // What rests on them is not all gone.
-        ("letter_drafts", "AND draft NOT IN (SELECT draft FROM letters)"),
+        (
+            "letter_drafts",
+            "AND draft NOT IN (SELECT draft FROM letters)
+             AND draft NOT IN (SELECT draft FROM letter_closings WHERE draft IS NOT NULL)",
+        ),
     ] {
         let sql =
             format!("DELETE FROM {table} WHERE topic = $1 AND part = $2 AND place < $3 {rest}");

@@ -153,6 +153,8 @@ fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
         states.push("'void'");
     }
     match &states[..] {
+        // What is asked by its id is found by it, and not by how it stands.
+        many if !filter.ids.is_empty() => query.push(format!("+l.state IN ({})", many.join(", "))),
         // Said so, the index is read in its order.
         [one] => query.push(format!("l.state = {one}")),
         many => query.push(format!("l.state IN ({})", many.join(", "))),

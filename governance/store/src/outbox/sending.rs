@@ -203,12 +203,11 @@ impl Store {
                 .bind(target)
                 .execute(&mut *transaction)
                 .await?;
-            sqlx::query(
-                "UPDATE outbox SET due_at = enqueued_at WHERE target = $1 AND state = 'waiting'",
-            )
-            .bind(target)
-            .execute(&mut *transaction)
-            .await?;
+            sqlx::query("UPDATE outbox SET due_at = $2 WHERE target = $1 AND state = 'waiting'")
+                .bind(target)
+                .bind(from_time(DateTime::UNIX_EPOCH))
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await
         };
         let_go.await.map_err(self.failed("let a target go"))

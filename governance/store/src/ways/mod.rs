@@ -4,6 +4,8 @@ mod runs;
 mod said;
 mod take;
 
+use std::borrow::Borrow;
+
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -72,12 +74,17 @@ const THEN: &str =
 impl Store {
     /// Takes in events of others, all or none of them; on return they survive a loss of power.
     /// An event that was there already has no effect.
-    pub async fn receive(&self, received: &[Received]) -> Result<(), StoreError> {
+    pub async fn receive(
+        &self,
+        received: &[impl Borrow<Received> + Sync],
+    ) -> Result<(), StoreError> {
         let taken = async {
             let mut transaction = self.write_durably().await?;
-            for Received { run, event } in received {
+            for Received { run, event } in received.iter().map(Borrow::borrow) {
+                // What comes in now is sent on, whenever it was said.
+                let of = Some(DateTime::<Utc>::MAX_UTC);
                 let events = std::slice::from_ref(event);
-                events::put(&mut transaction, run, events, &self.recipients, None).await?;
+                events::put(&mut transaction, run, events, &self.recipients, of).await?;
             }
             transaction.commit().await
         };

@@ -28,7 +28,7 @@ pub(crate) async fn take(
     told.run(connection, &said).await?;
     let new = told.touch(connection, &said).await?;
     let complete = said.ended && matches!(said.status, "complete" | "stated");
-    if new || complete {
+    if (new || complete) && told.few(connection).await? {
         told.go(connection, new).await?;
     }
     if !said.columns.is_empty() {
@@ -46,6 +46,9 @@ struct Told<'t> {
     run: String,
     at: String,
 }
+
+/// Ways of one run that are written down. They are one transaction, for which everybody waits.
+const MOST_WAYS: i64 = 100_000;
 
 /// The pairs of what the run read and what it wrote.
 const PAIRS: &str = "touched i JOIN touched o ON o.run = i.run AND o.side = 'out'
@@ -101,15 +104,31 @@ impl Told<'_> {
         Ok(query.execute(connection).await?.rows_affected() > 0)
     }
 
+    /// Whether the run went few enough ways to write them all down.
+    async fn few(&self, connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+        let sql = "SELECT COALESCE(SUM(side = 'in') * SUM(side = 'out'), 0) FROM touched
+            WHERE run = $1";
+        let ways: i64 = sqlx::query_scalar(sql).bind(&self.run).fetch_one(&mut *connection).await?;
+        if ways > MOST_WAYS {
+            let run = &self.run;
+            tracing::warn!(run, ways, "a run goes too many ways to be shown in the graph");
+        }
+        Ok(ways <= MOST_WAYS)
+    }
+
     /// From each dataset that the run read to each that it wrote.
     async fn go(&self, connection: &mut SqliteConnection, fresh: bool) -> Result<(), sqlx::Error> {
         let known = format!(
-            "UPDATE ways SET
+            "UPDATE OR IGNORE ways SET
                  run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
                  last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END,
                  since = CASE WHEN $4 < since THEN $4 ELSE since END
              WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
-                 AND (output, input) IN (SELECT o.dataset, i.dataset FROM {PAIRS})"
+                 AND (output, input) IN (SELECT o.dataset, i.dataset FROM {PAIRS})
+                 -- The first that had not ended then: a later one stays as it is.
+                 AND since = (SELECT MIN(w.since) FROM ways w WHERE w.output = ways.output
+                     AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3
+                     AND (w.until IS NULL OR w.until > $4))"
         );
         // A run that is told late may have been overtaken by one that did not go this way.
         let new = format!(
@@ -159,7 +178,7 @@ impl Told<'_> {
         let rows: Result<Vec<String>, sqlx::Error> = columns.iter().map(row).collect();
         let rows = format!("[{}]", rows?.join(","));
         let known = "
-            UPDATE column_ways SET
+            UPDATE OR IGNORE column_ways SET
                 run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
                 last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END,
                 since = CASE WHEN $4 < since THEN $4 ELSE since END,
@@ -167,7 +186,14 @@ impl Told<'_> {
             FROM json_each($5) said
             WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
                 AND output = said.value ->> 0 AND output_column = said.value ->> 1
-                AND input = said.value ->> 2 AND input_column = said.value ->> 3";
+                AND input = said.value ->> 2 AND input_column = said.value ->> 3
+                AND since = (SELECT MIN(w.since) FROM column_ways w
+                    WHERE w.output = column_ways.output
+                        AND w.output_column = column_ways.output_column
+                        AND w.input = column_ways.input
+                        AND w.input_column = column_ways.input_column
+                        AND w.pipeline = $2 AND w.stage = $3
+                        AND (w.until IS NULL OR w.until > $4))";
         let new = "
             INSERT INTO column_ways (output, output_column, input, input_column, pipeline, stage,
                 direct, how, since, until, run, last_at)

@@ -140,3 +140,18 @@ async fn of_old_lineage_the_last_of_each_job_stays() {
     assert_eq!(store.touched(RunId(id(1)), Direction::Upstream).await.unwrap(), [""; 0]);
     assert_eq!(store.touched(RunId(id(3)), Direction::Upstream).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn an_event_that_comes_late_widens_the_way_that_it_went_and_no_other() {
+    let (_folder, store) = store().await;
+    // The way from `a` ended at 30 and began again at 50.
+    store.receive(&[told("COMPLETE", 20, 1, &["a"], &["sums"])]).await.unwrap();
+    store.receive(&[told("COMPLETE", 30, 2, &["b"], &["sums"])]).await.unwrap();
+    store.receive(&[told("COMPLETE", 50, 3, &["a"], &["sums"])]).await.unwrap();
+    for (seconds, run) in [(25, 4), (10, 5)] {
+        store.receive(&[told("COMPLETE", seconds, run, &["a"], &["sums"])]).await.unwrap();
+    }
+    for (seconds, from) in [(5, &[][..]), (10, &["a"]), (29, &["a"]), (40, &["b"]), (60, &["a"])] {
+        assert_eq!(inputs(&store, "sums", Some(at(seconds))).await, from, "at {seconds}");
+    }
+}

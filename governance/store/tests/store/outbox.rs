@@ -2,7 +2,7 @@
 
 use assay_core::Run;
 use assay_store::{
-    Action, AuditEntry, Chosen, Delivery, DeliveryState, Event, EventKind, Store, Telling,
+    Action, AuditEntry, Chosen, Delivery, DeliveryState, Event, EventKind, Received, Store, Telling,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -61,6 +61,25 @@ async fn an_event_is_put_into_the_outbox_with_what_keeps_it_and_once() {
     store.start_run(&run, at(1), &[again], &[]).await.unwrap();
     assert!(all(&store).await.is_empty());
     assert_eq!(store.targets().await.unwrap()[0].delivered, 1);
+}
+
+#[tokio::test]
+async fn what_comes_in_is_sent_at_once_whenever_it_was_said_and_no_number_comes_back() {
+    let (_folder, store) = store().await;
+    let store = sending(store, at(1000)).await;
+    for number in [1, 5000] {
+        let run = run(number, "parse");
+        let event = event_of(&run, number, "p.a", EventKind::JobStart);
+        store.receive(&[Received { run, event }]).await.unwrap();
+    }
+    assert_eq!(due(&store, at(1001)).await, [1, 5000]);
+    let sent = all(&store).await;
+    for delivery in &sent {
+        store.delivered(delivery, at(1002)).await.unwrap();
+    }
+    start(&store, 2000, "p.a").await;
+    let last = sent.iter().map(|delivery| delivery.sequence).max().unwrap();
+    assert!(all(&store).await[0].sequence > last);
 }
 
 #[tokio::test]

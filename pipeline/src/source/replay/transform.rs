@@ -1,5 +1,7 @@
 //! What is changed on the way back: a merge patch over JSON, or SQL over the columns.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
@@ -9,7 +11,8 @@ use chrono::{DateTime, Utc};
 use datafusion::sql::sqlparser::ast::{AssignmentTarget, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use super::super::rows::TableRows;
 use super::SourceError;
@@ -135,10 +138,32 @@ pub(crate) fn patch(text: &str) -> Result<Option<Value>, String> {
 
 /// A JSON payload with a patch merged into it.
 pub(crate) fn patched(payload: &[u8], patch: &Value) -> Result<Vec<u8>, String> {
-    let mut value: Value = serde_json::from_slice(payload)
-        .map_err(|_| "a merge patch needs a JSON payload, which this is not".to_owned())?;
-    merge(&mut value, patch);
-    Ok(value.to_string().into_bytes())
+    let wrong = |_| "a merge patch needs a JSON payload, which this is not".to_owned();
+    let text: &RawValue = serde_json::from_slice(payload).map_err(wrong)?;
+    let Value::Object(patch) = patch else { return Ok(patch.to_string().into_bytes()) };
+    Ok(merged(text.get(), patch).map_err(wrong)?.get().as_bytes().to_vec())
+}
+
+/// The text of an object with a patch merged into it. What the patch does not name keeps its text:
+/// a number may have more digits than any of our types.
+fn merged(text: &str, patch: &Map<String, Value>) -> serde_json::Result<Box<RawValue>> {
+    // What is no object is replaced by one, as the standard says.
+    let mut members: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(text).unwrap_or_default();
+    for (name, change) in patch {
+        let changed = match change {
+            Value::Null => {
+                members.remove(name);
+                continue;
+            }
+            Value::Object(inner) => {
+                merged(members.get(name).map_or("{}", |text| text.get()), inner)?
+            }
+            other => to_raw_value(other)?,
+        };
+        members.insert(name.clone(), changed);
+    }
+    to_raw_value(&members)
 }
 
 fn merge(value: &mut Value, patch: &Value) {
@@ -147,7 +172,7 @@ fn merge(value: &mut Value, patch: &Value) {
         return;
     };
     if !value.is_object() {
-        *value = Value::Object(serde_json::Map::new());
+        *value = Value::Object(Map::new());
     }
     let Value::Object(members) = value else { return };
     for (name, change) in patch {
@@ -221,8 +246,20 @@ mod tests {
     #[test]
     fn a_patch_replaces_adds_and_removes() {
         let patch = serde_json::json!({"a": {"b": 2, "c": null}, "d": [1]});
-        let patched = patched(br#"{"a":{"b":1,"c":3,"e":4}}"#, &patch).unwrap();
-        assert_eq!(String::from_utf8(patched).unwrap(), r#"{"a":{"b":2,"e":4},"d":[1]}"#);
-        assert!(super::patched(b"no", &patch).is_err());
+        let text = patched(br#"{"a":{"b":1,"c":3,"e":4}}"#, &patch).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), r#"{"a":{"b":2,"e":4},"d":[1]}"#);
+        assert!(patched(b"no", &patch).is_err());
+    }
+
+    #[test]
+    fn what_a_patch_does_not_name_stays_as_it_was_written() {
+        let payload = br#"{"city":"Roma","amount":12345678901234.123456789,
+            "in":{"big":123456789012345678901234567890,"gone":1}}"#;
+        let patch =
+            serde_json::json!({"city": "Rome", "in": {"gone": null, "new": {"a": null, "b": 1}}});
+        let text = String::from_utf8(patched(payload, &patch).unwrap()).unwrap();
+        let expected = r#"{"amount":12345678901234.123456789,"city":"Rome","in":{"big":123456789012345678901234567890,"new":{"b":1}}}"#;
+        assert_eq!(text, expected);
+        assert!(patched(b"no JSON", &patch).is_err());
     }
 }

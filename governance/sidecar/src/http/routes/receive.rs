@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use assay_door::{announced, gzip, inflated, kind, whole};
+use assay_door::{Room, announced, gzip, inflated, kind, whole_within};
 use assay_lineage::receive::{Body, read};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
@@ -21,6 +21,12 @@ use crate::requests::Handled;
 /// Larger bodies are taken apart where nobody else has to wait.
 const LARGE: usize = 1 << 20;
 
+/// A body's events, and the room in memory that they take.
+struct Taken {
+    body: Body,
+    room: Room,
+}
+
 /// All events of the body, or none.
 pub(in crate::http) async fn receive(
     State(service): State<Arc<Service>>,
@@ -29,12 +35,12 @@ pub(in crate::http) async fn receive(
 ) -> Result<Response, Problem> {
     let body = taken(&service, &client, request).await;
     let kept = async {
-        let Body { events, faults } = body?;
+        let Taken { body: Body { events, faults }, room } = body?;
         if !faults.is_empty() {
             return Err(Problem::Events(faults));
         }
         let accepted = events.len();
-        service.intake.keep(events).await?;
+        service.intake.keep_in(events, room).await?;
         Ok(accepted)
     };
     let accepted = kept.await.inspect_err(|problem| count(&service, problem))?;
@@ -50,9 +56,10 @@ pub(in crate::http) async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let taken = taken(&service, &client, request).await;
-    let Body { events, faults } = taken.inspect_err(|problem| count(&service, problem))?;
+    let Taken { body, room } = taken.inspect_err(|problem| count(&service, problem))?;
+    let Body { events, faults } = body;
     let (good, bad) = (events.len(), faults.len());
-    let kept = service.intake.keep(events).await.map_err(Problem::from);
+    let kept = service.intake.keep_in(events, room).await.map_err(Problem::from);
     kept.inspect_err(|problem| count(&service, problem))?;
     service.meters.received.inc_by(good as u64);
     if bad > 0 {
@@ -75,39 +82,44 @@ pub(in crate::http) async fn batch(
 }
 
 /// The events of a body that is not too large, of a client that has not sent too much.
-async fn taken(service: &Service, client: &Client, request: Request) -> Result<Body, Problem> {
+async fn taken(service: &Service, client: &Client, request: Request) -> Result<Taken, Problem> {
     let (Parts { headers, .. }, body) = request.into_parts();
     check_kind(&headers)?;
     let gzip = gzip(&headers).map_err(Problem::ContentEncoding)?;
     let limit = service.settings.body_mb << 20;
-    let announced = announced(&headers).unwrap_or(limit);
-    if announced > limit {
+    if announced(&headers).is_some_and(|announced| announced > limit) {
         return Err(Problem::TooLarge { limit });
     }
-    let reading = service.in_flight.room(announced).ok_or(Problem::Busy)?;
-    let body = whole(body, limit).await?;
-    drop(reading);
-    // Events in memory are some times as large as their text.
-    let _room = service.in_flight.room(3 * body.len()).ok_or(Problem::Busy)?;
-    let take = move |limit| -> Result<Body, Problem> {
-        read(&inflated(&body, gzip, limit)?).map_err(Problem::NoJson)
+    let (body, reading) = whole_within(body, limit, &service.in_flight).await?;
+    let large = gzip || body.len() > LARGE;
+    let in_flight = Arc::clone(&service.in_flight);
+    let take = move || -> Result<Taken, Problem> {
+        let text = inflated(&body, gzip, limit)?;
+        // Events in memory are some times as large as their text, and stay until they are kept.
+        let room = in_flight.room(3 * text.len()).ok_or(Problem::Busy)?;
+        drop(reading);
+        Ok(Taken { body: read(&text).map_err(Problem::NoJson)?, room })
     };
-    let taken = match gzip || announced > LARGE {
-        false => take(limit)?,
+    let taken = match large {
+        false => take()?,
         true => {
             let _turn = service.turns.acquire().await.map_err(|_| Problem::Busy)?;
-            let taken = tokio::task::spawn_blocking(move || take(limit)).await;
+            let taken = tokio::task::spawn_blocking(take).await;
             taken.map_err(|_| Problem::Busy)??
         }
     };
-    let events = taken.events.len() + taken.faults.len();
+    let events = taken.body.events.len() + taken.body.faults.len();
     let passes = service.quotas.take(&client.0, events.max(1), Instant::now());
     passes.map_err(|wait| Problem::Quota { wait })?;
     Ok(taken)
 }
 
-/// JSON, or nothing said. A page in a browser can't send JSON to a port of this machine unasked.
+/// JSON, or nothing said. What a page in a browser sends names the page, and is not for us: it
+/// could send to a port of this machine unasked.
 fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err(Problem::Page);
+    }
     match kind(headers) {
         None => Ok(()),
         Some(kind) if kind == "application/json" || kind == "text/json" => Ok(()),
