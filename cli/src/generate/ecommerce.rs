@@ -83,10 +83,9 @@ impl Ecommerce {
         if drawn < defects {
             return self.defect(at);
         }
-        if drawn < defects + late
-            && let Some(message) = self.late()
-        {
-            return message;
+        if drawn < defects + late {
+            // Nothing is late before anything is on time.
+            return self.late().unwrap_or_else(|| self.good(at));
         }
         if drawn < defects + late + duplicates && !self.remembered.is_empty() {
             let place = self.random.below(self.remembered.len() as u64) as usize;

@@ -2,14 +2,20 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 const PORT: u16 = 19150;
 
+/// A state that does not come by then never comes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 pub(crate) struct Shop {
     folder: tempfile::TempDir,
     database: String,
+    /// Whoever made the database drops it.
+    made: bool,
 }
 
 /// None, and a word of why, where there is no Postgres.
@@ -28,6 +34,7 @@ pub(crate) fn shop(name: &str) -> Option<Shop> {
     let shop = Shop {
         folder: tempfile::tempdir().unwrap(),
         database: format!("stream_{name}_{}", std::process::id()),
+        made: true,
     };
     psql("postgres", &format!("CREATE DATABASE {}", shop.database));
     shop.done(&["db", "migrate", "--pipeline", "ecommerce"]);
@@ -46,6 +53,9 @@ fn psql(database: &str, sql: &str) -> String {
 
 impl Drop for Shop {
     fn drop(&mut self) {
+        if !self.made {
+            return;
+        }
         psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
     }
 }
@@ -59,13 +69,42 @@ impl Shop {
         psql(&self.database, sql)
     }
 
+    /// Waits until a query says `t`.
+    pub(crate) fn until(&self, sql: &str) {
+        let start = Instant::now();
+        while self.sql(sql) != "t" {
+            assert!(start.elapsed() < PATIENCE, "it did not come to: {sql}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A session that does this and then does not end.
+    pub(crate) fn holds(&self, sql: &str) -> Child {
+        let wait = format!("{sql}; SELECT pg_sleep(600)");
+        let mut command = Command::new("psql");
+        command.args(["-qAtX", "-1", "-d", &self.address(), "-c", &wait]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Another host that has the same messages, and shares the database only.
+    pub(crate) fn beside(&self) -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        let copied =
+            Command::new("cp").arg("-r").arg(self.path("data")).arg(folder.path()).status();
+        assert!(copied.unwrap().success());
+        Shop { folder, database: self.database.clone(), made: false }
+    }
+
+    fn address(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{PORT}/{}", self.database)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-        let address = format!("postgres://postgres@127.0.0.1:{PORT}/{}", self.database);
         command
             .args(arguments)
             .env("ASSAY_DATA_DIR", self.path("data"))
-            .env("ASSAY_POSTGRES", address)
+            .env("ASSAY_POSTGRES", self.address())
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

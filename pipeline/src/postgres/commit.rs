@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use assay_core::{DatasetName, DraftId, Mark, Position, ReaderId, Slice};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use super::columns::WireColumn;
@@ -179,21 +180,31 @@ impl Draft for PostgresDraft {
             return Err(TargetError::Stale { dataset, hours });
         }
         let report = serde_json::to_string(closing.report).expect("a report is JSON");
-        let begun = self.postgres.pool.begin().await;
+        let place = self.postgres.place();
+        let writing = || format!("write {} in {place}", self.spec.dataset);
+        let connection = self.postgres.pool.acquire().await;
+        let mut connection = connection.map_err(|error| self.failed(error))?;
+        for (_, sheet) in &self.sheets {
+            let prepared = sheet.prepare(&mut connection).await;
+            prepared.map_err(|error| failure::of(writing(), error))?;
+        }
+        let begun = connection.begin().await;
         let mut transaction = begun.map_err(|error| self.failed(error))?;
-        self.move_marks(&mut transaction, closing.upto).await?;
         let mut sheets = std::mem::take(&mut self.sheets);
         let sent = send(&mut sheets, &mut transaction).await;
         self.sheets = sheets;
-        match sent {
-            Ok(()) => {}
-            // Another has written one of the keys since they were looked up.
-            Err(super::sheet::SendError::Database(error)) if failure::is_repeated_key(&error) => {
-                return Err(TargetError::Moved { dataset: self.spec.dataset.clone() });
-            }
-            Err(error) => {
-                let place = self.postgres.place();
-                return Err(error.told(format!("write {} in {place}", self.spec.dataset)));
+        sent.map_err(|error| error.told(writing()))?;
+        // From here on the server needs nothing of this process but its next word, and ends the
+        // transaction when that does not come.
+        self.move_marks(&mut transaction, closing.upto).await?;
+        for (_, sheet) in &self.sheets {
+            match sheet.take(&mut transaction).await {
+                Ok(()) => {}
+                // Another has written one of the keys since they were looked up.
+                Err(error) if failure::is_repeated_key(&error) => {
+                    return Err(TargetError::Moved { dataset: self.spec.dataset.clone() });
+                }
+                Err(error) => return Err(failure::of(writing(), error)),
             }
         }
         let number = self.number(&mut transaction, &report).await;

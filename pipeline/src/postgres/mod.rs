@@ -29,10 +29,10 @@ const CONNECTIONS: u32 = 5;
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What the server ends by itself, so that a worker which was suspended holds no lock: a statement,
-/// the wait for a lock, and a transaction in which nothing happens.
+/// What the server ends by itself, so that a worker which was suspended holds no lock: a transaction
+/// in which nothing happens, the wait for a lock, and a statement that takes absurdly long.
 const LIMITS: [(&str, &str); 4] = [
-    ("statement_timeout", "30s"),
+    ("statement_timeout", "10min"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("TimeZone", "UTC"),

@@ -16,10 +16,6 @@ use crate::target::{Fold, TargetError, Write};
 /// Rows that stay in memory weigh no more than that.
 const IN_MEMORY: usize = 8 << 20;
 
-/// What one COPY sends. A worker that is suspended in it is ended by the limit of a statement,
-/// which a large batch as a whole must not reach.
-const PIECE: usize = 4 << 20;
-
 /// What is sent at once.
 const SEND: usize = 256 << 10;
 
@@ -29,8 +25,7 @@ pub(super) struct Sheet {
     columns: Vec<WireColumn>,
     write: Write,
     bytes: SpooledTempFile,
-    /// The lengths of the parts that one COPY takes.
-    pieces: Vec<usize>,
+    length: u64,
     pub(super) rows: u64,
 }
 
@@ -41,7 +36,7 @@ impl Sheet {
             columns,
             write,
             bytes: SpooledTempFile::new_in(IN_MEMORY, spool),
-            pieces: Vec::new(),
+            length: 0,
             rows: 0,
         }
     }
@@ -55,61 +50,69 @@ impl Sheet {
         self.bytes
             .write_all(&bytes)
             .map_err(|source| TargetError::File { doing: doing(), source })?;
-        match self.pieces.last_mut() {
-            Some(last) if *last + bytes.len() <= PIECE => *last += bytes.len(),
-            _ => self.pieces.push(bytes.len()),
-        }
+        self.length += bytes.len() as u64;
         self.rows += rows.num_rows() as u64;
         Ok(())
     }
 
-    /// Sends the rows within a transaction.
+    /// The table of this connection where the rows wait: it is made once, and empty after every
+    /// commit. Made outside of a transaction, it leaves no lock on the table that it is like.
+    pub(super) async fn prepare(&self, on: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let (staging, table) = (self.staging(), quoted(&self.table));
+        let made = format!(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS \
+             SELECT {} FROM {table} WITH NO DATA",
+            quoted_all(&self.names())
+        );
+        sqlx::query(&made).persistent(false).execute(on).await.map(drop)
+    }
+
+    /// Sends the rows to where they wait. The server gives up no COPY whose sender is silent, so
+    /// nothing may be locked meanwhile that others want.
     pub(super) async fn send(&mut self, to: &mut PgConnection) -> Result<(), SendError> {
         if self.rows == 0 {
             return Ok(());
         }
-        match self.write.clone() {
-            Write::Merge { key, folds } => {
-                let staging = quoted(&format!("assay_{}", self.table.replace('.', "_")));
-                let names: Vec<String> = self.columns.iter().map(|c| c.name.clone()).collect();
-                let (columns, table) = (quoted_all(&names), quoted(&self.table));
-                // It is made once for each connection, and is empty after every commit.
-                let made = format!(
-                    "CREATE TEMPORARY TABLE IF NOT EXISTS {staging} ON COMMIT DELETE ROWS AS \
-                     SELECT {columns} FROM {table} WITH NO DATA"
-                );
-                sqlx::query(&made).persistent(false).execute(&mut *to).await?;
-                self.copy(&staging, to).await?;
-                let merged = merged(&table, &staging, &names, &key, &folds);
-                sqlx::query(&merged).execute(&mut *to).await?;
-                Ok(())
-            }
-            _ => {
-                let table = quoted(&self.table);
-                self.copy(&table, to).await
-            }
-        }
-    }
-
-    async fn copy(&mut self, table: &str, to: &mut PgConnection) -> Result<(), SendError> {
-        let names: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).collect();
-        let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", quoted_all(&names));
+        let names = quoted_all(&self.names());
+        let sql = format!("COPY {} ({names}) FROM STDIN (FORMAT binary)", self.staging());
         self.bytes.seek(SeekFrom::Start(0))?;
         let mut buffer = vec![0; SEND];
-        for piece in self.pieces.clone() {
-            let mut copy = to.copy_in_raw(&sql).await?;
-            copy.send(HEAD).await?;
-            let mut left = piece;
-            while left > 0 {
-                let part = left.min(SEND);
-                self.bytes.read_exact(&mut buffer[..part])?;
-                copy.send(&buffer[..part]).await?;
-                left -= part;
-            }
-            copy.send(TAIL).await?;
-            copy.finish().await?;
+        let mut copy = to.copy_in_raw(&sql).await?;
+        copy.send(HEAD).await?;
+        let mut left = self.length;
+        while left > 0 {
+            let part = SEND.min(usize::try_from(left).unwrap_or(SEND));
+            self.bytes.read_exact(&mut buffer[..part])?;
+            copy.send(&buffer[..part]).await?;
+            left -= part as u64;
         }
+        copy.send(TAIL).await?;
+        copy.finish().await?;
         Ok(())
+    }
+
+    /// Takes the rows that wait into the table.
+    pub(super) async fn take(&self, within: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if self.rows == 0 {
+            return Ok(());
+        }
+        let (table, staging, names) = (quoted(&self.table), self.staging(), self.names());
+        let sql = match &self.write {
+            Write::Merge { key, folds } => merged(&table, &staging, &names, key, folds),
+            _ => {
+                let columns = quoted_all(&names);
+                format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staging}")
+            }
+        };
+        sqlx::query(&sql).execute(within).await.map(drop)
+    }
+
+    fn staging(&self) -> String {
+        quoted(&format!("assay_{}", self.table.replace('.', "_")))
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name.as_str()).collect()
     }
 }
 
@@ -118,7 +121,7 @@ impl Sheet {
 fn merged(
     table: &str,
     staging: &str,
-    columns: &[String],
+    columns: &[&str],
     key: &[String],
     folds: &[(String, Fold)],
 ) -> String {

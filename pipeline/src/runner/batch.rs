@@ -3,25 +3,25 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, filter_record_batch, take_record_batch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
 use assay_dlq::{Closed, Letters};
-use assay_quality::{
-    BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
-};
+use assay_quality::{BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Profiler, Tally};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
 use super::times::Times;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
-use crate::stage::{Also, Broken, Reads, Shaped, Shaper, Stage, conform};
+use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
 mod fates;
+mod past;
+mod timed;
 
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
@@ -76,9 +76,6 @@ pub(super) struct Batch<'a> {
     times: Option<Times<'a>>,
 }
 
-/// Earlier batches that a batch is held against: a quarter of a year, when there is one each hour.
-const HISTORY: u32 = 13 * 7 * 24;
-
 impl<'a> Batch<'a> {
     pub(super) async fn new(
         runner: &'a Runner,
@@ -116,7 +113,7 @@ impl<'a> Batch<'a> {
             }
         }
         let history = match run.governed.quality {
-            true => history(runner, run, stage).await?,
+            true => past::history(runner, run, stage).await?,
             false => History::default(),
         };
         Ok(Batch {
@@ -174,56 +171,6 @@ impl<'a> Batch<'a> {
         self.counts.written += fresh.num_rows() as u64;
         let also = self.also(&chunk, &fresh, &input).await?;
         Ok(Taken { rows: fresh, also })
-    }
-
-    /// Sets aside what is late. A row that broke a rule makes no other one late.
-    fn in_time(&mut self, chunk: &Chunk, good: Good) -> Result<Good, RunError> {
-        let Some(times) = &mut self.times else { return Ok(good) };
-        let late = times.late(&good.rows, &good.input, &chunk.rows);
-        if !late.contains(&true) {
-            return Ok(good);
-        }
-        let why = times.why();
-        for (place, _) in good.input.iter().zip(&late).filter(|(_, late)| **late) {
-            self.letters.late(chunk, *place, &why)?;
-        }
-        good.only(&late.into_iter().map(|late| !late).collect::<Vec<_>>())
-            .map_err(|error| query(format!("leave out late rows of {}", self.stage.id), error))
-    }
-
-    /// What the new rows are for the other tables of the stage.
-    async fn also(
-        &self,
-        chunk: &Chunk,
-        fresh: &RecordBatch,
-        input: &[u32],
-    ) -> Result<Vec<RecordBatch>, RunError> {
-        let mut all = Vec::new();
-        if self.stage.also.is_empty() {
-            return Ok(all);
-        }
-        let doing = |also: &Also| format!("make the rows of {}", also.writes.dataset);
-        let read = take_record_batch(&chunk.rows, &UInt32Array::from(input.to_vec()))
-            .map_err(|error| query(format!("take the rows of {}", self.stage.id), error))?;
-        let (of, now) = (&self.stage.writes.dataset, self.runner.clock.now());
-        for also in &self.stage.also {
-            let time = self.stage.event_time.as_ref();
-            let rows = also.rows(of, time, (fresh, &read), now).await;
-            all.push(rows.map_err(|error| query(doing(also), error))?);
-        }
-        Ok(all)
-    }
-
-    /// What is replayed was late once, or held back for another reason: it is taken as it comes.
-    pub(super) fn never_late(&mut self) {
-        self.times = None;
-    }
-
-    /// Writes the times that were seen into the position behind the batch.
-    pub(super) fn stamp(&self, upto: &mut Position) {
-        if let Some(times) = &self.times {
-            times.stamp(upto);
-        }
     }
 
     /// Rows that could not be judged because they could not be read or transformed.
@@ -409,25 +356,6 @@ impl<'a> Batch<'a> {
 fn without_key(stage: &Stage) -> String {
     let columns = stage.deduplicate.join("`, `");
     format!("its key (`{columns}`) has a NULL, so it could not be known if it came again")
-}
-
-/// What was before the batch, as far as a rule asks for it.
-async fn history(runner: &Runner, run: &Run, stage: &Stage) -> Result<History, RunError> {
-    let (asks, dataset) = (stage.suite.asks(), &stage.writes.dataset);
-    let mut history = History::default();
-    if asks.volumes {
-        let known = runner.ledger.rows_added(dataset, HISTORY).await?;
-        history.batches = known.into_iter().map(|(at, rows)| Past { at, rows }).collect();
-    }
-    for rule in asks.lags {
-        let known = runner.ledger.lags(dataset, &rule, HISTORY).await?;
-        let lags = known.into_iter().map(|(at, seconds)| PastLag { at, seconds }).collect();
-        history.lags.insert(rule, lags);
-    }
-    if asks.runs > 0 {
-        history.runs = runner.ledger.profiles(dataset, run.id, asks.runs).await?;
-    }
-    Ok(history)
 }
 
 /// Columns under the names that they have in the other dataset.
