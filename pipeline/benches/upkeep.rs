@@ -143,6 +143,7 @@ impl Bench {
             from: &from,
             key: &[],
             also: &[],
+            event_time: None,
             begun_at: self.clock.now(),
         };
         let mut draft = self.target.draft(of, Write::Append).await.unwrap();

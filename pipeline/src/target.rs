@@ -12,7 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 
 use crate::definition::TableSpec;
-use crate::stage::Also;
+use crate::stage::{Also, EventTime};
 
 /// How a draft's rows meet those that are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +83,8 @@ pub struct DraftOf<'a> {
     pub key: &'a [String],
     /// What else is written with it.
     pub also: &'a [Also],
+    /// When its rows are late.
+    pub event_time: Option<&'a EventTime>,
     pub begun_at: DateTime<Utc>,
 }
 
@@ -106,13 +108,25 @@ pub trait Target: Send + Sync {
     /// Makes the target ready for its contract, or refuses a contract that takes something away.
     async fn prepare(&self) -> Result<(), TargetError>;
 
-    /// Where lineage finds it, when that is not the lake: the namespace, and its name there.
-    fn place(&self) -> Option<(String, String)> {
+    /// Where lineage finds a table that is written with it, when that is not the lake: the
+    /// namespace, and its name there.
+    fn place(&self, _: &TableSpec) -> Option<(String, String)> {
         None
     }
 
     /// How far `reader` has come, as its last commit here says.
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError>;
+
+    /// Moves `reader` from one position to another, so that a worker which is building on the old
+    /// place is refused. The lake keeps the reason too, and has its own way.
+    async fn move_reader(
+        &self,
+        _: &ReaderId,
+        _: (&Position, &Position),
+    ) -> Result<(), TargetError> {
+        let doing = "move a reader".to_owned();
+        Err(TargetError::Refused { doing, why: "this target can't".to_owned() })
+    }
 
     /// Opens a batch that nobody sees until it is committed.
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError>;

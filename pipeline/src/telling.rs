@@ -117,8 +117,10 @@ impl Teller<'_> {
     }
 
     fn dataset(&self, name: &DatasetName) -> DatasetRef {
-        if *name == self.stage.writes.dataset
-            && let Some((namespace, table)) = self.target.place()
+        let also = self.stage.also.iter().map(|also| &also.writes);
+        if let Some(spec) =
+            [&self.stage.writes].into_iter().chain(also).find(|spec| spec.dataset == *name)
+            && let Some((namespace, table)) = self.target.place(spec)
         {
             return DatasetRef::in_database(name, &namespace, &table);
         }
@@ -134,7 +136,13 @@ impl Teller<'_> {
         let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
         let inputs = vec![self.dataset(reads)];
         let output = self.dataset(writes).made_as(self.stage.columns(), &inputs);
-        (inputs, vec![output])
+        let mut known = inputs.clone();
+        known.push(output.clone());
+        let mut outputs = vec![output];
+        for (also, lineage) in self.stage.also_columns() {
+            outputs.push(self.dataset(&also.writes.dataset).made_as(lineage, &known));
+        }
+        (inputs, outputs)
     }
 
     /// The event of a run's start, where lineage is asked for.

@@ -45,6 +45,9 @@ pub(crate) struct EcommerceArgs {
     /// The share of events that are sent again
     #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
     pub(crate) duplicates: f64,
+    /// The last event happens then [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
     /// Send events as they happen, until told to stop or there are as many as --count says
     #[arg(long)]
     pub(crate) follow: bool,

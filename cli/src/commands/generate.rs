@@ -76,7 +76,7 @@ pub(crate) async fn ecommerce(app: App, what: &EcommerceArgs) -> Result<()> {
     let span =
         |events: u64| TimeDelta::microseconds((events as f64 / what.rate * 1_000_000.0) as i64);
     let begun = app.clock.now();
-    let first = if what.follow { begun } else { begun - span(count) };
+    let first = if what.follow { begun } else { what.until.unwrap_or(begun) - span(count) };
     let mut events = Ecommerce::new(what.seed, first, shares, PARTITIONS);
     let mut sent = 0;
     while sent < count && !app.stop.asked() {

@@ -1,16 +1,11 @@
 //! Workers that die, sleep and stand in each other's way, and connections that are cut.
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::Duration;
 
 use super::{Shop, shop};
 
 const FOLLOW: [&str; 6] = ["run", "stream", "--pipeline", "ecommerce", "--governed", "--follow"];
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
 
 fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
@@ -49,10 +44,10 @@ fn workers_that_are_killed_count_every_event_once() {
     let Some(shop) = shop("killed") else { return };
     let generator = generator(&shop, "1500");
     for pause in [900, 700, 1100, 800, 1000, 600, 1200] {
-        let mut worker = shop.start(&FOLLOW);
+        let worker = shop.worker(&FOLLOW);
         wait(pause);
-        worker.kill().unwrap();
-        worker.wait().unwrap();
+        // With -9.
+        drop(worker);
     }
     exact(&shop, generator);
 }
@@ -69,13 +64,13 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
         "SELECT count(*) = 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND granted \
                 AND relation = 'events_clean'::regclass",
     );
-    let mut worker = shop.start(&run);
+    let mut worker = shop.worker(&run);
     shop.until(
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'assay' \
          AND datname = current_database() AND wait_event_type = 'Lock'",
     );
     // It has moved its position, and waits to write its rows.
-    signal(&worker, "-STOP");
+    worker.signal("-STOP");
     shop.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LOCK%'");
     holder.wait().unwrap();
     // The server ends what the sleeper left open, and the successor goes on.
@@ -83,8 +78,8 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
     other.verified();
     let commits = "SELECT string_agg(draft, ',' ORDER BY number) FROM assay.commits";
     let before = shop.sql(commits);
-    signal(&worker, "-CONT");
-    let code = worker.wait().unwrap().code();
+    worker.signal("-CONT");
+    let code = worker.end();
     assert!(matches!(code, Some(0 | 4)), "{code:?}");
     assert_eq!(shop.sql(commits), before);
     other.verified();
@@ -94,7 +89,7 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
 fn two_workers_and_connections_that_are_cut_count_every_event_once() {
     let Some(shop) = shop("cut") else { return };
     let generator = generator(&shop, "1200");
-    let workers = [shop.start(&FOLLOW), shop.start(&FOLLOW)];
+    let workers = [shop.worker(&FOLLOW), shop.worker(&FOLLOW)];
     for _ in 0..12 {
         wait(300);
         shop.sql(
@@ -104,8 +99,8 @@ fn two_workers_and_connections_that_are_cut_count_every_event_once() {
     }
     wait(1000);
     for mut worker in workers {
-        signal(&worker, "-TERM");
-        worker.wait().unwrap();
+        worker.signal("-TERM");
+        assert_eq!(worker.end(), Some(0));
     }
     exact(&shop, generator);
 }

@@ -1,4 +1,5 @@
 //! The e-commerce stream, through the real command, into a real Postgres.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 mod faults;
 mod hops;
@@ -45,6 +46,86 @@ fn every_event_is_counted_once_and_to_the_cent() {
     let again = shop.json(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
     assert_eq!(again[0]["counts"]["read"], 0);
     assert_eq!(shop.verified(), outcome);
+}
+
+#[test]
+fn late_events_come_home_and_correct_their_minutes() {
+    let Some(shop) = shop("late") else { return };
+    shop.generates(&["--count", "1500", "--defects", "1%", "--late", "3%", "--duplicates", "0%"]);
+    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    let late = shop.verified()["late"].as_u64().unwrap();
+    let minutes = shop.sql("SELECT count(*) FROM kpi_1m");
+    let replay = ["dlq", "replay", "--reason", "late", "--yes"];
+    let carried = shop.json(&replay);
+    assert_eq!(carried["outcome"], serde_json::json!({"corrected": late}));
+    let outcome = shop.json(&["verify", "ecommerce", "--replayed"]);
+    assert_eq!(outcome["corrected"], late);
+    assert_eq!(outcome["mistakes"], serde_json::json!([]));
+    assert_ne!(shop.sql("SELECT count(*) FROM kpi_1m"), minutes);
+    // None is left, and what broke a rule was not sent back.
+    assert_eq!(shop.json(&replay), serde_json::json!({"letters": 0}));
+    assert!(shop.json(&["dlq", "list", "--reason", "rule-broken"]).as_array().unwrap().len() > 5);
+    // Without --replayed they are mistakes.
+    assert!(shop.fails(&["verify", "ecommerce"]).contains("is not what was sent"));
+}
+
+#[test]
+fn a_silent_partition_holds_no_window_back_and_others_do() {
+    let Some(shop) = shop("idle") else { return };
+    shop.generates(&["--count", "600"]);
+    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    assert_eq!(
+        shop.sql("SELECT late_after || ' ' || idle_after FROM assay.readers"),
+        "00:05:00 00:01:00"
+    );
+    let seen = "(SELECT (mark::jsonb ->> 'event_time')::timestamptz AT TIME ZONE 'UTC' AS seen, \
+                slice FROM assay.positions WHERE reader = 'ecommerce/stream') AS s";
+    let is = |expected: &str| {
+        let sql = format!("SELECT assay.watermark('ecommerce/stream') = ({expected})");
+        assert_eq!(shop.sql(&sql), "t", "{expected}");
+    };
+    is(&format!("SELECT min(seen) FROM {seen}"));
+    shop.sql(
+        "UPDATE assay.positions SET moved_at = now() - interval '61 seconds' WHERE slice = \
+         (SELECT slice FROM assay.positions ORDER BY mark::jsonb ->> 'event_time' LIMIT 1)",
+    );
+    is(&format!("SELECT seen FROM {seen} ORDER BY seen OFFSET 1 LIMIT 1"));
+    shop.sql("UPDATE assay.readers SET idle_after = interval '1 hour'");
+    is(&format!("SELECT min(seen) FROM {seen}"));
+    let finals = "SELECT count(*) = (SELECT count(*) FROM kpi_1m WHERE window_end <= \
+                  assay.watermark('ecommerce/stream') - interval '5 minutes') FROM v_kpi_1m_final";
+    assert_eq!(shop.sql(finals), "t");
+    // All of it is in the graph, and what the figures are made of.
+    let shown = shop.done(&["lineage", "show", "gold.kpi_1m"]);
+    assert!(shown.contains("log.events_raw"), "{shown}");
+}
+
+#[test]
+fn what_is_behind_the_watermark_is_needed_no_more() {
+    let Some(shop) = shop("bounded") else { return };
+    let now =
+        shop.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
+    let generate =
+        ["--count", "2500", "--rate", "5", "--until", &now, "--late", "1%", "--duplicates", "2%"];
+    let run = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
+    shop.generates(&generate);
+    shop.done(&run);
+    let figures = shop.sql("SELECT sum(revenue), sum(orders_created), count(*) FROM kpi_1m");
+    let gone = shop.sql(
+        "WITH gone AS (DELETE FROM events_clean WHERE event_time < ( \
+           SELECT min((mark::jsonb ->> 'event_time')::timestamptz AT TIME ZONE 'UTC') \
+           FROM assay.positions) - interval '5 minutes' RETURNING 1) SELECT count(*) FROM gone",
+    );
+    assert!(gone.parse::<u32>().unwrap() > 500, "{gone}");
+    shop.sql("TRUNCATE event_traces");
+    // The same again: what was forgotten is late, what is younger is known.
+    shop.generates(&generate);
+    let runs = shop.json(&run);
+    let counts = &runs[0]["counts"];
+    assert_eq!((&counts["read"], &counts["written"]), (&2500.into(), &0.into()));
+    assert_eq!(shop.sql("SELECT sum(revenue), sum(orders_created), count(*) FROM kpi_1m"), figures);
+    // Nothing else grew than the reports of two batches or some more.
+    assert_eq!(shop.sql("SELECT count(*) FROM assay.positions"), "3");
 }
 
 #[test]

@@ -115,6 +115,15 @@ impl Shop {
         self.command(arguments).spawn().unwrap()
     }
 
+    /// A process that is signalled and waited for; what it says is in a file.
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Worker {
+        let place = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        let (file, said) = place.keep().unwrap();
+        let mut command = self.command(arguments);
+        let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        Worker { child, said }
+    }
+
     fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
@@ -147,6 +156,38 @@ impl Shop {
         let outcome = self.json(&["verify", "ecommerce"]);
         assert_eq!(outcome["mistakes"], serde_json::json!([]));
         outcome
+    }
+}
+
+pub(crate) struct Worker {
+    child: Child,
+    said: PathBuf,
+}
+
+impl Worker {
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Its code, None when it was killed.
+    pub(crate) fn end(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            let said = std::fs::read_to_string(&self.said).unwrap_or_default();
+            assert!(start.elapsed() < PATIENCE, "it does not end: {said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

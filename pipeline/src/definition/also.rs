@@ -12,6 +12,9 @@ use super::load::Loader;
 use crate::stage::{Also, EventTime, Merge, Reads, Windows};
 use crate::target::Fold;
 
+/// A partition in which nothing came for so many seconds holds no window back.
+const IDLE: u32 = 60;
+
 impl Loader<'_> {
     /// What a stage needs that writes to a database, and what others can't have.
     pub(super) fn database_fits(
@@ -65,6 +68,7 @@ impl Loader<'_> {
         Some(EventTime {
             column: file.column.clone(),
             late_after: TimeDelta::seconds(file.late_after_seconds.into()),
+            idle_after: TimeDelta::seconds(file.idle_after_seconds.unwrap_or(IDLE).into()),
         })
     }
 

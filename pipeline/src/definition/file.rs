@@ -106,6 +106,7 @@ pub(super) struct StageFile {
 pub(super) struct EventTimeFile {
     pub(super) column: String,
     pub(super) late_after_seconds: u32,
+    pub(super) idle_after_seconds: Option<u32>,
 }
 
 /// Another table that is written in the same commit.

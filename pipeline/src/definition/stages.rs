@@ -101,6 +101,7 @@ impl Loader<'_> {
             day: file.day.clone(),
             suite,
             columns: OnceLock::new(),
+            also_columns: OnceLock::new(),
             references,
             pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {

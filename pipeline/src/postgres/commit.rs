@@ -65,53 +65,6 @@ impl PostgresDraft {
         failure::of(format!("commit a batch of {} in {place}", self.spec.dataset), error)
     }
 
-    fn fenced(&self) -> TargetError {
-        let (dataset, reader) = (self.spec.dataset.clone(), self.reader.clone());
-        TargetError::Fenced { dataset, reader }
-    }
-
-    /// The position first: who finds it elsewhere has written nothing yet.
-    async fn move_marks(&self, to: &mut PgConnection, upto: &Position) -> Result<(), TargetError> {
-        // In the order of their names, so that workers wait for each other and never in a circle.
-        for (slice, mark) in upto.moved_since(&self.from) {
-            let moved = self.move_mark(&mut *to, slice, mark).await;
-            if !moved.map_err(|error| self.failed(error))? {
-                return Err(self.fenced());
-            }
-        }
-        Ok(())
-    }
-
-    async fn move_mark(
-        &self,
-        to: &mut PgConnection,
-        slice: &Slice,
-        mark: &Mark,
-    ) -> Result<bool, sqlx::Error> {
-        let text = |mark: &Mark| serde_json::to_string(mark).expect("a mark is JSON");
-        let (dataset, reader) = (self.spec.dataset.to_string(), &self.reader.0);
-        let moving = match self.from.mark(slice) {
-            Some(expected) => sqlx::query(
-                "UPDATE assay.positions SET mark = $4, moved_at = now() \
-                 WHERE dataset = $1 AND reader = $2 AND slice = $3 AND mark = $5",
-            )
-            .bind(dataset)
-            .bind(reader)
-            .bind(slice.as_str())
-            .bind(text(mark))
-            .bind(text(expected)),
-            None => sqlx::query(
-                "INSERT INTO assay.positions (dataset, reader, slice, mark) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            )
-            .bind(dataset)
-            .bind(reader)
-            .bind(slice.as_str())
-            .bind(text(mark)),
-        };
-        Ok(moving.execute(to).await?.rows_affected() == 1)
-    }
-
     /// The number comes last, from a row that stays locked until the commit: so commits become
     /// visible in the order of their numbers.
     async fn number(&self, to: &mut PgConnection, report: &str) -> Result<i64, sqlx::Error> {
@@ -196,7 +149,8 @@ impl Draft for PostgresDraft {
         sent.map_err(|error| error.told(writing()))?;
         // From here on the server needs nothing of this process but its next word, and ends the
         // transaction when that does not come.
-        self.move_marks(&mut transaction, closing.upto).await?;
+        let way = (&self.from, closing.upto);
+        move_marks(&mut transaction, &self.spec.dataset, &self.reader, way).await?;
         for (_, sheet) in &self.sheets {
             match sheet.take(&mut transaction).await {
                 Ok(()) => {}
@@ -219,6 +173,55 @@ impl Draft for PostgresDraft {
     }
 
     async fn abandon(self: Box<Self>) {}
+}
+
+/// Who finds a position elsewhere writes nothing.
+pub(super) async fn move_marks(
+    within: &mut PgConnection,
+    dataset: &DatasetName,
+    reader: &ReaderId,
+    (from, upto): (&Position, &Position),
+) -> Result<(), TargetError> {
+    // In the order of their names, so that workers wait for each other and never in a circle.
+    for (slice, mark) in upto.moved_since(from) {
+        let moved = move_mark(&mut *within, dataset, reader, slice, (from.mark(slice), mark)).await;
+        let failed = |error| failure::of(format!("move the position of {dataset}"), error);
+        if !moved.map_err(failed)? {
+            let (dataset, reader) = (dataset.clone(), reader.clone());
+            return Err(TargetError::Fenced { dataset, reader });
+        }
+    }
+    Ok(())
+}
+
+async fn move_mark(
+    to: &mut PgConnection,
+    dataset: &DatasetName,
+    reader: &ReaderId,
+    slice: &Slice,
+    (expected, mark): (Option<&Mark>, &Mark),
+) -> Result<bool, sqlx::Error> {
+    let text = |mark: &Mark| serde_json::to_string(mark).expect("a mark is JSON");
+    let moving = match expected {
+        Some(expected) => sqlx::query(
+            "UPDATE assay.positions SET mark = $4, moved_at = now() \
+             WHERE dataset = $1 AND reader = $2 AND slice = $3 AND mark = $5",
+        )
+        .bind(dataset.to_string())
+        .bind(&reader.0)
+        .bind(slice.as_str())
+        .bind(text(mark))
+        .bind(text(expected)),
+        None => sqlx::query(
+            "INSERT INTO assay.positions (dataset, reader, slice, mark) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
+        .bind(dataset.to_string())
+        .bind(&reader.0)
+        .bind(slice.as_str())
+        .bind(text(mark)),
+    };
+    Ok(moving.execute(to).await?.rows_affected() == 1)
 }
 
 async fn send(

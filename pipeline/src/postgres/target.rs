@@ -9,11 +9,12 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::columns::{WireColumn, of_table};
-use super::commit::PostgresDraft;
+use super::commit::{PostgresDraft, move_marks};
 use super::lookup::PostgresLookup;
 use super::{Postgres, failure};
 use crate::definition::TableSpec;
 use crate::lake::{Lake, LakeTarget};
+use crate::stage::EventTime;
 use crate::target::{
     Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
 };
@@ -41,6 +42,8 @@ pub struct PostgresTarget {
     table: String,
     /// Of the tables that were looked at since the target was prepared.
     columns: Mutex<HashMap<String, Vec<WireColumn>>>,
+    /// The seconds of late and idle that the database knows.
+    said: Mutex<Option<(i64, i64)>>,
 }
 
 impl PostgresTarget {
@@ -50,6 +53,7 @@ impl PostgresTarget {
             spec: Arc::clone(spec),
             table: table.to_owned(),
             columns: Mutex::default(),
+            said: Mutex::default(),
         }
     }
 
@@ -70,6 +74,32 @@ impl PostgresTarget {
         Ok(columns)
     }
 
+    /// What the stage says of late rows, for `assay.watermark`. It is said again when it changes.
+    async fn say_times(&self, reader: &ReaderId, time: &EventTime) -> Result<(), TargetError> {
+        let (late, idle) = (time.late_after.num_seconds(), time.idle_after.num_seconds());
+        if *self.said() == Some((late, idle)) {
+            return Ok(());
+        }
+        let sql = "INSERT INTO assay.readers (dataset, reader, late_after, idle_after) \
+                   VALUES ($1, $2, make_interval(secs => $3), make_interval(secs => $4)) \
+                   ON CONFLICT (dataset, reader) DO UPDATE \
+                   SET late_after = excluded.late_after, idle_after = excluded.idle_after";
+        sqlx::query(sql)
+            .bind(self.spec.dataset.to_string())
+            .bind(&reader.0)
+            .bind(late as f64)
+            .bind(idle as f64)
+            .execute(&self.postgres.pool)
+            .await
+            .map_err(self.failed("say when rows are late of"))?;
+        *self.said() = Some((late, idle));
+        Ok(())
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Option<(i64, i64)>> {
+        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     fn failed(&self, doing: &str) -> impl Fn(sqlx::Error) -> TargetError {
         let doing = format!("{doing} {} in {}", self.spec.dataset, self.postgres.place());
         move |error| failure::of(doing.clone(), error)
@@ -84,8 +114,19 @@ impl Target for PostgresTarget {
         self.columns_of(&self.table, &self.spec).await.map(drop)
     }
 
-    fn place(&self) -> Option<(String, String)> {
-        Some(self.postgres.lineage(&self.table))
+    fn place(&self, spec: &TableSpec) -> Option<(String, String)> {
+        spec.postgres.as_deref().map(|table| self.postgres.lineage(table))
+    }
+
+    async fn move_reader(
+        &self,
+        reader: &ReaderId,
+        (from, to): (&Position, &Position),
+    ) -> Result<(), TargetError> {
+        let doing = self.failed("move a reader of");
+        let mut transaction = self.postgres.pool.begin().await.map_err(&doing)?;
+        move_marks(&mut transaction, &self.spec.dataset, reader, (from, to)).await?;
+        transaction.commit().await.map_err(&doing)
     }
 
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError> {
@@ -114,6 +155,9 @@ impl Target for PostgresTarget {
         if !self.position(of.reader).await?.agrees_with(of.from) {
             let (dataset, reader) = (self.spec.dataset.clone(), of.reader.clone());
             return Err(TargetError::Fenced { dataset, reader });
+        }
+        if let Some(time) = of.event_time {
+            self.say_times(of.reader, time).await?;
         }
         let mut draft = PostgresDraft::new(&self.postgres, &self.spec, &of);
         let columns = self.columns_of(&self.table, &self.spec).await?;

@@ -222,6 +222,7 @@ impl Runner {
             from,
             key: &stage.deduplicate,
             also: &stage.also,
+            event_time: stage.event_time.as_ref(),
             begun_at,
         };
         let mut draft = target.draft(of, opened.write.clone()).await?;

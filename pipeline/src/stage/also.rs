@@ -14,7 +14,8 @@ use datafusion::error::{DataFusionError, Result};
 use futures::TryStreamExt;
 
 use super::columns::UTC;
-use super::model::{ModelError, query_columns_alone};
+use super::lineage::Planned;
+use super::model::{ModelError, query_columns_alone, query_planned};
 use super::shape::conform;
 use crate::definition::TableSpec;
 use crate::session::{plan, register, rows, session};
@@ -30,6 +31,8 @@ pub struct EventTime {
     pub column: String,
     /// So much behind the latest row before it, in its own partition, is late.
     pub late_after: TimeDelta,
+    /// A partition in which nothing came for so long holds no window back.
+    pub idle_after: TimeDelta,
 }
 
 /// Spans of time of one length, one beginning after the other; longer than the pause between two
@@ -73,6 +76,17 @@ impl Also {
         read: &SchemaRef,
     ) -> std::result::Result<SchemaRef, Vec<ModelError>> {
         query_columns_alone(&self.model, (of, &self.schema(written, read)))
+    }
+
+    /// The model as it is written and as it is run.
+    pub(crate) fn planned(
+        &self,
+        of: &DatasetName,
+        written: &SchemaRef,
+        read: &SchemaRef,
+    ) -> std::result::Result<Planned, Vec<ModelError>> {
+        let input = self.schema(written, read);
+        query_planned(&self.model, &[(of, &input)], &self.writes.schema)
     }
 
     fn schema(&self, written: &SchemaRef, read: &SchemaRef) -> SchemaRef {

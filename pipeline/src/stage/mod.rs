@@ -48,6 +48,8 @@ pub struct Stage {
     pub suite: Suite,
     /// See `columns()`.
     pub(crate) columns: OnceLock<ColumnLineage>,
+    /// The same of each further table.
+    pub(crate) also_columns: OnceLock<Vec<ColumnLineage>>,
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,

@@ -50,4 +50,4 @@ GROUP BY 1, 2;
 -- The minutes that no event on time can change any more.
 CREATE VIEW v_kpi_1m_final AS
 SELECT * FROM kpi_1m
-WHERE window_end <= assay.watermark('ecommerce/stream') - interval '5 minutes';
+WHERE window_end <= assay.final_until('ecommerce/stream');
