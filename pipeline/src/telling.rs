@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use assay_core::{Clock, DatasetName, Fault, Ids, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
-use assay_lineage::{DatasetRef, batch, ended, started};
+use assay_lineage::{ColumnLineage, DatasetRef, batch, ended, started};
 use assay_log::Log;
 use assay_metrics::{of_batch, of_run};
 use assay_store::{CommitRef, Event, RunEnd, StoreError, Telling};
@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use crate::definition::Pipeline;
 use crate::lake::{CATALOG, Lake};
 use crate::ledger::Ledger;
-use crate::stage::Stage;
+use crate::stage::{Also, Stage};
 use crate::target::{Commit, Target, TargetError};
 
 /// A run that was not heard of for so long has lost its process.
@@ -108,12 +108,24 @@ impl Teller<'_> {
     fn batch(&self, report: &Report, sequence: u64, snapshot: i64) -> Event {
         let inputs: Vec<DatasetRef> = report.inputs.iter().map(|name| self.dataset(name)).collect();
         let mut output = self.dataset(&report.output).with_columns(report.columns.clone());
+        let mut also = self.also(&inputs, &output);
         // One that follows commits every few seconds; the start of its run has said it.
-        if !report.run.following {
-            output = output.made_as(self.stage.columns(), &inputs);
+        match report.run.following {
+            true => also.iter_mut().for_each(|table| table.column_lineage = None),
+            false => output = output.made_as(self.stage.columns(), &inputs),
         }
         let commit = CommitRef { sequence, snapshot };
-        batch(report, &inputs, &output, Some(commit), self.ids.next(), self.clock.now())
+        let outputs = (&output, &also[..]);
+        batch(report, &inputs, outputs, Some(commit), self.ids.next(), self.clock.now())
+    }
+
+    /// The further tables that are written with it, and what they are made of.
+    fn also(&self, inputs: &[DatasetRef], output: &DatasetRef) -> Vec<DatasetRef> {
+        let known: Vec<DatasetRef> = inputs.iter().chain([output]).cloned().collect();
+        let table = |(also, lineage): (&Also, &ColumnLineage)| {
+            self.dataset(&also.writes.dataset).made_as(lineage, &known)
+        };
+        self.stage.also_columns().map(table).collect()
     }
 
     fn dataset(&self, name: &DatasetName) -> DatasetRef {
@@ -136,13 +148,8 @@ impl Teller<'_> {
         let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
         let inputs = vec![self.dataset(reads)];
         let output = self.dataset(writes).made_as(self.stage.columns(), &inputs);
-        let mut known = inputs.clone();
-        known.push(output.clone());
-        let mut outputs = vec![output];
-        for (also, lineage) in self.stage.also_columns() {
-            outputs.push(self.dataset(&also.writes.dataset).made_as(lineage, &known));
-        }
-        (inputs, outputs)
+        let also = self.also(&inputs, &output);
+        (inputs, [output].into_iter().chain(also).collect())
     }
 
     /// The event of a run's start, where lineage is asked for.
