@@ -26,7 +26,22 @@ const GITHUB_EVENTS: &[(&str, &str)] = &[
     shipped!("github_events", "models/gold_user_activity.sql"),
 ];
 
-const SHIPPED: &[(&str, &[(&str, &str)])] = &[("github_events", GITHUB_EVENTS)];
+const ECOMMERCE: &[(&str, &str)] = &[
+    shipped!("ecommerce", "pipeline.yaml"),
+    shipped!("ecommerce", "contracts/bronze.events_raw.odcs.yaml"),
+    shipped!("ecommerce", "contracts/silver.events_clean.odcs.yaml"),
+    shipped!("ecommerce", "contracts/silver.event_traces.odcs.yaml"),
+    shipped!("ecommerce", "contracts/gold.kpi_1m.odcs.yaml"),
+    shipped!("ecommerce", "models/bronze_events_raw.sql"),
+    shipped!("ecommerce", "models/events_clean.sql"),
+    shipped!("ecommerce", "models/event_traces.sql"),
+    shipped!("ecommerce", "models/kpi_1m.sql"),
+    shipped!("ecommerce", "migrations/0001_tables.sql"),
+    shipped!("ecommerce", "migrations/0002_views.sql"),
+];
+
+const SHIPPED: &[(&str, &[(&str, &str)])] =
+    &[("github_events", GITHUB_EVENTS), ("ecommerce", ECOMMERCE)];
 
 /// The pipeline that a person means: a shipped name, or a folder.
 pub(crate) fn load(name: &str) -> Result<Pipeline> {

@@ -37,7 +37,7 @@ pub fn started(
 pub fn batch(
     report: &Report,
     inputs: &[DatasetRef],
-    to: &DatasetRef,
+    (to, also): (&DatasetRef, &[DatasetRef]),
     commit: Option<CommitRef>,
     id: Uuid,
     at: DateTime<Utc>,
@@ -55,12 +55,13 @@ pub fn batch(
     written.facets.version = commit.map(|commit| version(commit).into());
     let statistics = OutputStatistics { row_count: report.rows_added() };
     written.output_facets.output_statistics = Some(statistics.into());
-    event.outputs = vec![written];
+    event.outputs = [written].into_iter().chain(also.iter().map(output)).collect();
     let kind = match report.output.layer() {
         Layer::Log | Layer::Bronze => EventKind::Ingestion,
         Layer::Silver | Layer::Gold => EventKind::Transformation,
     };
-    keep(event, kind, &report.run, inputs, std::slice::from_ref(to), id)
+    let outputs: Vec<DatasetRef> = [to].into_iter().chain(also).cloned().collect();
+    keep(event, kind, &report.run, inputs, &outputs, id)
 }
 
 /// Tells how a run ended. `halt` is the report that halted it, where one did: it has no commit

@@ -230,7 +230,8 @@ pub(crate) struct DlqReplayArgs {
     /// Change rows on their way: a JSON merge patch, or SQL such as 'amount = abs(amount)'
     #[arg(long, value_name = "CHANGE")]
     pub(crate) transform: Option<String>,
-    /// Why, in your words: it is kept, see `assay audit`
+    /// Why, in your words: it is kept, see `assay audit`. What letters die of, such as
+    /// `late`, also means only those
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     pub(crate) reason: Option<String>,
     /// Do it; without this and --dry-run only which letters is shown

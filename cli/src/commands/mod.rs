@@ -6,6 +6,7 @@ mod check;
 mod collect;
 mod columns;
 mod contract;
+mod db;
 mod demo;
 mod dlq;
 mod follow;
@@ -29,6 +30,7 @@ mod sidecar;
 mod status;
 mod table;
 mod tables;
+mod verify;
 
 use std::sync::Arc;
 
@@ -36,7 +38,9 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, Format, GenerateCommand, LineageCommand, TableCommand};
+use crate::args::{
+    Args, Command, DbCommand, Format, GenerateCommand, LineageCommand, TableCommand, VerifyCommand,
+};
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
@@ -59,12 +63,19 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         );
     }
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
+        let given = (args.data_dir.as_deref(), args.postgres.as_deref());
+        Config::load(args.config.as_deref(), given, default, &args.who)
     };
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
+        }
+        Command::Generate { command: GenerateCommand::Ecommerce(what) } => {
+            generate::ecommerce(App::build(config(DATA)?).await?, &what).await
+        }
+        Command::Verify { command: VerifyCommand::Ecommerce(what) } => {
+            verify::ecommerce(&config(DATA)?, &what, json).await
         }
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
@@ -106,6 +117,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             rewind::rewind(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
+        Command::Db { command: DbCommand::Migrate(what) } => {
+            let pipeline = what.pipeline.as_deref().map(shipped::load).transpose()?;
+            db::migrate(&config(DATA)?, pipeline.as_ref(), &what, json).await
+        }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
@@ -142,8 +157,7 @@ fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>>
         return Ok(stage);
     }
     let hop: Option<Hop> = name.parse().ok();
-    let covers =
-        |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage.writes.dataset.layer()));
+    let covers = |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage));
     let meant: Vec<&Arc<Stage>> = pipeline.stages.iter().filter(covers).collect();
     if let (Some(_), [one]) = (hop, &meant[..]) {
         return Ok(one);

@@ -223,7 +223,7 @@ pub(crate) fn value(summary: &RunSummary) -> Value {
 async fn show_plan(app: &App, pipeline: &Pipeline, hop: Hop, as_json: bool) -> Result<()> {
     let mut plans: Vec<Plan> = Vec::new();
     for stage in pipeline.stages_of(hop) {
-        plans.push(plan(&app.lake, app.log.as_ref(), &stage).await?);
+        plans.push(plan(&app.places, app.log.as_ref(), &stage).await?);
     }
     if as_json {
         return json(&plans);

@@ -139,7 +139,7 @@ impl Ingest {
         let mut events = vec![ended(&end, None, &from, &to, self.ids.next())];
         if summary.counts.written > 0 {
             let now = self.clock.now();
-            events.insert(0, batch(&report, &from, &to[0], None, self.ids.next(), now));
+            events.insert(0, batch(&report, &from, (&to[0], &[]), None, self.ids.next(), now));
         }
         let totals = [of_batch(&report), of_run(&end)].concat();
         let told = self.store.end_run(&end, &events, &totals).await;

@@ -10,6 +10,7 @@ mod opened;
 mod patience;
 mod replay;
 mod run;
+mod times;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -215,11 +216,21 @@ impl Runner {
             None => stage.reader(),
         };
         let begun_at = self.clock.now();
-        let of = DraftOf { id, reader: &reader, from, key: &stage.deduplicate, begun_at };
+        let of = DraftOf {
+            id,
+            reader: &reader,
+            from,
+            key: &stage.deduplicate,
+            also: &stage.also,
+            event_time: stage.event_time.as_ref(),
+            begun_at,
+        };
         let mut draft = target.draft(of, opened.write.clone()).await?;
-        let mut batch = Batch::new(self, run, stage, target, draft.base(), &opened.write).await?;
+        let ground = (draft.base(), from);
+        let mut batch = Batch::new(self, run, stage, target, ground, &opened.write).await?;
         if let Some((_, breaker)) = opened.apart {
             batch.trip_at(breaker);
+            batch.never_late();
         }
         let mut beat_at = begun_at;
         loop {
@@ -227,8 +238,11 @@ impl Runner {
                 draft.abandon().await;
                 return Err(RunError::Interrupted);
             }
-            let rows = batch.take(chunk).await?;
-            draft.write(&stage.writes.dataset, rows).await?;
+            let taken = batch.take(chunk).await?;
+            draft.write(&stage.writes.dataset, taken.rows).await?;
+            for (also, rows) in stage.also.iter().zip(taken.also) {
+                draft.write(&also.writes.dataset, rows).await?;
+            }
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
             self.beat(run.id, &mut beat_at).await;
@@ -246,7 +260,8 @@ impl Runner {
             true => opened.source.read(),
             false => opened.source.read() - read_before,
         };
-        let upto = opened.source.upto();
+        let mut upto = opened.source.upto();
+        batch.stamp(&mut upto);
         // A batch that ends within a sequence number leaves the place where it was, and yet fences.
         let all = opened.day.is_some() || upto.reaches_as_far(from);
         let upto = stamped(from, upto, id, all);

@@ -107,14 +107,20 @@ impl Runner {
         why: &str,
     ) -> Result<(), RunError> {
         let target = self.targets.target(&stage.writes);
-        if self.lake.table(&stage.writes.dataset).await?.is_some() {
+        let database = stage.writes.postgres.is_some();
+        if database || self.lake.table(&stage.writes.dataset).await?.is_some() {
             let reader = stage.replayer();
             let from = self.patience.keep(|| target.position(&reader)).await?;
             let id = DraftId(self.ids.next());
             let mut to = from.clone();
             let mark = Mark { at: job.letters, draft: Some(id), ..Mark::default() };
             to.0.insert(crate::source::slice_of(set), mark);
-            self.lake.rewind(&stage.writes.dataset, &reader, (&from, &to), id, why).await?;
+            match database {
+                true => target.move_reader(&reader, (&from, &to)).await?,
+                false => {
+                    self.lake.rewind(&stage.writes.dataset, &reader, (&from, &to), id, why).await?;
+                }
+            }
         }
         let teller = self.teller(pipeline, stage, target.as_ref());
         Ok(self.patience.keep(|| Box::pin(teller.follow())).await.map(drop)?)

@@ -26,7 +26,7 @@ use datafusion::error::DataFusionError;
 pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
 pub(crate) use self::followed::FollowedTopic;
-pub(crate) use self::json::SCHEMA as JSON_SCHEMA;
+pub(crate) use self::json::schema as json_schema;
 pub(crate) use self::replay::{Diff, ReplaySource, Transform, patch, patched, slice_of};
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;

@@ -188,7 +188,7 @@ impl TopicSource {
 
     /// The next chunk of messages each of which is a row.
     async fn next_json(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let mut rows = JsonRows::new(CHUNK_ROWS, CHUNK_BYTES / 2);
+        let mut rows = JsonRows::new(CHUNK_ROWS, CHUNK_BYTES / 2, &self.topic.headers);
         let (mut refused, mut repeated) = (Vec::new(), 0);
         while rows.rows < CHUNK_ROWS && rows.bytes < CHUNK_BYTES && refused.len() < CHUNK_ROWS {
             if self.fetched.is_empty() {

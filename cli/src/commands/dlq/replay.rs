@@ -1,6 +1,6 @@
 use anyhow::Result;
 use assay_core::Counts;
-use assay_dlq::{Asked, Index, LetterView, mask};
+use assay_dlq::{Asked, Index, LetterView, Reason, mask};
 use assay_pipeline::{Carried, Pipeline, Replayer};
 use assay_store::{Action, AuditEntry, ReplayOptions};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::progress::Progress;
 use crate::shipped;
 
 pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Result<()> {
-    let mut which = Which::of(app, &what.which, what.died_of, false).await?;
+    let mut which = Which::of(app, &what.which, died_of(what), false).await?;
     which.only(&what.ids)?;
     which.filter.unparked = what.ids.is_empty() && !what.parked;
     let any = which.resolve().await?;
@@ -71,6 +71,11 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
         reason: what.reason.clone().unwrap_or_default(),
     };
     start(app, &which.index, &pipeline, &asked, as_json).await
+}
+
+/// `--reason late` means the late ones, and says why as well.
+fn died_of(what: &DlqReplayArgs) -> Option<Reason> {
+    what.died_of.or_else(|| what.reason.as_deref()?.parse().ok())
 }
 
 /// How many letters are meant, by stage.
