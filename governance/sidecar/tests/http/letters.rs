@@ -273,6 +273,8 @@ async fn a_job_waits_for_a_worker_and_is_given_up_or_gone_on_with() {
     assert!(made.head.contains(&format!("location: {JOBS}/{id}")), "{}", made.head);
     told["job"]["id"] = json!("…");
     told["job"]["created_at"] = json!("…");
+    assert_eq!(told["job"]["options"]["rate"], 5);
+    told["job"]["options"] = json!("…");
     insta::assert_json_snapshot!("job", told);
     // Its letters are in flight.
     let other = as_operator(&mut open, JOBS, body.clone()).await.json();
