@@ -19,7 +19,7 @@ pub(crate) enum DlqCommand {
 Examples:
   assay dlq list --reason rule-broken --rule event_type.one_of
   assay dlq list --stage github_events/parse --since 2h --limit 5 -o json
-  assay dlq list --where '$.actor.login = anna'     reads every payload, and says so
+  assay dlq list --where '$.actor.login = anna'     reads every payload
   assay dlq list --topic orders.dlq                 letters of Kafka Connect, Spring …")]
     List(DlqListArgs),
     /// What letters died of: those of one cause are one line
@@ -104,8 +104,8 @@ Examples:
   assay dlq work --pipeline ./shop --pipeline ./orders
   assay dlq work --pipeline ./shop --once      for a scheduler
 
-Several may run: each job is one worker's. A worker gives a sign of life every 5 s;
-the job of one that gives none is taken over, and each letter lands once.")]
+Several may run: each job is one worker's. A worker gives a sign of life every
+5 seconds; the job of one that gives none is taken over, from where it stands.")]
     Work(DlqWorkArgs),
     /// Make the index of letters anew, from the topics
     Reindex,
