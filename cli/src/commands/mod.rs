@@ -45,7 +45,7 @@ use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
 
-use self::sending::Sending;
+pub(crate) use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;

@@ -5,6 +5,7 @@ use assay_core::{Clock, RandomIds, SystemClock};
 use assay_sidecar::{Listen, Parts, Sidecar};
 use assay_store::Store;
 
+use crate::app::open_log;
 use crate::args::SidecarArgs;
 use crate::commands::sending::Sending;
 use crate::config::Config;
@@ -21,7 +22,8 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     // What comes in is also sent on.
     let courier = config.targets.courier(Arc::new(store.clone()), &clock, Arc::new(RandomIds))?;
     let sending = Sending::of(courier, config.targets.grace);
-    let parts = Parts { settings, store: store.clone(), clock };
+    let (log, ids) = (open_log(&config, &clock).await?, Arc::new(RandomIds));
+    let parts = Parts { settings, store: store.clone(), log, clock, ids };
     let sidecar = Sidecar::start(parts).await?;
     eprintln!("listening on {}", sidecar.address());
     sidecar.run(asked.stopped("stopping: finishing requests; ask again to stop at once")).await;

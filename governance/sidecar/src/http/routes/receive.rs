@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use assay_door::{Room, announced, gzip, inflated, kind, whole_within};
+use assay_door::{Room, announced, gzip, inflated, whole_within};
 use assay_lineage::receive::{Body, read};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::http::Service;
 use crate::http::admission::Client;
+use crate::http::body::check_kind;
 use crate::http::error::{KEPT, Problem};
 use crate::requests::Handled;
 
@@ -112,20 +112,6 @@ async fn taken(service: &Service, client: &Client, request: Request) -> Result<T
     let passes = service.quotas.take(&client.0, events.max(1), Instant::now());
     passes.map_err(|wait| Problem::Quota { wait })?;
     Ok(taken)
-}
-
-/// JSON, or nothing said. What a page in a browser sends names the page, and is not for us: it
-/// could send to a port of this machine unasked.
-fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(header::ORIGIN) {
-        return Err(Problem::Page);
-    }
-    match kind(headers) {
-        None => Ok(()),
-        Some(kind) if kind == "application/json" || kind == "text/json" => Ok(()),
-        Some(kind) if kind.starts_with("application/") && kind.ends_with("+json") => Ok(()),
-        Some(kind) => Err(Problem::ContentType(kind.chars().take(100).collect())),
-    }
 }
 
 fn count(service: &Service, problem: &Problem) {
