@@ -11,9 +11,11 @@ use crate::pusher::{PushConfig, PushKeys};
 use crate::retention::Retention;
 
 mod log;
+mod otlp;
 mod targets;
 
 pub(crate) use log::LogConfig;
+pub(crate) use otlp::Otlp;
 pub(crate) use targets::Targets;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) sidecar: assay_sidecar::Settings,
     /// Where totals are pushed to, if anywhere.
     pub(crate) push: Option<PushConfig>,
+    /// Where traces and metrics are exported to.
+    pub(crate) otlp: Otlp,
     /// Where lineage is sent.
     pub(crate) targets: Targets,
 }
@@ -70,6 +74,8 @@ struct ConfigFile {
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
     pushgateway: Option<PushKeys>,
+    #[serde(default)]
+    otlp: otlp::OtlpKeys,
     openmetadata: Option<targets::OpenMetadataKeys>,
     #[serde(default)]
     openlineage: Vec<targets::OpenLineageKeys>,
@@ -98,6 +104,7 @@ impl Config {
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
+                otlp::check(&document, &settings.otlp)?;
                 let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
                 let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
                 (settings, log, push.transpose()?, targets)
@@ -135,6 +142,7 @@ impl Config {
                 ..settings.sidecar
             },
             push,
+            otlp: otlp::read(&settings.otlp, &otlp::of_process),
             targets,
         })
     }

@@ -206,6 +206,7 @@ impl Bench {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 

@@ -122,6 +122,7 @@ impl Writer {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 }
