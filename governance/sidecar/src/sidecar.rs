@@ -81,7 +81,7 @@ impl Sidecar {
             quotas: Quotas::new(settings.quota),
             in_flight: Arc::new(InFlight::new(settings.in_flight_mb << 20)),
             turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
-            meters: Meters::new(),
+            meters: Arc::new(Meters::new()),
             asked: Arc::clone(&asked),
             settings,
         };
@@ -91,6 +91,12 @@ impl Sidecar {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// What this process counts, as `/metrics` answers it, whenever it is asked for.
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let meters = Arc::clone(&self.service.meters);
+        move || meters.render()
     }
 
     /// Answers until `stopped`; then lets nobody in, and finishes what was begun.

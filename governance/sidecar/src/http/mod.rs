@@ -42,7 +42,7 @@ pub(crate) struct Service {
     pub(crate) in_flight: Arc<InFlight>,
     /// Large bodies are taken apart a few at a time: what they unpack to is known only then.
     pub(crate) turns: Semaphore,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) settings: Settings,
 }
