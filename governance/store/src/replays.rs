@@ -18,6 +18,7 @@ mod handed;
 mod rows;
 
 pub use handed::{GivenUp, Wish};
+pub(crate) use rows::IN_FLIGHT;
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -144,6 +145,7 @@ pub type Outcome = BTreeMap<String, u64>;
 impl Store {
     /// Makes a job of the open letters that fit, at most `limit` of them, in the order of their
     /// sources. Which those are is fixed from here on; letters in flight are left out and counted.
+    /// Where all of them are in flight, no job is left to workers.
     pub async fn start_replay(
         &self,
         job: &Replay,
@@ -158,6 +160,11 @@ impl Store {
             let mut job = job.clone();
             job.letters = choose(&mut transaction, &job, limit).await?;
             job.skipped = in_flight(&mut transaction, &job).await?;
+            if job.handed && job.letters == 0 && job.skipped > 0 {
+                // No worker has anything to do.
+                transaction.commit().await?;
+                return Ok(job);
+            }
             insert(&mut transaction, &job).await?;
             if let Some(entry) = entry {
                 let mut entry = entry.clone();
@@ -220,7 +227,7 @@ impl Store {
     }
 
     /// A sign of life of a job's worker; false when another has the job now, it was cancelled, or is
-    /// to be given up.
+    /// to be given up. Whoever gives a job up does so for a while, and lives.
     pub async fn beat_replay(
         &self,
         job: Uuid,
@@ -228,17 +235,17 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let failed = self.failed("give a sign of life of a job");
-        let done = sqlx::query(
+        let wanted: Option<bool> = sqlx::query_scalar(
             "UPDATE replays SET beat_at = $3
-             WHERE id = $1 AND worker = $2 AND state = 'running' AND wish IS NULL",
+             WHERE id = $1 AND worker = $2 AND state = 'running' RETURNING wish IS NULL",
         )
         .bind(job.to_string())
         .bind(worker.to_string())
         .bind(from_time(at))
-        .execute(self.pool())
+        .fetch_optional(self.pool())
         .await
         .map_err(failed)?;
-        Ok(done.rows_affected() > 0)
+        Ok(wanted == Some(true))
     }
 
     /// Says how `worker` left the job; false when it had lost it.

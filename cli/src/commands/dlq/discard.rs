@@ -5,6 +5,7 @@ use serde_json::json;
 use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqDiscardArgs;
+use crate::exit::Usage;
 use crate::output::{json as print_json, line, number};
 
 pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> Result<()> {
@@ -16,7 +17,15 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
     if what.ids.is_empty() {
         which.filter.until.get_or_insert(at);
     }
-    let all = if any { which.index.store().letter_count(&which.filter).await? } else { 0 };
+    let fit = if any { which.index.store().letter_count(&which.filter).await? } else { 0 };
+    // What a job has may land.
+    which.filter.free = true;
+    let all = if fit > 0 { which.index.store().letter_count(&which.filter).await? } else { 0 };
+    let in_flight = fit.saturating_sub(all);
+    if all == 0 && in_flight > 0 {
+        let told = format!("{} letters are in flight for jobs", number(in_flight));
+        return Err(Usage(format!("{told}: `assay dlq cancel` gives a job up")).into());
+    }
     let done = (what.yes || !what.ids.is_empty()) && all > 0;
     if done {
         let entry = AuditEntry {
@@ -36,7 +45,10 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
         say_unknown(&which.index, &which.filter).await?;
     }
     if as_json {
-        return print_json(&json!({"letters": all, "discarded": done}));
+        return print_json(&json!({"letters": all, "discarded": done, "in_flight": in_flight}));
+    }
+    if in_flight > 0 {
+        line(format!("{} more are in flight for jobs, and left out", number(in_flight)))?;
     }
     line(match (all, done) {
         (0, _) => "no letter is meant".to_owned(),

@@ -50,6 +50,7 @@ impl Which {
             since: what.since.map(|moment| moment.time(now)),
             until: what.until.map(|moment| moment.time(now)),
             closed,
+            free: false,
             void: false,
             unparked: false,
         };

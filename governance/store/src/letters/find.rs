@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{LetterCause, LetterClosed, LetterPlace, LetterRecord, LetterRow, LetterState};
 use crate::column::{count, from_count, from_time, json, some_time, time};
+use crate::replays::IN_FLIGHT;
 use crate::{Store, StoreError};
 
 /// Which letters are meant: those that have all that is given here.
@@ -30,6 +31,8 @@ pub struct LetterFilter {
     pub until: Option<DateTime<Utc>>,
     /// Also those that wait for nobody any more.
     pub closed: bool,
+    /// Only those that no job has which is not over.
+    pub free: bool,
     /// Also those of drafts that were never committed.
     pub void: bool,
     /// Not those that are parked after too many attempts.
@@ -205,6 +208,9 @@ fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
         if let Some(value) = value {
             query.push(format!(" AND c.{column} = ")).push_bind(value.clone());
         }
+    }
+    if filter.free {
+        query.push(format!(" AND NOT {IN_FLIGHT}"));
     }
     if filter.unparked {
         query.push(" AND (c.reason IS NULL OR c.reason <> 'attempts-exhausted')");

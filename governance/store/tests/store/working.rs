@@ -112,6 +112,9 @@ async fn a_job_that_somebody_has_is_given_up_by_a_worker_and_any_other_at_once()
     assert_eq!(store.wish_given_up(begun.id, &entry("no", 12)).await.unwrap(), GivenUp::ByWorker);
     assert_eq!(store.wish_given_up(begun.id, &entry("no", 13)).await.unwrap(), GivenUp::No);
     assert!(!store.beat_replay(begun.id, worker, at(14)).await.unwrap(), "it hears of it");
+    // While it brings the job to an end it lives, and nobody else is to take it for dead.
+    let heard_of = store.replay(begun.id).await.unwrap().unwrap().beat_at;
+    assert_eq!(heard_of, Some(at(14)));
     let stopped = (ReplayState::Stopped, at(15));
     assert!(store.leave_replay(begun.id, worker, stopped, None).await.unwrap());
     let found = store.free_replays(at(0)).await.unwrap();

@@ -30,8 +30,15 @@ struct Asked {
 pub(in crate::http) struct Done {
     letters: u64,
     discarded: bool,
+    /// Letters that fit, and are in flight for a job: they may land.
+    #[serde(skip_serializing_if = "none")]
+    in_flight: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown: Vec<String>,
+}
+
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 pub(in crate::http) async fn discard(
@@ -49,10 +56,17 @@ pub(in crate::http) async fn discard(
     if asked.ids.is_empty() {
         which.filter.until.get_or_insert(at);
     }
-    let letters = if any { service.store.letter_count(&which.filter).await? } else { 0 };
+    let all = if any { service.store.letter_count(&which.filter).await? } else { 0 };
+    which.filter.free = true;
+    let letters = if all > 0 { service.store.letter_count(&which.filter).await? } else { 0 };
+    let in_flight = all.saturating_sub(letters);
+    if letters == 0 && in_flight > 0 && !asked.dry_run {
+        let told = format!("{in_flight} letters are in flight for jobs: cancel those first");
+        return Err(Problem::Conflict(told));
+    }
     if letters == 0 || asked.dry_run {
-        let unknown = if letters == 0 { which.index.unknown(&which.filter).await? } else { vec![] };
-        return Ok(Json(Done { letters, discarded: false, unknown }));
+        let unknown = if all == 0 { which.index.unknown(&which.filter).await? } else { vec![] };
+        return Ok(Json(Done { letters, discarded: false, in_flight, unknown }));
     }
     let subject = match &asked.ids[..] {
         [one] => one.clone(),
@@ -63,5 +77,5 @@ pub(in crate::http) async fn discard(
     // Begun is done, also when the client does not wait.
     let done = tokio::spawn(async move { which.index.discard(&which.filter, &entry).await });
     done.await.map_err(|_| Problem::Busy)??;
-    Ok(Json(Done { letters, discarded: true, unknown: vec![] }))
+    Ok(Json(Done { letters, discarded: true, in_flight, unknown: vec![] }))
 }
