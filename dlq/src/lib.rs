@@ -34,7 +34,7 @@ pub use index::{
 pub use letter::{DeadLetter, LetterId, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Source};
 pub use letters::{Iter, Letters};
 pub use log_queue::{DueLetters, Filter, KeptLetters, LogQueue, Shown, Summary};
-pub use mask::mask;
+pub use mask::{MASK, mask};
 pub use moment::Moment;
 pub use queue::{Closed, DeadLetterQueue, Payloads};
 pub use reason::{Reason, TOPICS, UnknownReason};

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::{LetterView, PayloadKind};
 
-const MASK: &str = "•••";
+/// What stands for a value that is not shown.
+pub const MASK: &str = "•••";
 
 /// Masks the members of those names, however deep they are, also in texts that are JSON. A column
 /// `actor_login` is also what stands at `actor.login`. Says whether there was any.

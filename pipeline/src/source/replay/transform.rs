@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use assay_dlq::{LetterId, LetterView};
+use assay_dlq::{LetterId, LetterView, MASK, mask};
 use chrono::{DateTime, Utc};
 use datafusion::sql::sqlparser::ast::{AssignmentTarget, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -113,8 +113,14 @@ impl Transform {
             let (text, _) = rows.payload(row)?;
             Ok(serde_json::from_slice(&text).unwrap_or_default())
         };
-        let (before, after) = match self {
-            Transform::Columns(_) => (json(before)?, json(after)?),
+        let (mut before, mut after) = match self {
+            Transform::Columns(_) => {
+                let (before, mut after) = (json(before)?, json(after)?);
+                if !letter.sensitive.is_empty() {
+                    veil(&before, &mut after);
+                }
+                (before, after)
+            }
             Transform::Patch(patch) => {
                 let payload = letter.payload.as_deref().unwrap_or_default();
                 let before: Value = serde_json::from_slice(payload).unwrap_or_default();
@@ -123,7 +129,21 @@ impl Transform {
                 (before, after)
             }
         };
+        mask(&mut before, &letter.sensitive);
+        mask(&mut after, &letter.sensitive);
         Ok(Some(Diff { id: letter.id, before, after }))
+    }
+}
+
+/// What an expression made may be what the contract shows to few, under any name. What a patch makes
+/// stands in the patch.
+fn veil(before: &Value, after: &mut Value) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let changed = after.iter_mut().filter(|(name, value)| before.get(*name) != Some(*value));
+            changed.for_each(|(_, value)| *value = MASK.into());
+        }
+        (_, after) => *after = MASK.into(),
     }
 }
 
@@ -241,6 +261,20 @@ mod tests {
             let error = parse(wrong).unwrap_err();
             assert!(error.contains(says), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn what_an_expression_made_is_not_shown() {
+        let before = serde_json::json!({"repo": "a", "login": "anna", "n": 1});
+        let mut after = serde_json::json!({"repo": "anna", "login": "anna", "n": 1, "new": "anna"});
+        veil(&before, &mut after);
+        assert_eq!(
+            after,
+            serde_json::json!({"repo": "•••", "login": "anna", "n": 1, "new": "•••"})
+        );
+        let mut after = serde_json::json!("anna");
+        veil(&before, &mut after);
+        assert_eq!(after, serde_json::json!("•••"));
     }
 
     #[test]
