@@ -212,7 +212,8 @@ impl Runner {
     ) -> Result<Option<Judged>, RunError> {
         let read_before = opened.source.read();
         let Some(mut chunk) = opened.next_chunk().await? else { return Ok(None) };
-        let mut span = traced::begun(run, stage, &opened.source.came_from());
+        let first = opened.source.came_from();
+        let mut span = traced::begun(run, stage, &first);
         let id = DraftId(self.ids.next());
         let reader = match &opened.apart {
             Some((reader, _)) => reader.clone(),
@@ -272,7 +273,7 @@ impl Runner {
         let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);
-        traced::judged(&mut span, &report, &opened.source.came_from());
+        traced::judged(&mut span, &report, (&first, &opened.source.came_from()));
         Ok(Some(Judged { draft, report, letters, keys, closed, day, span }))
     }
 

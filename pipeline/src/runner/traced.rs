@@ -27,12 +27,17 @@ pub(super) fn begun(run: &Run, stage: &Stage, came_from: &[TraceContext]) -> Spa
     span
 }
 
-/// What became of it, and the other traces that it has rows of.
-pub(super) fn judged(span: &mut Span, report: &Report, came_from: &[TraceContext]) {
+/// What became of it, and the other traces that it has rows of: a table names its own each time that
+/// it is asked.
+pub(super) fn judged(
+    span: &mut Span,
+    report: &Report,
+    (first, came_from): (&[TraceContext], &[TraceContext]),
+) {
     if !span.recording() {
         return;
     }
-    came_from.iter().for_each(|other| span.link(other));
+    came_from.iter().filter(|other| !first.contains(other)).for_each(|other| span.link(other));
     let counts = &report.counts;
     span.count("assay.rows.read", counts.read);
     span.count("assay.rows.written", counts.written);

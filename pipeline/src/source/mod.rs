@@ -136,7 +136,8 @@ pub(crate) trait Source: Send {
         Ok(())
     }
 
-    /// The traces that the chunks given so far come from, but for those that were asked for before.
+    /// The traces that the chunks given so far come from; those that were asked for before may be
+    /// left out.
     fn came_from(&mut self) -> Vec<TraceContext> {
         vec![]
     }
