@@ -110,6 +110,11 @@ impl ReplaySet {
         self.job
     }
 
+    /// Learns what became of the letters meanwhile, so that `next` says it.
+    pub async fn catch_up(&self) -> Result<(), DlqError> {
+        self.index.catch_up(&|_| {}).await.map(drop)
+    }
+
     /// The letters of the job from a number on: some, of about so many bytes; none behind the last.
     pub async fn next(&self, from: u64, most: u32, bytes: u64) -> Result<Vec<Sent>, DlqError> {
         let page = self.index.store.letters_of_replay(self.job, from, most.min(LETTERS)).await?;

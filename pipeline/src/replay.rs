@@ -1,9 +1,10 @@
 //! Carries out jobs that send dead letters back.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use assay_core::{Clock, Counts, StageId};
+use assay_core::{Clock, Counts, Fault, StageId};
 use assay_dlq::{DlqError, Index, LetterId, LetterView, mask};
 use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
 use async_trait::async_trait;
@@ -58,16 +59,15 @@ pub struct Changed {
 }
 
 impl Carried {
-    /// What the contract shows to few is not in what changed either.
+    /// What the contract shows to few is not in what changed either. A change whose letter is gone is
+    /// dropped: nobody knows what that is.
     pub async fn hide(&mut self, index: &Index) -> Result<(), DlqError> {
-        for change in &mut self.changes {
-            let letter: Option<LetterView> = match change.letter.parse() {
-                Ok(id) => index.show(id).await?.map(|shown| shown.letter),
-                Err(_) => None,
-            };
-            let names = letter.map(|letter| letter.sensitive).unwrap_or_default();
-            mask(&mut change.before, &names);
-            mask(&mut change.after, &names);
+        for mut change in std::mem::take(&mut self.changes) {
+            let Ok(id) = change.letter.parse() else { continue };
+            let Some(shown) = index.show(id).await?.filter(|shown| !shown.gone) else { continue };
+            mask(&mut change.before, &shown.letter.sensitive);
+            mask(&mut change.after, &shown.letter.sensitive);
+            self.changes.push(change);
         }
         Ok(())
     }
@@ -117,6 +117,8 @@ struct Beat<'a> {
     job: &'a Replay,
     worker: Uuid,
     progress: &'a (dyn Fn(&Counts) + Send + Sync),
+    /// The job was another's, or to be given up, at the last sign of life.
+    lost: AtomicBool,
 }
 
 #[async_trait]
@@ -124,6 +126,10 @@ impl Replaying for Beat<'_> {
     async fn goes_on(&self, counts: &Counts) -> bool {
         (self.progress)(counts);
         self.lives().await
+    }
+
+    fn lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
@@ -143,7 +149,10 @@ impl Beat<'_> {
         }
         let beat = self.index.store().beat_replay(self.job.id, self.worker, self.clock.now()).await;
         match beat {
-            Ok(ours) => ours,
+            Ok(ours) => {
+                self.lost.store(!ours, Ordering::Relaxed);
+                ours
+            }
             Err(error) => {
                 tracing::warn!(%error, "the job can't say that it is alive");
                 true
@@ -169,7 +178,8 @@ impl Replayer<'_> {
         if !store.take_replay(id, worker, clock.now()).await.map_err(DlqError::from)? {
             return Err(ReplayError::Over(id, job.state.name()));
         }
-        let beat = Beat { index: self.index, clock, job: &job, worker, progress };
+        let lost = AtomicBool::new(false);
+        let beat = Beat { index: self.index, clock, job: &job, worker, progress, lost };
         let done = tokio::select! {
             done = Box::pin(self.done(&job, &beat)) => done,
             never = beat.goes_on_telling() => match never {},
@@ -189,6 +199,10 @@ impl Replayer<'_> {
         }
         let (state, message) = match &done {
             Ok(_) => (ReplayState::Complete, None),
+            // Left to workers, it needs nobody who resumes it after an outage.
+            Err(error) if job.handed && error.fault() == Fault::Transient => {
+                (ReplayState::Waiting, Some(error.told()))
+            }
             Err(error) => (error.state(), Some(error.told())),
         };
         let at = (state, clock.now());
@@ -330,6 +344,16 @@ pub(crate) fn is_ingest(stage: &StageId) -> bool {
 }
 
 impl ReplayError {
+    /// Whether going on with the job later may help, all else unchanged.
+    pub fn fault(&self) -> Fault {
+        match self {
+            ReplayError::Run(error) => error.fault(),
+            ReplayError::Ingest(error) => error.fault(),
+            ReplayError::Letters(error) => error.fault(),
+            _ => Fault::Permanent,
+        }
+    }
+
     /// How the job stands after it.
     fn state(&self) -> ReplayState {
         match self {

@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use assay_core::{
-    Clock, Counts, DraftId, Evaluated, Governed, Ids, Position, Report, Run, RunId, RunStatus,
-    StageId,
+    Clock, Counts, DraftId, Evaluated, Fault, Governed, Ids, Position, Report, Run, RunId,
+    RunStatus, StageId,
 };
 use assay_dlq::{DeadLetterQueue, DlqError};
 use assay_lineage::{DatasetRef, batch, ended, started};
@@ -95,6 +95,16 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// Whether doing it again may help, all else unchanged.
+    pub fn fault(&self) -> Fault {
+        match self {
+            IngestError::Log(error) => error.fault(),
+            IngestError::DeadLetters(error) => error.fault(),
+            IngestError::Store(error) => error.fault(),
+            _ => Fault::Permanent,
+        }
+    }
+
     fn status(&self) -> RunStatus {
         match self {
             IngestError::Outage { .. } => RunStatus::Halted,

@@ -70,6 +70,7 @@ impl Ingest {
         let (mut at, mut found) = (0, Resent::default());
         let rate = job.options.rate.unwrap_or(u32::MAX).max(1);
         loop {
+            set.catch_up().await?;
             let sent = set.next(at, LETTERS.min(rate), BYTES).await?;
             let Some(last) = sent.last() else { return Ok(found) };
             at = last.number + 1;

@@ -16,7 +16,7 @@ use super::{RunError, RunSummary, Runner, traced};
 use crate::definition::Pipeline;
 use crate::source::{Diff, ReplaySource, Transform};
 use crate::stage::Stage;
-use crate::target::{Closing, Target};
+use crate::target::{Closing, Target, TargetError};
 use crate::telling::Teller;
 
 /// Letters that died again and are shown.
@@ -27,6 +27,11 @@ const SAMPLES: usize = 5;
 pub trait Replaying: Send + Sync {
     /// After each batch; false when another worker has the job now.
     async fn goes_on(&self, counts: &Counts) -> bool;
+
+    /// Whether it was heard meanwhile that the job may not go on: its open batch is dropped.
+    fn lost(&self) -> bool {
+        false
+    }
 }
 
 /// What a job did, or would do.
@@ -142,9 +147,18 @@ impl Runner {
             let slice = crate::source::slice_of(way.set);
             let from = from.only(|other| *other == slice);
             match self.letters_from(stage, target, teller, from, way).await {
+                // Whoever had the job before was still at it. It is ours now, so we are faster in
+                // the end.
+                Err(RunError::Target(TargetError::Fenced { .. }))
+                    if way.watch.goes_on(&way.found.summary.counts).await
+                        && !self.stop.draining() =>
+                {
+                    tracing::info!(job = %way.job.id, "an earlier worker was faster: going on");
+                }
                 Err(error)
                     if error.is_transient()
                         && !way.job.dry
+                        && !way.watch.lost()
                         && self.patience.pause(&mut way.tried, &error).await => {}
                 outcome => return outcome,
             }
@@ -164,8 +178,11 @@ impl Runner {
         let schema = stage.reads.schema();
         let transform = text.map(|text| Transform::parse(text, &schema, self.clock.now()));
         let transform = transform.transpose().map_err(|what| RunError::Transform { what })?;
-        let mut source =
-            ReplaySource::new(way.set.clone(), &stage.reads, options, transform, &from);
+        let watch = way.watch;
+        let lost = || watch.lost();
+        let mut source = ReplaySource::new(way.set.clone(), &stage.reads, options, &from);
+        source.transform = transform;
+        source.lost = Some(&lost);
         let breaker = Breaker { percent: options.stop_percent, at_least_rows: options.stop_rows };
         let gone = way.found.gone;
         loop {
@@ -175,6 +192,12 @@ impl Runner {
             drop(opened);
             way.found.gone = gone + source.gone;
             way.found.note_changes(&source.diffs);
+            if watch.lost() {
+                if let Some(judged) = judged {
+                    judged.draft.abandon().await;
+                }
+                return Err(RunError::Interrupted);
+            }
             let Some(mut judged) = judged else {
                 // A batch of letters that are all gone has no rows, and may have others behind it.
                 if source.ended {
@@ -219,8 +242,9 @@ impl Runner {
         judged: Judged,
         set: &ReplaySet,
     ) -> Result<assay_core::Report, RunError> {
-        let Judged { mut draft, mut report, mut letters, keys, closed, span, .. } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, closed, mut span, .. } = judged;
         if report.verdict() == Some(Verdict::Halt) {
+            span.fail("halted by quality");
             draft.abandon().await;
             return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
         }

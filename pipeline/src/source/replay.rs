@@ -29,11 +29,13 @@ const BYTES: u64 = 8 << 20;
 const DIFFS: usize = 3;
 
 /// The letters of a job, from a place on. It ends after each batch, and goes on with the next.
-pub(crate) struct ReplaySource {
+pub(crate) struct ReplaySource<'a> {
     letters: ReplaySet,
     reads: Reads,
     options: ReplayOptions,
-    transform: Option<Transform>,
+    pub(crate) transform: Option<Transform>,
+    /// Says that nobody waits for the batch any more.
+    pub(crate) lost: Option<&'a (dyn Fn() -> bool + Send + Sync)>,
     slice: Slice,
     begun: Position,
     /// The number of the next letter.
@@ -54,21 +56,21 @@ pub(crate) fn slice_of(letters: &ReplaySet) -> Slice {
     Slice::replay(letters.job())
 }
 
-impl ReplaySource {
+impl<'a> ReplaySource<'a> {
     pub(crate) fn new(
         letters: ReplaySet,
         reads: &Reads,
         options: &ReplayOptions,
-        transform: Option<Transform>,
         from: &Position,
-    ) -> ReplaySource {
+    ) -> ReplaySource<'a> {
         let slice = slice_of(&letters);
         ReplaySource {
             at: from.mark(&slice).map_or(0, |mark| mark.at),
             letters,
             reads: reads.clone(),
             options: options.clone(),
-            transform,
+            transform: None,
+            lost: None,
             slice,
             begun: from.clone(),
             in_batch: 0,
@@ -84,7 +86,7 @@ impl ReplaySource {
     async fn next(&mut self) -> Result<Vec<Sent>, SourceError> {
         let left = self.options.batch.max(1).saturating_sub(self.in_batch);
         let most = LETTERS.min(left).min(self.options.rate.unwrap_or(u32::MAX).max(1));
-        if left == 0 {
+        if left == 0 || self.lost.is_some_and(|lost| lost()) {
             return Ok(Vec::new());
         }
         let sent = self.letters.next(self.at, most, BYTES).await?;
@@ -208,10 +210,13 @@ fn again(letter: &LetterView) -> Again {
 }
 
 #[async_trait]
-impl Source for ReplaySource {
+impl Source for ReplaySource<'_> {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
         loop {
             let full = self.in_batch >= self.options.batch.max(1);
+            if self.in_batch == 0 {
+                self.letters.catch_up().await?;
+            }
             let sent = self.next().await?;
             let Some(last) = sent.last() else {
                 self.ended = !full;
@@ -221,9 +226,11 @@ impl Source for ReplaySource {
             self.at = last.number + 1;
             self.in_batch += u32::try_from(sent.len()).unwrap_or(u32::MAX);
             let count = sent.len();
-            let letters: Vec<LetterView> =
+            let mut letters: Vec<LetterView> =
                 sent.into_iter().filter_map(|sent| sent.letter).collect();
             self.gone += (count - letters.len()) as u64;
+            // Given up since, computed anew with its day, or failed anew: it is dealt with.
+            letters.retain(|letter| !letter.closed && !letter.older);
             if !letters.is_empty() {
                 return self.chunk(letters).map(Some);
             }
