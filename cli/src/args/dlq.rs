@@ -216,7 +216,7 @@ pub(crate) struct DlqWorkArgs {
     /// End when no job waits
     #[arg(long)]
     pub(crate) once: bool,
-    /// Take a job over whose worker gave no sign of life for so long
+    /// Take a job over whose worker gave no sign of life for so long; 15 or more
     #[arg(long, default_value = "60", value_name = "SECONDS")]
     pub(crate) takeover_after: Seconds,
 }

@@ -23,7 +23,9 @@ fn through_the_sidecar_a_job_is_made_and_a_worker_brings_the_rows_home() {
     let group = group["fingerprint"].as_str().unwrap();
 
     // Nothing has changed yet, so a dry run says that all would die again.
-    let dry = json!({"which": {"group": group}, "dry_run": true});
+    // What few may see is shown under no other name either.
+    let transform = json!({"transform": "repo_name = actor_login"});
+    let dry = json!({"which": {"group": group}, "dry_run": true, "options": transform});
     let dry = format!("jobs/{}", made(sidecar.post("jobs", &dry)));
     assert_eq!(sidecar.get(&dry)["job"]["state"], "waiting");
     let told = office.fine(&[&WORK[..], &["--once"]].concat());
@@ -31,6 +33,7 @@ fn through_the_sidecar_a_job_is_made_and_a_worker_brings_the_rows_home() {
     let found = sidecar.get(&dry);
     assert_eq!(found["job"]["state"], "complete", "{found}");
     assert_eq!(found["job"]["result"]["died_of"]["event_type.one_of"], many, "{found}");
+    assert_eq!(found["job"]["result"]["changes"][0]["after"]["repo_name"], "•••", "{found}");
     assert_eq!(office.letters(), letters);
 
     office.mend();
@@ -87,7 +90,9 @@ fn a_job_is_given_up_by_its_worker_and_that_of_a_killed_one_is_taken_over() {
     worker.0.wait().unwrap();
     let left = sidecar.get(&second);
     assert_eq!(left["job"]["state"], "running", "{left}");
-    let other = [&WORK[..], &["--takeover-after", "1"]].concat();
+    let hasty = [&WORK[..], &["--takeover-after", "1"]].concat();
+    assert!(office.refused(&hasty).contains("is 15 or more"));
+    let other = [&WORK[..], &["--takeover-after", "15"]].concat();
     let _other = office.started(&other);
     let done = sidecar.wait(&second, |told| told["job"]["state"] != "running");
     assert_eq!(done["job"]["state"], "complete", "{done}");

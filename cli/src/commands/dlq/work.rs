@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use assay_core::Counts;
-use assay_dlq::Index;
-use assay_pipeline::{Carried, Pipeline, ReplayError, Replayer};
+use assay_core::{Counts, Fault};
+use assay_dlq::{DlqError, Index};
+use assay_pipeline::{Carried, Patience, Pipeline, ReplayError, Replayer};
 use assay_store::{Action, AuditEntry, Replay, ReplayState, Wish};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -25,9 +25,17 @@ use crate::shipped;
 /// How often it is looked whether there is a job.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How long a job is left alone that could not be carried out or given up: an outage may last.
+const ANEW_AFTER: TimeDelta = TimeDelta::seconds(10);
+
+/// A worker says each 5 seconds that it lives: less than some of them is no silence.
+const LEAST_SILENCE: TimeDelta = TimeDelta::seconds(15);
+
 struct Worker<'a> {
     app: &'a App,
     index: Index,
+    /// Jobs that are left alone for a while, and until when.
+    later: BTreeMap<Uuid, DateTime<Utc>>,
     /// What a person calls each pipeline: it is read anew for each job, since it may be mended.
     pipelines: BTreeMap<String, String>,
     silence: TimeDelta,
@@ -35,11 +43,17 @@ struct Worker<'a> {
 }
 
 pub(crate) async fn work(app: &App, what: &DlqWorkArgs, as_json: bool) -> Result<()> {
-    let worker = Worker {
+    let silence = TimeDelta::from_std(what.takeover_after.0)?;
+    if silence < LEAST_SILENCE {
+        let (least, told) = (LEAST_SILENCE.num_seconds(), "workers give a sign of life every 5 s");
+        return Err(Usage(format!("--takeover-after is {least} or more: {told}")).into());
+    }
+    let mut worker = Worker {
         app,
         index: caught_up(app, None).await?,
+        later: BTreeMap::new(),
         pipelines: pipelines(&what.pipelines)?,
-        silence: TimeDelta::from_std(what.takeover_after.0)?,
+        silence,
         as_json,
     };
     let sending = Sending::start(app)?;
@@ -83,9 +97,13 @@ fn pipelines(given: &[String]) -> Result<BTreeMap<String, String>> {
 
 impl Worker<'_> {
     /// Carries out the first job that can be; false when there is none.
-    async fn next(&self) -> Result<bool> {
+    async fn next(&mut self) -> Result<bool> {
         let now = self.app.clock.now();
+        self.later.retain(|_, until| *until > now);
         for job in self.app.store.free_replays(now - self.silence).await? {
+            if self.later.contains_key(&job.id) {
+                continue;
+            }
             let Some(place) = self.pipelines.get(&job.stage.pipeline) else { continue };
             // A stage that somebody stopped for a while is left alone.
             let paused = !job.dry && self.app.store.paused(&job.stage).await?.is_some();
@@ -95,16 +113,22 @@ impl Worker<'_> {
             let pipeline = shipped::load(place);
             match (&job.wish, pipeline) {
                 (Some(_), Err(error)) => eprintln!("job {} can't be given up: {error:#}", job.id),
-                (Some(wish), Ok(pipeline)) => {
-                    if self.give_up(&job, wish, &pipeline).await? {
-                        return Ok(true);
+                // One that can't be given up must not keep the others waiting.
+                (Some(wish), Ok(pipeline)) => match self.give_up(&job, wish, &pipeline).await {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(error) => {
+                        eprintln!("job {} can't be given up, trying again: {error:#}", job.id);
+                        self.later.insert(job.id, self.app.clock.now() + ANEW_AFTER);
                     }
-                }
+                },
                 (None, pipeline) => {
                     let worker = self.app.ids.next();
                     let at = (now, now - self.silence);
                     if self.app.store.claim_replay(job.id, worker, at).await? {
-                        self.carry_out(&job, worker, pipeline).await?;
+                        if !self.carry_out(&job, worker, pipeline).await? {
+                            self.later.insert(job.id, self.app.clock.now() + ANEW_AFTER);
+                        }
                         return Ok(true);
                     }
                 }
@@ -141,13 +165,14 @@ impl Worker<'_> {
         Ok(true)
     }
 
-    /// What comes of a job is said and kept; it is no reason for the worker to end.
+    /// What comes of a job is said and kept; it is no reason for the worker to end. False when that
+    /// may be another thing in a while.
     async fn carry_out(
         &self,
         job: &Replay,
         worker: Uuid,
         pipeline: Result<Pipeline>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let store = &self.app.store;
         let done = match pipeline {
             Ok(pipeline) => self.carried(job, worker, &pipeline).await,
@@ -160,24 +185,30 @@ impl Worker<'_> {
                     job,
                     &format!("{} letters: {outcome}", number(carried.letters)),
                     Some(&carried),
-                )
+                )?;
+                Ok(true)
             }
             Err(_) if self.app.stop.draining() && store.leave_to_others(job.id, worker).await? => {
-                self.say(job, "left to the next worker", None)
+                self.say(job, "left to the next worker", None)?;
+                Ok(true)
             }
             Err(error) => {
                 let message = format!("{error:#}");
-                let failed = (ReplayState::Failed, self.app.clock.now());
+                let passes = passing(&error);
+                let state = if passes { ReplayState::Waiting } else { ReplayState::Failed };
+                let left = (state, self.app.clock.now());
                 // It says so itself, unless it was not even begun.
-                store.leave_replay(job.id, worker, failed, Some(&message)).await?;
-                self.say(job, &message, None)
+                store.leave_replay(job.id, worker, left, Some(&message)).await?;
+                self.say(job, &message, None)?;
+                Ok(!passes)
             }
         }
     }
 
     async fn carried(&self, job: &Replay, worker: Uuid, pipeline: &Pipeline) -> Result<Carried> {
         let progress = Arc::new(Progress::new(true));
-        let (runner, ingest) = (self.app.runner(Arc::clone(&progress) as _), self.app.ingest());
+        let (mut runner, ingest) = (self.app.runner(Arc::clone(&progress) as _), self.app.ingest());
+        runner.patience = Patience::endless(self.app.stop.clone());
         let replayer = Replayer { runner: &runner, ingest: &ingest, index: &self.index, pipeline };
         self.index.catch_up(&|_| {}).await?;
         let heard = |_: &Counts| {};
@@ -201,4 +232,11 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// Whether it may work the next time.
+fn passing(error: &anyhow::Error) -> bool {
+    let job = error.downcast_ref::<ReplayError>().map(ReplayError::fault);
+    let letters = error.downcast_ref::<DlqError>().map(DlqError::fault);
+    job.or(letters) == Some(Fault::Transient)
 }
