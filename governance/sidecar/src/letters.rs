@@ -1,37 +1,74 @@
 //! The index of dead letters, caught up with the log before each answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use assay_dlq::{DlqError, Index, LogQueue};
 use assay_log::Log;
 use assay_store::Store;
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::{Instant, timeout};
+
+/// How long a request waits for those before it.
+const TURN: Duration = Duration::from_secs(2);
+
+/// How long those that waited are told what the one before them found out: each would find the same.
+const FAILED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Letters {
     log: Arc<dyn Log>,
     store: Arc<Store>,
     /// Made when it is first asked for: the log may be away before.
     index: OnceCell<Index>,
-    /// Requests that come at once take turns, since what one takes in is new to no other.
-    turn: Mutex<()>,
+    /// Requests that come at once take turns, since what one takes in is new to no other. When it
+    /// last failed.
+    turn: Mutex<Option<Instant>>,
+}
+
+/// Why letters can't be told of now.
+#[derive(Debug)]
+pub(crate) enum Behind {
+    /// Others wait for the same.
+    Busy,
+    Letters(DlqError),
+}
+
+impl From<DlqError> for Behind {
+    fn from(error: DlqError) -> Behind {
+        Behind::Letters(error)
+    }
 }
 
 impl Letters {
     pub(crate) fn new(log: Arc<dyn Log>, store: Store) -> Letters {
-        Letters { log, store: Arc::new(store), index: OnceCell::new(), turn: Mutex::new(()) }
+        let (index, turn) = (OnceCell::new(), Mutex::new(None));
+        Letters { log, store: Arc::new(store), index, turn }
     }
 
     /// The index, with all that the topics gained; also of a topic of another system.
-    pub(crate) async fn caught_up(&self, topic: Option<&str>) -> Result<Index, DlqError> {
+    pub(crate) async fn caught_up(&self, topic: Option<&str>) -> Result<Index, Behind> {
+        let turn = timeout(TURN, self.turn.lock()).await;
+        let mut failed_at = turn.map_err(|_| Behind::Busy)?;
+        if failed_at.is_some_and(|at| at.elapsed() < FAILED) {
+            return Err(Behind::Busy);
+        }
+        let caught_up = self.catch_up().await;
+        *failed_at = caught_up.is_err().then(Instant::now);
+        drop(failed_at);
+        let index = caught_up?;
+        // It may be long, and nobody else waits for it.
+        if let Some(topic) = topic {
+            index.take_in(topic, &|_| {}).await?;
+        }
+        Ok(index)
+    }
+
+    async fn catch_up(&self) -> Result<Index, DlqError> {
         let make = || async {
             let queue = LogQueue::open(Arc::clone(&self.log)).await?;
             Ok::<_, DlqError>(Index::new(Arc::new(queue), Arc::clone(&self.store)))
         };
         let index = self.index.get_or_try_init(make).await?;
-        let _turn = self.turn.lock().await;
-        if let Some(topic) = topic {
-            index.take_in(topic, &|_| {}).await?;
-        }
         index.catch_up(&|_| {}).await?;
         Ok(index.clone())
     }

@@ -14,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::letters::Behind;
 use crate::requests::Handled;
 
 /// Why a request is refused.
@@ -216,6 +217,15 @@ impl From<DlqError> for Problem {
                 tracing::error!(%error, "a request about dead letters could not be answered");
                 Problem::Log { fault: error.fault() }
             }
+        }
+    }
+}
+
+impl From<Behind> for Problem {
+    fn from(behind: Behind) -> Problem {
+        match behind {
+            Behind::Busy => Problem::Busy,
+            Behind::Letters(error) => error.into(),
         }
     }
 }
