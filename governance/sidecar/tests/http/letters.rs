@@ -257,6 +257,10 @@ async fn a_job_waits_for_a_worker_and_is_given_up_or_gone_on_with() {
         (json!({"which": {"stage": "shop/sell"}}), "`reason` says why"),
         (json!({"which": {}, "reason": "x", "options": {"rat": 1}}), "`rat` is none of rate"),
         (json!({"which": {}, "reason": "x", "options": {"batch": 0}}), "1 or more"),
+        (json!({"which": {}, "reason": "x", "options": {"batch": u32::MAX}}), "one commit"),
+        (json!({"which": {}, "reason": "x", "options": {"stop_percent": -5}}), "0 and 100"),
+        (json!({"which": {}, "reason": "x", "options": {"transform": "{\"a\": "}}), "no JSON"),
+        (json!({"which": {}, "reason": "x", "limit": 0}), "`limit` is 1 or more"),
     ] {
         let refused = as_operator(&mut open, JOBS, wrong).await;
         assert_eq!(refused.status, 400, "{refused:?}");
@@ -276,12 +280,21 @@ async fn a_job_waits_for_a_worker_and_is_given_up_or_gone_on_with() {
     assert_eq!(told["job"]["options"]["rate"], 5);
     told["job"]["options"] = json!("…");
     insta::assert_json_snapshot!("job", told);
-    // Its letters are in flight.
-    let other = as_operator(&mut open, JOBS, body.clone()).await.json();
-    assert_eq!((&other["job"]["letters"], &other["job"]["skipped"]), (&json!(0), &json!(5)));
+    // Its letters are in flight: no other job has them, and nobody gives them up.
+    let none = as_operator(&mut open, JOBS, body.clone()).await;
+    assert_eq!((none.status, none.json()), (200, json!({"letters": 0, "skipped": 5})));
+    let discard = json!({"which": {"stage": "shop/sell"}, "reason": "a test"});
+    let refused = as_operator(&mut open, "/api/v1/dlq/discard", discard).await;
+    assert!(refused.status == 409 && refused.text.contains("5 letters are in"), "{refused:?}");
+    let discard = json!({"which": {}, "reason": "a test", "dry_run": true});
+    let discard = as_operator(&mut open, "/api/v1/dlq/discard", discard).await.json();
+    assert_eq!(discard, json!({"letters": 1, "discarded": false, "in_flight": 5}));
     let dry = json!({"which": {"stage": "shop/bill"}, "dry_run": true});
     let dry = as_operator(&mut open, JOBS, dry).await.json();
     assert_eq!(dry["job"]["options"]["stop_percent"], 100.0);
+    let bill = json!({"which": {"stage": "shop/bill"}, "reason": "mended"});
+    let other = as_operator(&mut open, JOBS, bill).await.json();
+    assert_eq!((&other["job"]["letters"], &other["job"]["skipped"]), (&json!(1), &json!(0)));
     let listed = open.get(JOBS).await.json();
     assert_eq!(listed["jobs"].as_array().unwrap().len(), 2);
     let page = open.get(&format!("{JOBS}?limit=1")).await.json();

@@ -17,6 +17,9 @@ use crate::http::body::{because, read};
 use crate::http::error::Problem;
 use crate::http::which::Which;
 
+/// Letters of one commit.
+const MOST_IN_BATCH: u32 = 1_000_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
@@ -45,6 +48,9 @@ pub(in crate::http) async fn start(
     let body: Body = read(&service, request).await?;
     let reason = if body.dry_run { body.reason } else { because(body.reason)? };
     let options = options(body.options, body.dry_run)?;
+    if body.limit == Some(0) {
+        return Err(Problem::Question("`limit` is 1 or more".to_owned()));
+    }
     let mut which = Which::named(&service, (&body.ids, body.which.as_ref()), may).await?;
     which.filter.unparked = body.ids.is_empty() && !body.parked;
     let any = which.resolve().await?;
@@ -73,6 +79,10 @@ pub(in crate::http) async fn start(
     };
     let audited = (!asked.dry).then_some(&entry);
     let job: Replay = which.index.leave_to_workers(&asked, id, at, audited).await?;
+    if job.letters == 0 {
+        // All of them are in flight for other jobs.
+        return Ok(Json(json!({"letters": 0, "skipped": job.skipped})).into_response());
+    }
     let place = [(header::LOCATION, format!("/api/v1/dlq/jobs/{id}"))];
     Ok((StatusCode::ACCEPTED, place, Json(super::jobs::told(&service, job).await?)).into_response())
 }
@@ -91,6 +101,17 @@ fn options(given: Map<String, Value>, dry: bool) -> Result<ReplayOptions, Proble
         serde_json::from_value(given.into()).map_err(|error| wrong(error.to_string()))?;
     if options.batch == 0 || options.rate == Some(0) {
         return Err(wrong("`batch` and `rate` are 1 or more".to_owned()));
+    }
+    if options.batch > MOST_IN_BATCH {
+        return Err(wrong(format!("`batch` is {MOST_IN_BATCH} or less: it is one commit")));
+    }
+    if !(0.0..=100.0).contains(&options.stop_percent) {
+        return Err(wrong("`stop_percent` is between 0 and 100".to_owned()));
+    }
+    // What SQL says depends on the columns, which the worker knows.
+    let patch = options.transform.as_deref().filter(|text| text.trim_start().starts_with('{'));
+    if let Some(Err(error)) = patch.map(serde_json::from_str::<Value>) {
+        return Err(wrong(format!("`transform` is no JSON: {error}")));
     }
     // A dry run is to say of all of them what would become of them.
     if dry && !chosen {
