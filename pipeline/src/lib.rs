@@ -31,8 +31,8 @@ pub use definition::{
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message};
 pub use inspect::{
-    FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
-    Subject, infer, judge,
+    Earlier, FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows,
+    Sample, Subject, infer, judge,
 };
 pub use lake::{
     CATALOG, Compact, Compacted, CompactedPartition, DayOfTable, Expire, Expired, Freed, Lake,

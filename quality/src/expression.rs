@@ -28,6 +28,7 @@ pub(crate) struct Planner {
     pub(crate) state: SessionState,
     pub(crate) schema: SchemaRef,
     columns: DFSchemaRef,
+    nothing: RecordBatch,
 }
 
 const EXAMPLE: &str = "write SQL over the columns of a row, for example `amount >= 0`";
@@ -57,7 +58,8 @@ impl Planner {
         let columns = DFSchema::try_from(Arc::clone(&schema))
             .expect("columns without a qualifier and with names of their own make a schema");
         let state = SessionContext::new_with_config(config).state();
-        Ok(Planner { state, schema, columns: Arc::new(columns) })
+        let nothing = RecordBatch::new_empty(Arc::clone(&schema));
+        Ok(Planner { state, schema, columns: Arc::new(columns), nothing })
     }
 
     /// Reads a condition on a row.
@@ -93,7 +95,7 @@ impl Planner {
             let expression = simplifier.coerce(expression, &self.columns)?;
             let expression = simplifier.simplify(expression)?;
             let plan = strict(self.state.create_physical_expr(expression, &self.columns)?)?;
-            plan.evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
+            plan.evaluate(&self.nothing)?;
             Ok(plan)
         };
         planning::guarded(plan).map_err(|error| self.explain(&error))

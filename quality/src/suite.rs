@@ -8,7 +8,8 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use assay_core::contract::ScoreThresholds;
 use assay_core::{
-    Contract, DatasetName, Drift, Lag, Mistakes, OnFail, Profile, Quality, Remembered, Rule, Volume,
+    Contract, DatasetName, Drift, Lag, Mistakes, OnFail, Profile, Quality, Remembered, Rule,
+    Season, Volume,
 };
 
 use crate::compile::Compiler;
@@ -18,10 +19,10 @@ use crate::text::TextTest;
 use crate::{KeyHasher, Mask, Tally};
 
 /// The rules of one dataset, compiled against the schema of its rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Suite {
     schema: SchemaRef,
-    rules: Vec<Compiled>,
+    rules: Arc<[Compiled]>,
     /// Bit of a mask → place in `rules`.
     row_rules: Vec<usize>,
     references: Vec<Reference>,
@@ -109,8 +110,15 @@ pub struct Asks {
     pub volumes: bool,
     /// The rules that want to know how old the newest row of earlier batches was.
     pub lags: Vec<String>,
-    /// So many earlier runs, and what their rows look like.
-    pub runs: u32,
+    /// So many earlier runs that are like the one of now, and what their rows look like.
+    pub runs: BTreeMap<Season, u32>,
+}
+
+impl Asks {
+    /// Whether no rule asks.
+    pub fn is_empty(&self) -> bool {
+        *self == Asks::default()
+    }
 }
 
 impl Suite {
@@ -134,7 +142,14 @@ impl Suite {
             |(_, place): &(usize, &usize)| rules[**place].rule.on_fail == OnFail::Quarantine;
         let quarantine =
             Mask::of(row_rules.iter().enumerate().filter(quarantines).map(|(bit, _)| bit));
+        let rules = rules.into();
         Suite { schema, rules, row_rules, references, conditions, quarantine, thresholds, watched }
+    }
+
+    /// The same rules, of which every one about rows sends the rows away that break it, so that
+    /// they are seen.
+    pub fn strict(&self) -> Suite {
+        Suite { quarantine: Mask::of(0..self.row_rules.len()), ..self.clone() }
     }
 
     /// What has to be looked up before rows are judged; `Facts` answer in the same order.
@@ -145,11 +160,14 @@ impl Suite {
     /// What is to be known of earlier batches before the report is made.
     pub fn asks(&self) -> Asks {
         let mut asks = Asks::default();
-        for compiled in &self.rules {
+        for compiled in self.rules.iter() {
             match &compiled.test {
                 Test::Volume(_) => asks.volumes = true,
                 Test::Lag { .. } => asks.lags.push(compiled.rule.name.clone()),
-                Test::Drift { drift, .. } => asks.runs = asks.runs.max(drift.runs),
+                Test::Drift { drift, .. } => {
+                    let runs = asks.runs.entry(drift.season).or_default();
+                    *runs = drift.runs.max(*runs);
+                }
                 _ => {}
             }
         }

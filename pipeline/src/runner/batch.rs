@@ -11,6 +11,7 @@ use assay_dlq::{Closed, Letters};
 use assay_quality::{
     BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
 };
+use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
@@ -52,8 +53,6 @@ pub(super) struct Batch<'a> {
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
     references: Vec<Box<dyn Lookup>>,
-    /// What was before this batch, where a rule asks for it.
-    history: History,
     profiler: Profiler<'a>,
 }
 
@@ -96,10 +95,6 @@ impl<'a> Batch<'a> {
                 references.push(target.lookup(&reference.targets, None, None).await?);
             }
         }
-        let history = match run.governed.quality {
-            true => history(runner, run, stage).await?,
-            false => History::default(),
-        };
         Ok(Batch {
             runner,
             run,
@@ -114,7 +109,6 @@ impl<'a> Batch<'a> {
             seen: KeySet::default(),
             keys,
             references,
-            history,
             profiler: stage.suite.profiler(),
         })
     }
@@ -265,7 +259,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Sums the batch up. The counts must balance, each from its own counter.
-    pub(super) fn report(
+    pub(super) async fn report(
         mut self,
         read: u64,
         written: u64,
@@ -306,7 +300,8 @@ impl<'a> Batch<'a> {
                 let facts = BatchFacts { now, read, rejected, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
-                let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
+                let history = history(self.runner, self.run, self.stage, now).await?;
+                let quality = suite.report_among(&self.tally, &facts, &history, &profile)?;
                 // What is halted is no example for what comes.
                 let fine = quality.verdict != Verdict::Halt;
                 let remembered = fine.then(|| suite.remember(profile, &quality));
@@ -350,8 +345,13 @@ fn without_key(stage: &Stage) -> String {
     format!("its key (`{columns}`) has a NULL, so it could not be known if it came again")
 }
 
-/// What was before the batch, as far as a rule asks for it.
-async fn history(runner: &Runner, run: &Run, stage: &Stage) -> Result<History, RunError> {
+/// What was before the batch that is judged now, as far as a rule asks for it.
+async fn history(
+    runner: &Runner,
+    run: &Run,
+    stage: &Stage,
+    now: DateTime<Utc>,
+) -> Result<History, RunError> {
     let (asks, dataset) = (stage.suite.asks(), &stage.writes.dataset);
     let mut history = History::default();
     if asks.volumes {
@@ -363,8 +363,9 @@ async fn history(runner: &Runner, run: &Run, stage: &Stage) -> Result<History, R
         let lags = known.into_iter().map(|(at, seconds)| PastLag { at, seconds }).collect();
         history.lags.insert(rule, lags);
     }
-    if asks.runs > 0 {
-        history.runs = runner.ledger.profiles(dataset, run.id, asks.runs).await?;
+    for (season, runs) in asks.runs {
+        let like = runner.ledger.profiles(dataset, run.id, (season, now), runs).await?;
+        history.runs.insert(season, like);
     }
     Ok(history)
 }

@@ -17,7 +17,8 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     let name = what.name.clone().unwrap_or_else(|| name_of(&what.what));
     let counting = Counting::start(&what.what);
     let seen = Arc::clone(&counting.seen);
-    let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake(), seen };
+    let (now, lake) = (desk.now, desk.lake());
+    let look = Look { now, samples: 0, redact: Vec::new(), lake, earlier: None, seen };
     let found = infer_from(&subject, &name, &look).await?;
     drop(counting);
     let file = ContractFile::parse(&name, &found.text)?;

@@ -225,7 +225,7 @@ pub(super) fn turn(old: &Check, new: &Check) -> Turn {
             within.and(ordered(old.at_least_batches.cmp(&new.at_least_batches), true))
         }
         (Drift { drift: old, .. }, Drift { drift: new, .. })
-            if (old.by, old.runs) == (new.by, new.runs) =>
+            if (old.by, old.runs, old.season) == (new.by, new.runs, new.season) =>
         {
             let most = ordered(old.at_most.total_cmp(&new.at_most), true);
             let warn = ordered(old.warn_above.total_cmp(&new.warn_above), true);
