@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use assay_core::{
 use crate::compile::Compiler;
 use crate::measure::Measure;
 use crate::profiler::{Profiler, Watched};
+use crate::range::Range;
 use crate::text::TextTest;
 use crate::{KeyHasher, Mask, Tally};
 
@@ -43,12 +45,21 @@ pub(crate) struct Compiled {
     pub(crate) columns: Vec<String>,
     /// Place among the conditions of the suite.
     pub(crate) condition: Option<usize>,
+    /// The first rule that tests rows in the same way, where several do.
+    pub(crate) twin: Option<usize>,
     pub(crate) test: Test,
 }
 
 pub(crate) enum Test {
     /// True for a row that breaks the rule.
     Breaks(Arc<dyn PhysicalExpr>),
+    Null {
+        column: usize,
+    },
+    Outside {
+        column: usize,
+        range: Range,
+    },
     Text {
         column: usize,
         test: TextTest,
@@ -129,12 +140,13 @@ impl Suite {
 
     pub(crate) fn new(
         schema: SchemaRef,
-        rules: Vec<Compiled>,
+        mut rules: Vec<Compiled>,
         references: Vec<Reference>,
         conditions: Vec<Arc<dyn PhysicalExpr>>,
         thresholds: ScoreThresholds,
         watched: Vec<Watched>,
     ) -> Suite {
+        find_twins(&mut rules);
         let of_rows = |(_, compiled): &(usize, &Compiled)| compiled.test.of_rows();
         let row_rules: Vec<usize> =
             rules.iter().enumerate().filter(of_rows).map(|(place, _)| place).collect();
@@ -238,10 +250,36 @@ impl Suite {
     }
 }
 
+/// Rules may ask for the same of other rows, or with other consequences.
+fn find_twins(rules: &mut [Compiled]) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for place in 0..rules.len() {
+        if !matches!(rules[place].test, Test::Breaks(_) | Test::Outside { .. } | Test::Text { .. })
+        {
+            continue;
+        }
+        match first.entry(format!("{:?}", rules[place].rule.check)) {
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+            Entry::Occupied(twin) => {
+                let twin = *twin.get();
+                rules[twin].twin = Some(twin);
+                rules[place].twin = Some(twin);
+            }
+        }
+    }
+}
+
 impl Test {
     pub(crate) fn of_rows(&self) -> bool {
         match self {
-            Test::Breaks(_) | Test::Text { .. } | Test::Known { .. } | Test::Readable => true,
+            Test::Breaks(_)
+            | Test::Null { .. }
+            | Test::Outside { .. }
+            | Test::Text { .. }
+            | Test::Known { .. }
+            | Test::Readable => true,
             Test::Unjudged { of_rows, .. } => *of_rows,
             _ => false,
         }
@@ -252,6 +290,8 @@ impl fmt::Debug for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Test::Breaks(expression) => write!(f, "Breaks({expression})"),
+            Test::Null { column } => write!(f, "Null({column})"),
+            Test::Outside { column, range } => write!(f, "Outside({column}, {range:?})"),
             Test::Text { column, test } => write!(f, "Text({column}, {test:?})"),
             Test::Known { reference, .. } => write!(f, "Known({reference})"),
             Test::Readable => f.write_str("Readable"),
