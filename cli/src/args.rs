@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use assay_core::DatasetName;
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod amiss;
 mod bringing;
 mod collect;
 mod columns;
@@ -22,6 +23,7 @@ mod run;
 mod sidecar;
 mod table;
 
+pub(crate) use amiss::in_our_words;
 pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
@@ -43,6 +45,9 @@ pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 
+/// What every command has stands behind what is its own.
+const GLOBAL: &str = "Options of every command";
+
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
 #[command(name = "assay", version, about, long_about = None, max_term_width = 80, propagate_version = true, after_help = "\
@@ -56,11 +61,11 @@ quality (or by a bad row where dead letters are off), 4 fenced off by another
 worker, 5 a contract's change breaks someone, 130 stopped by Ctrl-C.")]
 pub(crate) struct Args {
     /// Where log, lake and store are kept [default: ./assay-data; demo: ./assay-demo]
-    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR", help_heading = GLOBAL)]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// A file with settings [default: ./assay.yaml, when it is there]
-    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
 
     /// Who does it, for the audit
@@ -69,16 +74,17 @@ pub(crate) struct Args {
         global = true,
         env = "USER",
         default_value = "unknown",
-        value_name = "NAME"
+        value_name = "NAME",
+        help_heading = GLOBAL
     )]
     pub(crate) who: String,
 
     /// How answers are written
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL)]
     pub(crate) output: Format,
 
     /// Say more about what happens, on standard error
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
 
     #[command(subcommand)]

@@ -144,6 +144,22 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (&["check", "."], "has no pipeline.yaml"),
         (&["quality", "show", "iron.x"], "is not a dataset"),
         (&["generate", "github-events", "--defects", "200%"], "between 0% and 100%"),
+        (&["runs", "--limit", "x"], "'x' for '--limit <N>': write a whole number, for example 20"),
+        (
+            &["run", "all", "--pipeline", "github_events", "--accept-batch", "7"],
+            "write an id as the answers of `assay` have it, for example 0199c0de-",
+        ),
+        (
+            &["run", "all", "--pipeline", "github_events", "--date", "today"],
+            "write a day, for example 2026-02-12",
+        ),
+        (
+            &["lineage", "diff", "--from", "2026-01"],
+            "write a time, for example 2026-02-12T10:00:00Z",
+        ),
+        (&["demo", "-o", "json"], "the demo is told to people"),
+        (&["metrics", "-o", "json"], "metrics are written as Prometheus reads them"),
+        (&["contract", "infer", "nope"], "there is no file nope, and no table is named so"),
         (&["--config", "nowhere.yaml", "status"], "cannot read the configuration nowhere.yaml"),
     ] {
         let (code, error) = refused(&data, arguments);
@@ -151,6 +167,20 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         assert!(error.contains(says), "{arguments:?}: {error}");
     }
     assert!(!data.exists(), "looking made a data directory");
+}
+
+#[test]
+fn options_that_every_command_has_stand_behind_those_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = fine(&folder.path().join("data"), &["run", "--help"]);
+    let place = |part: &str| help.find(part).unwrap_or_else(|| panic!("{part}: {help}"));
+    let heading = place("Options of every command:");
+    for own in ["--pipeline <P>", "--governed", "--follow", "--help"] {
+        assert!(place(own) < heading, "{own}: {help}");
+    }
+    for global in ["--data-dir <DIR>", "--config <FILE>", "--as <NAME>", "--output"] {
+        assert!(place(global) > heading, "{global}: {help}");
+    }
 }
 
 #[test]

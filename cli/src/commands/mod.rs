@@ -66,6 +66,16 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
         }
+        Command::Demo(_) if json => {
+            let what = "the demo is told to people: leave -o json out. Of what it made `assay \
+                        --data-dir assay-demo status -o json` tells programs";
+            Err(Usage(what.to_owned()).into())
+        }
+        Command::Metrics(_) if json => {
+            let what = "metrics are written as Prometheus reads them: leave -o json out. `assay \
+                        status -o json` and `assay runs -o json` have counts";
+            Err(Usage(what.to_owned()).into())
+        }
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
             let (log, targets) = (LogConfig::Embedded, Targets::default());

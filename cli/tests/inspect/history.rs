@@ -22,7 +22,9 @@ fn the_history_of_a_table_and_the_rows_of_a_rule() {
     assert_eq!(batches[0]["score"], 100.0);
     assert!(batches[1]["score"].as_f64().unwrap() < 100.0);
     let text = desk.fine(&["quality", "history", table]);
-    assert!(text.contains(" █▁ "), "{text}");
+    let (least, greatest) = (batches[1]["score"].as_f64().unwrap(), 100.0);
+    let drawn = format!("score █▁ from {least:.2} to {greatest:.2}");
+    assert!(text.contains(&drawn) && text.contains("2 batches, the newest on the right"), "{text}");
 
     // Rows that were set aside, of the last batch and of one that is named.
     let shown = desk.json(&["quality", "show", table]);
@@ -74,6 +76,10 @@ fn confidential_cells_are_masked_and_what_nobody_knows_is_refused() {
     let (code, _, error) = desk.done(&["quality", "rows", table, "--rule", "nothing"]);
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("it has event_id.not_null"), "{error}");
+    let (code, _, error) = desk.done(&["quality", "run", "nope", "--contract", "orders.odcs.yaml"]);
+    assert_eq!(code, 2);
+    let told = "there is no file nope, and no table is named so; tables: bronze.github_events, ";
+    assert!(error.contains(told), "{error}");
     let (code, _, error) = desk.done(&["quality", "history", "gold.nothing"]);
     assert_eq!(code, 2, "{error}");
 }

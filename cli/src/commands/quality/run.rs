@@ -13,7 +13,7 @@ use crate::args::QualityRunArgs;
 use crate::commands::inspect::{ByContract, Counting, Desk, by_contract, redacted};
 use crate::config::Config;
 use crate::exit::Halted;
-use crate::output::{Grid, json, line, number, score, short};
+use crate::output::{Grid, counted, json, line, number, score, short};
 use crate::page;
 
 /// Columns of a row that are shown to a person beside those of the rule.
@@ -118,7 +118,7 @@ fn show(name: &str, by: &ByContract, found: &Judgement) -> Result<()> {
     judged(&found.quality)?;
     for refused in &found.refused {
         let place = refused.line.map(|line| format!(", first in line {line}")).unwrap_or_default();
-        line(format!("unreadable: {} rows, {}{place}", number(refused.rows), refused.why))?;
+        line(format!("unreadable: {}, {}{place}", counted(refused.rows, "row"), refused.why))?;
     }
     for note in &found.notes {
         line(format!("note: {note}"))?;

@@ -80,12 +80,14 @@ fn span(seconds: f64) -> String {
     format!("{} {name}", seconds / unit)
 }
 
+/// Values that are listed of many.
+pub(super) const LISTED: usize = 12;
+
 /// A few values; of long lists the first.
 pub(super) fn list(values: &[Value]) -> String {
-    const SHOWN: usize = 12;
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let shown: Vec<String> = values.iter().take(SHOWN).map(plain).collect();
-    let more = values.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = values.iter().take(LISTED).map(plain).collect();
+    let more = values.len().saturating_sub(LISTED);
     match more {
         0 => shown.join(", "),
         _ => format!("{} and {more} more", shown.join(", ")),

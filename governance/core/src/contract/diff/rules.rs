@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::{Changes, Party};
+use crate::contract::wording::{LISTED, list};
 use crate::contract::{Contract, describe, promise};
 use crate::{Bound, Check, Limit, OnFail, Rule, Severity, Threshold};
 
@@ -85,7 +86,8 @@ impl Changes {
         if old.check != new.check {
             let turn = turn(&old.check, &new.check);
             let (before, after) = (describe(&old.check), describe(&new.check));
-            let what = format!("`{name}` was {}: {before} → {after}", turn.word());
+            let moved = moved(&old.check, &new.check);
+            let what = format!("`{name}` was {}: {before} → {after}{moved}", turn.word());
             self.turned(place, what, turn, bind);
         }
         if old.condition != new.condition {
@@ -177,6 +179,28 @@ fn place(schema: &str, rule: &Rule) -> String {
 
 fn asks(rule: &Rule) -> String {
     format!("{} ({})", promise(rule), rule.severity)
+}
+
+/// The values that went and came, where a set is too long to be shown whole.
+fn moved(old: &Check, new: &Check) -> String {
+    use Check::{NotMissing, OneOf, Valid};
+    let (before, after) = match (old, new) {
+        (OneOf { values: before, .. }, OneOf { values: after, .. })
+        | (Valid { values: before, .. }, Valid { values: after, .. })
+        | (NotMissing { missing: before, .. }, NotMissing { missing: after, .. }) => {
+            (before, after)
+        }
+        _ => return String::new(),
+    };
+    if before.len().max(after.len()) <= LISTED {
+        return String::new();
+    }
+    let lacks = |some: &[Value], others: &[Value]| -> Vec<Value> {
+        some.iter().filter(|it| !others.contains(it)).cloned().collect()
+    };
+    let parts = [("removed", lacks(before, after)), ("added", lacks(after, before))];
+    let parts = parts.iter().filter(|(_, values)| !values.is_empty());
+    parts.map(|(word, values)| format!("; {word}: {}", list(values))).collect()
 }
 
 pub(super) fn turn(old: &Check, new: &Check) -> Turn {
