@@ -1,8 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use assay_core::DatasetName;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod amiss;
@@ -268,6 +270,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics -o json          the same names and numbers, for other programs
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
 
@@ -316,6 +319,14 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+/// One of these words, which the help lists.
+fn among<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
 }
 
 #[cfg(test)]

@@ -70,7 +70,14 @@ fn the_demo_shows_the_whole_road_and_can_be_run_again() {
     ] {
         assert!(first.contains(part), "{part} is not in:\n{first}");
     }
-    fine(&data, &["demo", "--events", "600"]);
+    let again = json(&data, &["demo", "--events", "600"]);
+    assert_eq!(
+        (&again["generated"], &again["ingest"]["counts"]["read"]),
+        (&600.into(), &600.into())
+    );
+    let planted = again["planted"].as_object().unwrap().values();
+    assert_eq!(planted.map(|count| count.as_u64().unwrap()).sum::<u64>(), 12, "{again}");
+    assert_eq!(again["runs"].as_array().unwrap().len(), 4, "{again}");
     let status = json(&data, &["status"]);
     assert_eq!(status["stages"].as_array().unwrap().len(), 5, "{status}");
 }
@@ -111,6 +118,19 @@ fn every_answer_is_json_when_asked_for() {
     fine(&data, &["query", "SELECT count(*) FROM bronze.github_events", "--at", &snapshot]);
     let metrics = fine(&data, &["metrics"]);
     assert!(metrics.contains("# TYPE job_duration_seconds histogram"), "{metrics}");
+    let listed = json(&data, &["metrics"]);
+    for metric in listed.as_array().unwrap() {
+        let (name, kind) = (metric["name"].as_str().unwrap(), metric["type"].as_str().unwrap());
+        assert!(metrics.contains(&format!("# TYPE {name} {kind}")), "{metric}");
+        let Some(value) = metric["series"][0]["value"].as_f64() else { continue };
+        // What grows while one looks is not compared.
+        let grows = name.contains("seconds") || name.contains("age");
+        let shown = metrics.lines().any(|line| {
+            let (series, shown) = line.rsplit_once(' ').unwrap();
+            series.split('{').next() == Some(name) && shown.parse() == Ok(value)
+        });
+        assert!(grows || shown, "{metric} is not in {metrics}");
+    }
 }
 
 #[test]
@@ -157,8 +177,11 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
             &["lineage", "diff", "--from", "2026-01"],
             "write a time, for example 2026-02-12T10:00:00Z",
         ),
-        (&["demo", "-o", "json"], "the demo is told to people"),
-        (&["metrics", "-o", "json"], "metrics are written as Prometheus reads them"),
+        (
+            &["runs", "--status", "done"],
+            "[possible values: running, complete, halted, failed, aborted]",
+        ),
+        (&["lineage", "events", "--kind", "x"], "[possible values: ingestion, transformation, "),
         (&["contract", "infer", "nope"], "there is no file nope, and no table is named so"),
         (&["--config", "nowhere.yaml", "status"], "cannot read the configuration nowhere.yaml"),
     ] {

@@ -66,22 +66,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
         }
-        Command::Demo(_) if json => {
-            let what = "the demo is told to people: leave -o json out. Of what it made `assay \
-                        --data-dir assay-demo status -o json` tells programs";
-            Err(Usage(what.to_owned()).into())
-        }
-        Command::Metrics(_) if json => {
-            let what = "metrics are written as Prometheus reads them: leave -o json out. `assay \
-                        status -o json` and `assay runs -o json` have counts";
-            Err(Usage(what.to_owned()).into())
-        }
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            Box::pin(demo::demo(App::build(config).await?, &what)).await
+            Box::pin(demo::demo(App::build(config).await?, &what, json)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -142,7 +132,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
+        Command::Metrics(what) => {
+            metrics::metrics(&existing(config(DATA)?).await?, &what, json).await
+        }
     }
 }
 
