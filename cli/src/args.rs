@@ -12,6 +12,7 @@ mod bringing;
 mod collect;
 mod columns;
 mod contract;
+mod db;
 mod dlq;
 mod following;
 mod generate;
@@ -24,17 +25,20 @@ mod quality;
 mod run;
 mod sidecar;
 mod table;
+mod verify;
 
 pub(crate) use amiss::in_our_words;
 pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
+pub(crate) use db::{DbCommand, MigrateArgs};
 pub(crate) use dlq::{
-    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, DlqWorkArgs, Exported,
+    WhichArgs,
 };
 pub(crate) use following::{Listen, PauseArgs};
-pub(crate) use generate::{GenerateArgs, GenerateCommand};
+pub(crate) use generate::{EcommerceArgs, GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
 pub(crate) use look::QueryArgs;
@@ -46,6 +50,7 @@ pub(crate) use quality::{
 pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
+pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
 /// What every command has stands behind what is its own.
 const GLOBAL: &str = "Options of every command";
@@ -69,6 +74,10 @@ pub(crate) struct Args {
     /// A file with settings [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
+
+    /// The database of streams, postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, global = true, env = "ASSAY_POSTGRES", hide_env_values = true, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
 
     /// Who does it, for the audit
     #[arg(
@@ -212,6 +221,12 @@ Examples:
 Without --yes it shows what would be read again, and moves nothing.")]
     Rewind(RewindArgs),
 
+    /// Look after the database that streams write to
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
     Status,
@@ -311,6 +326,12 @@ Examples:
     Generate {
         #[command(subcommand)]
         command: GenerateCommand,
+    },
+
+    /// Hold what a stream wrote against what was sent
+    Verify {
+        #[command(subcommand)]
+        command: VerifyCommand,
     },
 
     /// Find every mistake of a pipeline before anything runs

@@ -9,7 +9,7 @@ use crate::commands::Seconds;
 
 #[derive(Debug, Group)]
 pub(crate) struct RunArgs {
-    /// Which stages: kafka-to-bronze, bronze-to-silver, silver-to-gold or all
+    /// Which stages: kafka-to-bronze, bronze-to-silver, silver-to-gold, stream or all
     pub(crate) stages: Hop,
     /// A shipped pipeline's name, or a folder
     #[arg(long, value_name = "P")]
