@@ -83,7 +83,7 @@ fn value(kind: &str, sample: &Sample) -> Value {
                 buckets: histogram.get_bucket().iter().map(bucket).collect(),
             }
         }
-        "counter" => Value::Plain { value: sample.get_counter().value() },
-        _ => Value::Plain { value: sample.get_gauge().value() },
+        "counter" => Value::Plain { value: sample.get_counter().get_value() },
+        _ => Value::Plain { value: sample.get_gauge().get_value() },
     }
 }
