@@ -37,3 +37,45 @@ fn right(cause: &(dyn Error + 'static), argument: Option<&str>) -> Option<&'stat
     }
     cause.is::<ParseIntError>().then_some("write a whole number, for example 20")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_with_what_is_right() {
+        for (line, says) in [
+            ("runs --limit x", "'x' for '--limit <N>': write a whole number, for example 20"),
+            (
+                "run all --pipeline p --accept-batch 7",
+                "write an id as the answers of `assay` have it",
+            ),
+            ("run all --pipeline p --date today", "write a day, for example 2026-02-12"),
+            ("lineage diff --from 2026-01", "write a time, for example 2026-02-12T10:00:00Z"),
+            ("runs --status done", "[possible values: running, complete, halted, failed, aborted]"),
+            ("lineage events --kind x", "[possible values: ingestion, transformation, "),
+        ] {
+            let words = std::iter::once("assay").chain(line.split(' '));
+            let told = in_our_words(Args::try_parse_from(words).unwrap_err()).to_string();
+            assert!(told.contains(says), "{told}");
+        }
+    }
+
+    #[test]
+    fn options_that_every_command_has_stand_behind_those_of_one() {
+        let mut command = Args::command();
+        command.build();
+        let run = command.find_subcommand_mut("run").unwrap();
+        let help = run.render_long_help().to_string();
+        let place = |part: &str| help.find(part).unwrap_or_else(|| panic!("{part}: {help}"));
+        let heading = place("Options of every command:");
+        for own in ["--pipeline <P>", "--governed", "--follow", "--help"] {
+            assert!(place(own) < heading, "{own}: {help}");
+        }
+        for global in ["--data-dir <DIR>", "--config <FILE>", "--as <NAME>", "--output"] {
+            assert!(place(global) > heading, "{global}: {help}");
+        }
+    }
+}
