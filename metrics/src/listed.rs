@@ -87,3 +87,37 @@ fn value(kind: &str, sample: &Sample) -> Value {
         _ => Value::Plain { value: sample.get_gauge().get_value() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::exposition::{histogram, labels, plain};
+    use crate::names;
+
+    #[test]
+    fn metrics_are_values_with_their_labels() {
+        let stage = labels(&names::JOB_SUCCESS_RATE, &["shop", "sell"]);
+        let family = plain(&names::JOB_SUCCESS_RATE, BTreeMap::from([(stage.clone(), 97.5)]));
+        assert_eq!(
+            json!(listed(&family)),
+            json!({
+                "name": names::JOB_SUCCESS_RATE.name, "type": "gauge",
+                "help": names::JOB_SUCCESS_RATE.meaning,
+                "series": [{"labels": stage, "value": 97.5}],
+            })
+        );
+        let mut bucket = prometheus::proto::Bucket::default();
+        bucket.set_upper_bound(0.1);
+        bucket.set_cumulative_count(3);
+        let mut durations = prometheus::proto::Histogram::default();
+        durations.set_bucket(vec![bucket]);
+        durations.set_sample_count(4);
+        durations.set_sample_sum(1.5);
+        let family =
+            histogram(&names::JOB_DURATION, BTreeMap::from([(BTreeMap::new(), durations)]));
+        let shown = json!(listed(&family).series[0].value);
+        assert_eq!(shown, json!({"count": 4, "sum": 1.5, "buckets": [{"le": 0.1, "count": 3}]}));
+    }
+}

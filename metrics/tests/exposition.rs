@@ -8,7 +8,7 @@ use assay_core::{
     Position, Quality, Report, RuleResult, Run, RunId, RunStatus, Severity, StageId, Verdict,
 };
 use assay_metrics::names::{self, Kind};
-use assay_metrics::{DeadLetters, Lag, Observed, Value, list, of_batch, of_halt, of_run, render};
+use assay_metrics::{DeadLetters, Lag, Observed, of_batch, of_halt, of_run, render};
 use assay_store::{Event, EventKind, RunEnd, Store, Telling, Total};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::{prop_assert_eq, proptest};
@@ -242,34 +242,6 @@ fn a_batch_that_was_not_judged_counts_rows_but_no_checks() {
     let names: Vec<_> = of_batch(&report).iter().map(|increment| increment.name).collect();
     assert_eq!(names, ["records_processed_total", "records_failed_total"]);
     assert_eq!(of_halt(&report), []);
-}
-
-#[tokio::test]
-async fn what_is_listed_for_programs_is_what_is_rendered() {
-    let observed = observed().await;
-    let text = render(&observed).unwrap();
-    let mut lines: Vec<String> = vec![];
-    for metric in list(&observed) {
-        let name = metric.name;
-        lines.push(format!("# TYPE {name} {}", metric.kind));
-        for series in metric.series {
-            lines.push(match series.value {
-                Value::Plain { value } => format!("{value}"),
-                Value::Histogram { count, .. } => format!("{count}"),
-            });
-            let shown = |(label, value): (&String, &String)| format!("{label}=\"{value}\"");
-            lines.extend(series.labels.iter().map(shown));
-        }
-        assert!(text.contains(&format!("# HELP {name} {}", metric.help.replace('\n', "\\n"))));
-    }
-    // In the order of the text.
-    let types = |text: &str| -> Vec<String> {
-        text.lines().filter(|line| line.starts_with("# TYPE")).map(str::to_owned).collect()
-    };
-    assert_eq!(types(&lines.join("\n")), types(&text));
-    for line in lines {
-        assert!(text.contains(&line), "{line} is not in {text}");
-    }
 }
 
 #[test]
