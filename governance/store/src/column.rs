@@ -56,6 +56,6 @@ pub(crate) fn json<T: DeserializeOwned>(
     serde_json::from_str(row.try_get(column)?).map_err(|_| unreadable(column))
 }
 
-fn unreadable(column: &'static str) -> sqlx::Error {
+pub(crate) fn unreadable(column: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(Unreadable(column).into())
 }

@@ -1,10 +1,13 @@
 //! Who may come in, and do what is done at an address.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use assay_door::{Peer, key};
 use assay_store::Deed;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -15,6 +18,22 @@ use super::error::Problem;
 #[derive(Debug, Clone)]
 pub(super) struct Client(pub(super) String);
 
+/// Whether a client of an open door asked for an address of ours. A page in a browser reaches this
+/// machine as well, by a name of its own that leads here.
+fn ours(request: &Request) -> bool {
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(host) = request.uri().authority().map(Authority::as_str).or(named) else {
+        return true;
+    };
+    let without_port = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = without_port.trim_start_matches('[').trim_end_matches([']', '.']);
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
+}
+
 pub(super) async fn admit(
     State((service, deed)): State<(Arc<Service>, Deed)>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
@@ -22,6 +41,7 @@ pub(super) async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     let client = match service.credentials.open().await {
+        true if !ours(&request) => return Err(Problem::Host),
         true => peer.ip().to_string(),
         false => {
             let shown = key(request.headers()).ok_or(Problem::NoKey)?;
@@ -34,4 +54,31 @@ pub(super) async fn admit(
     };
     request.extensions_mut().insert(Client(client));
     Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn an_open_door_has_addresses_and_no_names_of_others() {
+        for (host, is) in [
+            ("127.0.0.1:8484", true),
+            ("localhost:8484", true),
+            ("LOCALHOST", true),
+            ("sidecar.localhost:80", true),
+            ("[::1]:8484", true),
+            ("[::1]", true),
+            ("evil.example:8484", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            let request = Request::builder().header(header::HOST, host).body(Body::empty());
+            assert_eq!(ours(&request.unwrap()), is, "{host}");
+        }
+        assert!(ours(&Request::new(Body::empty())));
+    }
 }

@@ -3,4 +3,6 @@
 
 mod asking;
 mod desk;
+mod door;
+mod engines;
 mod receiving;
