@@ -27,7 +27,10 @@ async fn list(app: &App, picked: &Picked, limit: u32, as_json: bool) -> Result<(
     must_be_known(picked, &configured, &targets)?;
     let deliveries = app.store.outbox(&chosen(picked), limit).await?;
     // One that is not sent to any more is of the past when nothing of it is left.
-    targets.retain(|one| configured.contains(&one.target) || one.waiting + one.parked > 0);
+    targets.retain(|one| match &picked.target {
+        Some(asked) => *asked == one.target,
+        None => configured.contains(&one.target) || one.waiting + one.parked > 0,
+    });
     if as_json {
         return json(&json!({"targets": targets, "deliveries": deliveries}));
     }

@@ -21,7 +21,9 @@ pub(super) struct Client(pub(super) String);
 /// Whether a client of an open door asked for an address of ours. A page in a browser reaches this
 /// machine as well, by a name of its own that leads here.
 fn ours(request: &Request) -> bool {
-    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = request.headers().get(header::HOST);
+    // A name that is no text is not ours; browsers always send one.
+    let named = named.map(|host| host.to_str().unwrap_or_default());
     let Some(host) = request.uri().authority().map(Authority::as_str).or(named) else {
         return true;
     };
@@ -59,6 +61,7 @@ pub(super) async fn admit(
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::HeaderValue;
 
     use super::*;
 
@@ -80,5 +83,8 @@ mod tests {
             assert_eq!(ours(&request.unwrap()), is, "{host}");
         }
         assert!(ours(&Request::new(Body::empty())));
+        let odd = HeaderValue::from_bytes(b"\xe9vil").unwrap();
+        let request = Request::builder().header(header::HOST, odd).body(Body::empty());
+        assert!(!ours(&request.unwrap()), "no text");
     }
 }
