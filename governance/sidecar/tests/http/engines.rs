@@ -36,10 +36,10 @@ async fn what_spark_and_flink_say_is_one_graph_from_topic_to_table() {
             "s3://lake bronze/orders -> s3://lake warehouse/customer_totals"
         ]
     );
-    let columns = "/api/v1/lineage/columns?dataset=customer_totals&column=total";
+    let columns = "/api/v1/lineage/columns?dataset=totals&column=total";
     let columns = open.get(columns).await;
     assert_eq!(columns.status, 404, "a part of a word is no end of a name: {}", columns.text);
-    let columns = "/api/v1/lineage/columns?dataset=warehouse/customer_totals&column=total";
+    let columns = "/api/v1/lineage/columns?dataset=customer_totals&column=total";
     let columns = open.get(columns).await.json();
     let hows: Vec<&str> =
         columns["links"].as_array().unwrap().iter().map(|l| l["how"].as_str().unwrap()).collect();
