@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use assay_door::{Peer, key};
-use assay_store::Deed;
+use assay_store::{Deed, Role};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header;
 use axum::http::uri::Authority;
@@ -17,6 +17,10 @@ use super::error::Problem;
 /// Whom a request comes from: the name of a key, or an address where the door is open.
 #[derive(Debug, Clone)]
 pub(super) struct Client(pub(super) String);
+
+/// What that one may do; anything, where the door is open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct May(pub(super) Role);
 
 /// Whether a client of an open door asked for an address of ours. A page in a browser reaches this
 /// machine as well, by a name of its own that leads here.
@@ -42,19 +46,20 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let client = match service.credentials.open().await {
+    let (client, role) = match service.credentials.open().await {
         true if !ours(&request) => return Err(Problem::Host),
-        true => peer.ip().to_string(),
+        true => (peer.ip().to_string(), Role::Operator),
         false => {
             let shown = key(request.headers()).ok_or(Problem::NoKey)?;
             let known = service.credentials.whose(shown).await.ok_or(Problem::NoKey)?;
             if !known.role.may(deed) {
                 return Err(Problem::Role { role: known.role, deed });
             }
-            known.name
+            (known.name, known.role)
         }
     };
     request.extensions_mut().insert(Client(client));
+    request.extensions_mut().insert(May(role));
     Ok(next.run(request).await)
 }
 

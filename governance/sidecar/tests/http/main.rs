@@ -5,4 +5,5 @@ mod asking;
 mod desk;
 mod door;
 mod engines;
+mod letters;
 mod receiving;
