@@ -43,7 +43,7 @@ async fn what_spark_and_flink_say_is_one_graph_from_topic_to_table() {
     let columns = open.get(columns).await.json();
     let hows: Vec<&str> =
         columns["links"].as_array().unwrap().iter().map(|l| l["how"].as_str().unwrap()).collect();
-    assert_eq!(hows, ["group_by", "aggregation"], "{columns}");
+    assert_eq!(hows, ["aggregation", "group_by"], "{columns}");
 
     let run = |id: &str| format!("/api/v1/lineage/runs/{id}");
     let written = open.get(&run("019a1f00-0000-7000-8000-00000000a001")).await.json();
