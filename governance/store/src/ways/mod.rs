@@ -14,7 +14,7 @@ use serde::Deserialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::column::{from_json, from_time, json, some_time, time, word};
+use crate::column::{from_json, from_time, json, word};
 use crate::{Event, Store, StoreError, events};
 
 pub use atlas::{Atlas, Stretch};
@@ -70,8 +70,8 @@ pub enum Direction {
 /// Ten thousands of rows are one text, which is a tenth of the work of as many rows.
 const WAYS: &str = "json_group_array(json_array(input, output, pipeline, stage, since, until, run,
     last_at)) AS ways";
-const COLUMN: &str = "SELECT input, input_column, output, output_column, pipeline, stage, direct,
-    how, since, until FROM column_ways";
+const COLUMNS: &str = "json_group_array(json_array(input, input_column, output, output_column,
+    pipeline, stage, direct, how, since, until)) AS ways";
 /// What was so at a time; now when none is given.
 const THEN: &str =
     "(($2 IS NULL AND until IS NULL) OR (since <= $2 AND (until IS NULL OR until > $2)))";
@@ -159,15 +159,19 @@ impl Store {
             Direction::Upstream => "output",
             Direction::Downstream => "input",
         };
-        let sql = format!("{COLUMN} WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM column_ways
+             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
+        );
         let failed = self.failed("read the lineage of columns");
-        let rows = sqlx::query(&sql)
+        let row = sqlx::query(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(at.map(from_time))
-            .fetch_all(self.pool())
+            .fetch_one(self.pool())
             .await
             .map_err(&failed)?;
-        rows.iter().map(column_way).collect::<Result<_, _>>().map_err(failed)
+        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
+        Ok(rows.into_iter().map(ColumnWay::from).collect())
     }
 
     /// The ways that were there at one of two times and not at the other, in any order.
@@ -187,7 +191,7 @@ impl Store {
         Ok(rows.into_iter().map(Way::from).collect())
     }
 
-    /// The ways of columns that were there at one of two times and not at the other.
+    /// The ways of columns that were there at one of two times and not at the other, in any order.
     pub async fn column_ways_between(
         &self,
         from: DateTime<Utc>,
@@ -195,13 +199,14 @@ impl Store {
     ) -> Result<Vec<ColumnWay>, StoreError> {
         let failed = self.failed("compare the lineage of columns at two times");
         let sql = format!(
-            "{COLUMN} WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))
-             ORDER BY output, output_column, input, input_column, pipeline, stage, since"
+            "SELECT {COLUMNS} FROM column_ways
+             WHERE (since <= $1 AND (until IS NULL OR until > $1))
+                 <> (since <= $2 AND (until IS NULL OR until > $2))"
         );
         let query = sqlx::query(&sql).bind(from_time(from)).bind(from_time(to));
-        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
-        rows.iter().map(column_way).collect::<Result<_, _>>().map_err(failed)
+        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
+        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
+        Ok(rows.into_iter().map(ColumnWay::from).collect())
     }
 
     /// The columns of a dataset, by any of its names, that any event said a way from or to.
@@ -329,16 +334,36 @@ impl From<WayRow> for Way {
     }
 }
 
-fn column_way(row: &SqliteRow) -> Result<ColumnWay, sqlx::Error> {
-    Ok(ColumnWay {
-        input: row.try_get("input")?,
-        input_column: row.try_get("input_column")?,
-        output: row.try_get("output")?,
-        output_column: row.try_get("output_column")?,
-        job: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
-        direct: row.try_get::<i64, _>("direct")? == 1,
-        how: row.try_get("how")?,
-        since: time(row, "since")?,
-        until: some_time(row, "until")?,
-    })
+/// A way of a column as JSON has it.
+#[derive(Deserialize)]
+struct ColumnRow(
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    u8,
+    String,
+    DateTime<Utc>,
+    Option<DateTime<Utc>>,
+);
+
+impl From<ColumnRow> for ColumnWay {
+    fn from(row: ColumnRow) -> ColumnWay {
+        let ColumnRow(
+            input,
+            input_column,
+            output,
+            output_column,
+            pipeline,
+            stage,
+            direct,
+            how,
+            since,
+            until,
+        ) = row;
+        let (job, direct) = (StageId { pipeline, stage }, direct == 1);
+        ColumnWay { input, input_column, output, output_column, job, direct, how, since, until }
+    }
 }
