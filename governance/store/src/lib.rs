@@ -47,4 +47,4 @@ pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;
 pub use told::{Telling, Told};
 pub use totals::{Increment, Total};
-pub use ways::{ColumnWay, Direction, LineageRun, Received, Way, job, label};
+pub use ways::{Atlas, ColumnWay, Direction, LineageRun, Received, Stretch, Way, job, label};

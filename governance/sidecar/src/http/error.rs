@@ -30,6 +30,8 @@ pub(super) enum Problem {
     ContentEncoding(String),
     /// A page in a browser sent it.
     Page,
+    /// An open door was asked for by a name that is not this machine's.
+    Host,
     NoKey,
     Role {
         role: Role,
@@ -91,7 +93,7 @@ impl Problem {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Problem::NoKey => StatusCode::UNAUTHORIZED,
-            Problem::Page | Problem::Role { .. } => StatusCode::FORBIDDEN,
+            Problem::Page | Problem::Host | Problem::Role { .. } => StatusCode::FORBIDDEN,
             Problem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::Conflict(_) => StatusCode::CONFLICT,
             Problem::Busy
@@ -114,6 +116,7 @@ impl Problem {
             Problem::ContentType(_) => "content_type",
             Problem::ContentEncoding(_) => "content_encoding",
             Problem::Page => "origin",
+            Problem::Host => "host",
             Problem::NoKey => "no_key",
             Problem::Role { .. } => "role",
             Problem::Quota { .. } => "quota",
@@ -152,6 +155,9 @@ impl Problem {
                 format!("`{found}` is not taken: pack the body with gzip, or not at all")
             }
             Problem::Page => "what a page in a browser sends is not taken".to_owned(),
+            Problem::Host => "without keys only requests to localhost or an address of numbers \
+                              are answered: use one, or make a key with `assay keys create`"
+                .to_owned(),
             Problem::NoKey => {
                 "send a key that is known here, as `Authorization: Bearer KEY`".to_owned()
             }
