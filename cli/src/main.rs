@@ -16,6 +16,7 @@ mod retention;
 mod scratch;
 mod shipped;
 mod signals;
+mod top;
 mod worker;
 
 use std::process::ExitCode;
@@ -35,7 +36,7 @@ const STACK: usize = 128 << 20;
 fn main() -> ExitCode {
     let args = Args::parse();
     assay_core::hush_survived_panics();
-    output::start_logging(args.verbose, args.follows());
+    output::start_logging(args.verbose, args.follows(), args.draws());
     // The first thread has the stack that the system gives it.
     let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));
     let done = match work.map(std::thread::JoinHandle::join) {

@@ -12,7 +12,12 @@ pub(crate) struct Hook {
 
 impl Hook {
     pub(crate) fn open() -> Hook {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Hook::at(0)
+    }
+
+    /// One at a port that somebody knows already.
+    pub(crate) fn at(port: u16) -> Hook {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::new(Mutex::new(vec![]));
         let keep = Arc::clone(&told);
@@ -32,10 +37,24 @@ impl Hook {
 
     /// Whether a receiver was told of an alert, with this state.
     pub(crate) fn heard(&self, receiver: &str, alert: &str, state: &str) -> Option<Value> {
+        self.heard_of(receiver, alert, state, ("alertname", alert))
+    }
+
+    /// The same of one with this label.
+    pub(crate) fn heard_of(
+        &self,
+        receiver: &str,
+        alert: &str,
+        state: &str,
+        (label, value): (&str, &str),
+    ) -> Option<Value> {
         let told = self.told.lock().unwrap();
         let of = told.iter().filter(|(name, _)| name == receiver);
         let mut alerts = of.flat_map(|(_, body)| body["alerts"].as_array().cloned()).flatten();
-        alerts.find(|of| of["labels"]["alertname"] == alert && of["status"] == state)
+        alerts.find(|of| {
+            let labels = &of["labels"];
+            labels["alertname"] == alert && labels[label] == value && of["status"] == state
+        })
     }
 }
 

@@ -11,5 +11,7 @@ mod office;
 mod pushing;
 mod runbook;
 mod servers;
+mod stopping;
+mod trouble;
 mod web;
 mod whole;

@@ -175,6 +175,16 @@ impl Store {
         kept.await.map_err(self.failed("note a failed delivery"))
     }
 
+    /// An attempt failed, and no delivery is to blame for it.
+    pub async fn failed_attempt(&self, target: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE outbox_targets SET failures = failures + 1 WHERE target = $1")
+            .bind(target)
+            .execute(self.pool())
+            .await
+            .map_err(self.failed("count a failed attempt"))?;
+        Ok(())
+    }
+
     /// Nothing is sent to `target` until `until`. No delivery is to blame for it.
     pub async fn hold(
         &self,
@@ -183,8 +193,8 @@ impl Store {
         reason: &str,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE outbox_targets SET held_until = $2, reason = $3, away = away + 1,
-                 failures = failures + 1 WHERE target = $1",
+            "UPDATE outbox_targets SET held_until = $2, reason = $3, away = away + 1
+             WHERE target = $1",
         )
         .bind(target)
         .bind(from_time(until))
