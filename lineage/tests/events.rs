@@ -103,6 +103,7 @@ fn report(verdict: Verdict) -> Report {
         recomputed: None,
         closed: Default::default(),
         remembered: None,
+        trace: None,
     }
 }
 

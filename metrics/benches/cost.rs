@@ -153,6 +153,7 @@ fn report(run: &Run, number: u64) -> Report {
         recomputed: None,
         closed: BTreeMap::new(),
         remembered: None,
+        trace: None,
     }
 }
 
@@ -164,7 +165,7 @@ fn telling(report: &Report, sequence: u64) -> Telling {
         at: at(1),
         body: serde_json::Value::default(),
         inputs: vec![],
-        outputs: vec![report.output.clone()],
+        outputs: vec![report.output.to_string()],
     };
     Telling {
         target: report.output.clone(),

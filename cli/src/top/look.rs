@@ -127,7 +127,7 @@ impl Look {
             place: app.data_dir().display().to_string(),
             stages: store.latest_runs().await?.iter().map(stage).collect(),
             datasets: store.latest_reports().await?.iter().map(Dataset::of).collect(),
-            readers: readers(behind(&app.lake, app.log.as_ref()).await?),
+            readers: readers(behind(&app.places, app.log.as_ref()).await?),
             letters: letters(app).await?,
             targets: store.targets().await?,
             jobs: store.open_replays().await?,

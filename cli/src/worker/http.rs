@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use assay_core::Clock;
 use assay_log::Log;
 use assay_metrics::{CONTENT_TYPE, Lag, render_following};
-use assay_pipeline::{Lake, Reads, SourceError, Stage, behind_stage};
+use assay_pipeline::{Places, Reads, SourceError, Stage, behind_stage};
 use assay_store::Store;
 use axum::Router;
 use axum::extract::State as Given;
@@ -24,7 +24,7 @@ use crate::app::App;
 struct Office {
     worker: Arc<Worker>,
     stages: Vec<Arc<Stage>>,
-    lake: Arc<Lake>,
+    places: Arc<Places>,
     log: Arc<dyn Log>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
@@ -44,7 +44,7 @@ pub(crate) async fn serve(
     let office = Office {
         worker: Arc::clone(worker),
         stages: stages.to_vec(),
-        lake: Arc::clone(&app.lake),
+        places: Arc::clone(&app.places),
         log: Arc::clone(&app.log),
         store: Arc::clone(&app.store),
         clock: Arc::clone(&app.clock),
@@ -120,7 +120,7 @@ impl Office {
     async fn lags(&self) -> Result<Vec<Lag>, SourceError> {
         let mut lags = Vec::new();
         for stage in self.stages.iter().filter(|stage| matches!(stage.reads, Reads::Topic(_))) {
-            let behind = behind_stage(&self.lake, self.log.as_ref(), stage).await?;
+            let behind = behind_stage(&self.places, self.log.as_ref(), stage).await?;
             lags.extend(behind.into_iter().filter_map(|behind| {
                 Some(Lag {
                     group: behind.reader?,

@@ -12,12 +12,7 @@ pub(crate) struct Hook {
 
 impl Hook {
     pub(crate) fn open() -> Hook {
-        Hook::at(0)
-    }
-
-    /// One at a port that somebody knows already.
-    pub(crate) fn at(port: u16) -> Hook {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let told = Arc::new(Mutex::new(vec![]));
         let keep = Arc::clone(&told);

@@ -8,6 +8,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::alertmanager;
+use crate::calls::Catalog;
+use crate::double::Double;
 use crate::hook::Hook;
 use crate::office::Office;
 use crate::servers::{Server, free_port, programs};
@@ -32,7 +34,7 @@ fn what_stays_away_is_told_until_it_is_back() {
          openlineage: [{{name: marquez, url: \"http://127.0.0.1:{marquez}\"}}]\n",
         gateway.port
     ));
-    fs::write(batch.folder.path().join("token"), "secret").unwrap();
+    fs::write(batch.folder.path().join("token"), "bot").unwrap();
     let small = "collector: {backlog_mb: 8, queue_capacity: 5, linger_seconds: 1}\n";
     let full = Office::open(&format!("log: kafka://127.0.0.1:{}\n{small}", free_port()));
     let collect = ["collect", "github_events", "--listen", &takes.to_string()];
@@ -63,16 +65,21 @@ fn what_stays_away_is_told_until_it_is_back() {
     told("pager", "AssayCollectorBacklogNearlyFull", "firing", collector_label);
     told("pager", "AssayCollectorRefuses", "firing", ("reason", "backlog_full"));
     told("tickets", "AssayLineageNotDelivered", "firing", ("target", "marquez"));
-    let catalog = told("tickets", "AssayLineageNotDelivered", "firing", ("target", "openmetadata"));
-    let says = catalog["annotations"]["description"].as_str().unwrap();
+    let late = told("tickets", "AssayLineageNotDelivered", "firing", ("target", "openmetadata"));
+    let says = late["annotations"]["description"].as_str().unwrap();
     assert!(says.contains("`assay outbox list`"), "{says}");
     told("tickets", "AssayJobStale", "firing", land);
 
     // One after the other is put right.
-    let _marquez = Hook::at(marquez);
-    let said = batch.fine(&["outbox", "deliver", "--target", "marquez"]);
-    assert!(!said.is_empty());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let taken = runtime.block_on(Double::start(marquez, None));
+    batch.fine(&["outbox", "deliver", "--target", "marquez"]);
     told("tickets", "AssayLineageNotDelivered", "resolved", ("target", "marquez"));
+    assert!(!taken.with(|inner| inner.events.is_empty()));
+    let shown = runtime.block_on(Double::start(catalog, Some(Catalog::default())));
+    batch.fine(&["outbox", "deliver", "--target", "openmetadata"]);
+    told("tickets", "AssayLineageNotDelivered", "resolved", ("target", "openmetadata"));
+    assert!(!shown.mutations().is_empty());
     batch.fine(&LAND);
     told("tickets", "AssayJobStale", "resolved", land);
     drop(collector);

@@ -46,12 +46,13 @@ impl Drop for Running {
 }
 
 /// Limits that are hours or minutes of a day at work, in seconds of a test.
-const SOON: [(&str, &str); 2] = [
+const SOON: [(&str, &str); 3] = [
     (
         "time() - job_last_success_timestamp_seconds > 26 * 3600",
         "time() - job_last_success_timestamp_seconds > 12",
     ),
     ("(assay_outbox_oldest_age_seconds) > 900", "(assay_outbox_oldest_age_seconds) > 2"),
+    ("(kafka_consumer_lag_seconds) > 900", "(kafka_consumer_lag_seconds) > 2"),
 ];
 
 /// Our rules as they are, but in seconds.
@@ -196,9 +197,9 @@ fn every_panel_shows_something(asks: &dyn Fn(&str) -> Vec<Value>) {
     let mut asked = 0;
     for entry in fs::read_dir(root().join("dashboards/grafana")).unwrap() {
         let path = entry.unwrap().path();
-        let Some(text) = path.is_file().then(|| fs::read_to_string(&path).unwrap()) else {
-            continue;
-        };
+        // The figures of the shop have a test of their own.
+        let here = path.is_file() && !path.ends_with("assay-business.json");
+        let Some(text) = here.then(|| fs::read_to_string(&path).unwrap()) else { continue };
         let dashboard: Value = serde_json::from_str(&text).unwrap();
         for panel in dashboard["panels"].as_array().unwrap() {
             for target in panel["targets"].as_array().into_iter().flatten() {
@@ -222,7 +223,7 @@ fn every_panel_shows_something(asks: &dyn Fn(&str) -> Vec<Value>) {
 }
 
 /// The query as Grafana sends it, with everything chosen.
-fn chosen(expression: &str) -> String {
+pub(crate) fn chosen(expression: &str) -> String {
     let mut parts = expression.split('$');
     let mut text = parts.next().unwrap().to_owned();
     for part in parts {
