@@ -141,35 +141,44 @@ fn metric(name: String, family: Family, span: Span) -> Metric {
     Metric { name, description: help, data: Some(data), ..Metric::default() }
 }
 
+/// What Prometheus says of one histogram: how many are at or below each bound, and of all.
+#[derive(Default)]
+struct Buckets {
+    upto: Vec<(f64, f64)>,
+    sum: f64,
+    count: f64,
+}
+
 /// A point for each set of labels. Where Prometheus counts all below a bound, OTLP counts those
 /// between two.
 fn histograms(samples: Vec<(String, Labels, f64)>, span: Span) -> Vec<HistogramDataPoint> {
-    let mut points: BTreeMap<Labels, (Vec<(f64, f64)>, f64, f64)> = BTreeMap::new();
+    let mut points: BTreeMap<Labels, Buckets> = BTreeMap::new();
     for (part, mut labels, value) in samples {
         let bound = labels.remove("le");
-        let (buckets, sum, count) = points.entry(labels).or_default();
+        let buckets = points.entry(labels).or_default();
         match (part.as_str(), bound.and_then(|bound| bound.parse::<f64>().ok())) {
-            ("_bucket", Some(bound)) if bound.is_finite() => buckets.push((bound, value)),
-            ("_sum", _) => *sum = value,
-            ("_count", _) => *count = value,
+            ("_bucket", Some(bound)) if bound.is_finite() => buckets.upto.push((bound, value)),
+            ("_sum", _) => buckets.sum = value,
+            ("_count", _) => buckets.count = value,
             _ => {}
         }
     }
-    let point = |(labels, (buckets, sum, count)): (Labels, (Vec<(f64, f64)>, f64, f64))| {
-        let below = std::iter::once(0.0).chain(buckets.iter().map(|(_, count)| *count));
-        let upto = buckets.iter().map(|(_, count)| *count).chain([count]);
-        HistogramDataPoint {
-            attributes: attributes(labels),
-            start_time_unix_nano: span.from,
-            time_unix_nano: span.to,
-            count: whole(count),
-            sum: Some(sum),
-            bucket_counts: upto.zip(below).map(|(upto, below)| whole(upto - below)).collect(),
-            explicit_bounds: buckets.iter().map(|(bound, _)| *bound).collect(),
-            ..HistogramDataPoint::default()
-        }
-    };
-    points.into_iter().map(point).collect()
+    points.into_iter().map(|(labels, buckets)| histogram(labels, &buckets, span)).collect()
+}
+
+fn histogram(labels: Labels, buckets: &Buckets, span: Span) -> HistogramDataPoint {
+    let counts = || buckets.upto.iter().map(|(_, count)| *count);
+    let between = counts().chain([buckets.count]).zip(std::iter::once(0.0).chain(counts()));
+    HistogramDataPoint {
+        attributes: attributes(labels),
+        start_time_unix_nano: span.from,
+        time_unix_nano: span.to,
+        count: whole(buckets.count),
+        sum: Some(buckets.sum),
+        bucket_counts: between.map(|(upto, below)| whole(upto - below)).collect(),
+        explicit_bounds: buckets.upto.iter().map(|(bound, _)| *bound).collect(),
+        ..HistogramDataPoint::default()
+    }
 }
 
 fn attributes(labels: Labels) -> Vec<KeyValue> {

@@ -6,7 +6,7 @@ mod alerts;
 mod business;
 /// How OpenMetadata answers, as the tests of lineage have it from recordings.
 #[allow(dead_code, reason = "its own tests ask it for more")]
-#[path = "../../../lineage/tests/targets/calls.rs"]
+#[path = "../../../lineage/tests/targets/calls/mod.rs"]
 mod calls;
 mod compose;
 #[allow(dead_code, reason = "its own tests ask it for more")]

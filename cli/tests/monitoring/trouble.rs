@@ -50,7 +50,9 @@ fn what_stays_away_is_told_until_it_is_back() {
     batch.fine(&LAND);
     let event = json!({"id": "1", "type": "PushEvent", "payload": {"x": "y".repeat(700_000)}});
     let event = event.to_string();
-    wait("collector that is full", LIMIT, || post(takes, "/collect", &event).is_none().then_some(()));
+    wait("collector that is full", LIMIT, || {
+        post(takes, "/collect", &event).is_none().then_some(())
+    });
     let told = |receiver, alert, state, label| {
         wait(&format!("{alert} {state}"), LIMIT, || {
             // Ages are as old as the last push.

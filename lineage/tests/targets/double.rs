@@ -1,4 +1,4 @@
-//! A server on a port of its own: OpenMetadata as `calls.rs` knows it, or an OpenLineage endpoint as
+//! A server on a port of its own: OpenMetadata as `calls` knows it, or an OpenLineage endpoint as
 //! Marquez is one. It remembers what it was asked, and can be told to misbehave.
 
 use std::collections::VecDeque;

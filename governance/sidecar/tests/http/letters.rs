@@ -149,7 +149,7 @@ async fn what_contracts_show_to_few_is_for_operators_and_that_they_saw_it_is_kep
     }
     // Asking for a value is seeing it.
     let guess = format!("{LETTERS}?where=$.email%20=%20anna3@example.org");
-    assert_eq!(ids(&open.get(&guess).await), [String::new(); 0]);
+    assert!(ids(&open.get(&guess).await).is_empty());
     open.key = Some("operator".into());
     assert_eq!(ids(&open.get(&format!("{guess}&reveal=true")).await).len(), 1);
     for place in &places {

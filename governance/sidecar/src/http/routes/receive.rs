@@ -10,7 +10,7 @@ use assay_lineage::part_of;
 use assay_lineage::receive::{Body, read};
 use assay_trace::{Kind, Span};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
