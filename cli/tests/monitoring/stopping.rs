@@ -21,7 +21,7 @@ fn whole(port: u16) -> Option<BTreeMap<Series, f64>> {
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let length = head.to_lowercase();
-    let length = length.split("content-length: ").nth(1)?.lines().next()?.parse().ok()?;
+    let length = length.split("content-length: ").nth(1)?.lines().next()?.parse::<usize>().ok()?;
     (body.len() == length).then(|| read(body))
 }
 
