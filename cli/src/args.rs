@@ -25,6 +25,7 @@ mod quality;
 mod run;
 mod sidecar;
 mod table;
+mod top;
 mod verify;
 
 pub(crate) use amiss::in_our_words;
@@ -50,6 +51,7 @@ pub(crate) use quality::{
 pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
+pub(crate) use top::TopArgs;
 pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
 /// What every command has stands behind what is its own.
@@ -106,6 +108,11 @@ impl Args {
     /// Whether it goes on until it is told to stop.
     pub(crate) fn follows(&self) -> bool {
         matches!(&self.command, Command::Run(run) if run.follow)
+    }
+
+    /// Whether it has the terminal for itself.
+    pub(crate) fn draws(&self) -> bool {
+        matches!(&self.command, Command::Top(top) if !top.once)
     }
 }
 
@@ -230,6 +237,18 @@ Without --yes it shows what would be read again, and moves nothing.")]
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
     Status,
+
+    /// Watch stages, lag, scores, dead letters and the outbox on the terminal
+    #[command(after_help = "\
+Examples:
+  assay top
+  assay top --every 10         on a slow line
+  assay top --once             one frame as text
+
+q or Ctrl-C ends it, the arrows scroll the stages, space looks at once. What
+somebody has to look at stands first. Rows a second are those of a whole run,
+or of the last minute while it goes on.")]
+    Top(TopArgs),
 
     /// List runs, or show one
     #[command(

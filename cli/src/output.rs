@@ -8,7 +8,11 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 /// Logs go to standard error: human on a terminal, JSON otherwise.
-pub(crate) fn start_logging(verbose: bool, follows: bool) {
+pub(crate) fn start_logging(verbose: bool, follows: bool, draws: bool) {
+    if draws && std::io::stderr().is_terminal() {
+        // A line of the log would stand in the middle of a picture.
+        return;
+    }
     let level = match (verbose, follows) {
         (true, _) => "info,assay=debug",
         // What a worker does is told by nobody else.

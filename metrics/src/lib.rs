@@ -11,6 +11,7 @@ pub mod names;
 mod observed;
 mod outbox;
 mod push;
+mod replays;
 mod text;
 
 pub use exposition::{CONTENT_TYPE, RenderError, render};

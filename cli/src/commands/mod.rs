@@ -30,6 +30,7 @@ mod sidecar;
 mod status;
 mod table;
 mod tables;
+mod top;
 mod verify;
 
 use std::sync::Arc;
@@ -125,6 +126,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             db::migrate(&config(DATA)?, pipeline.as_ref(), &what, json).await
         }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
+        Command::Top(what) => {
+            Box::pin(top::top(&existing(config(DATA)?).await?, &what, json)).await
+        }
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
             tables::tables(&existing(config(DATA)?).await?, name.as_ref(), json).await
