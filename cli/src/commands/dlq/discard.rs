@@ -6,7 +6,7 @@ use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqDiscardArgs;
 use crate::exit::Usage;
-use crate::output::{json as print_json, line, number};
+use crate::output::{counted, json as print_json, line};
 
 pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> Result<()> {
     let mut which = Which::of(app, &what.which, None, false).await?;
@@ -23,8 +23,8 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
     let all = if fit > 0 { which.index.store().letter_count(&which.filter).await? } else { 0 };
     let in_flight = fit.saturating_sub(all);
     if all == 0 && in_flight > 0 {
-        let told = format!("{} letters are in flight for jobs", number(in_flight));
-        return Err(Usage(format!("{told}: `assay dlq cancel` gives a job up")).into());
+        let told = format!("in flight for jobs: {}", counted(in_flight, "letter"));
+        return Err(Usage(format!("{told}; `assay dlq cancel` gives a job up")).into());
     }
     let done = (what.yes || !what.ids.is_empty()) && all > 0;
     if done {
@@ -34,7 +34,7 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
             action: Action::Discard,
             subject: match &what.ids[..] {
                 [one] => one.clone(),
-                _ => format!("{all} letters"),
+                _ => counted(all, "letter"),
             },
             reason: what.reason.clone(),
             details: json!({"letters": all, "which": which.filter}),
@@ -48,11 +48,11 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
         return print_json(&json!({"letters": all, "discarded": done, "in_flight": in_flight}));
     }
     if in_flight > 0 {
-        line(format!("{} more are in flight for jobs, and left out", number(in_flight)))?;
+        line(format!("in flight for jobs, and left out: {}", counted(in_flight, "letter")))?;
     }
     line(match (all, done) {
         (0, _) => "no letter is meant".to_owned(),
-        (_, true) => format!("{} letters were given up; `dlq list --all` has them", number(all)),
-        (_, false) => format!("{} letters would be given up. Add --yes to do it.", number(all)),
+        (_, true) => format!("given up: {}; `dlq list --all` has them", counted(all, "letter")),
+        (_, false) => format!("{} would be given up. Add --yes to do it.", counted(all, "letter")),
     })
 }
