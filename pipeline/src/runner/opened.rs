@@ -36,7 +36,10 @@ impl<'a> Opened<'a> {
     }
 
     /// Letters that come back.
-    pub(super) fn replay(source: &'a mut ReplaySource<'_>, apart: (ReaderId, Breaker)) -> Opened<'a> {
+    pub(super) fn replay(
+        source: &'a mut ReplaySource<'_>,
+        apart: (ReaderId, Breaker),
+    ) -> Opened<'a> {
         let (source, apart) = (Box::new(source), Some(apart));
         Opened { source, write: Write::Append, day: None, exact: false, apart }
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use tokio::sync::Notify;
 
-use super::{Deaf, MENDED, SALES, outcome, with_four_letters};
+use super::{MENDED, SALES, outcome, with_four_letters};
 
 #[tokio::test]
 async fn a_letter_that_is_given_up_while_its_job_waits_does_not_land() {
@@ -30,7 +30,10 @@ async fn a_letter_that_is_given_up_while_its_job_waits_does_not_land() {
 }
 
 /// Hears in the middle of a batch that nobody wants it any more.
-struct Unwanted;
+#[derive(Default)]
+struct Unwanted {
+    asked: AtomicBool,
+}
 
 #[async_trait]
 impl Replaying for Unwanted {
@@ -39,7 +42,7 @@ impl Replaying for Unwanted {
     }
 
     fn lost(&self) -> bool {
-        true
+        self.asked.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -48,16 +51,18 @@ async fn a_job_that_is_to_be_given_up_drops_the_batch_that_it_is_in() {
     let mut shop = with_four_letters().await;
     shop.change(&[MENDED]);
     let before = shop.snapshots().await;
-    for dry in [false, true] {
-        let job = shop.job("sell", ReplayOptions::default(), dry).await;
+    let slow = ReplayOptions { rate: Some(2), ..ReplayOptions::default() };
+    for dry in [true, false] {
+        let job = shop.job("sell", slow.clone(), dry).await;
         let (set, stage) = (shop.index().letters_of(job.id), shop.stage("sell"));
-        let replayed = shop.runner().replay(&shop.pipeline, &stage, (&job, &set), &Unwanted).await;
+        let (pipeline, unwanted) = (&shop.pipeline, Unwanted::default());
+        let replayed = shop.runner().replay(pipeline, &stage, (&job, &set), &unwanted).await;
         assert!(matches!(replayed, Err(RunError::Interrupted)), "{replayed:?}");
         assert_eq!(shop.snapshots().await, before);
     }
 }
 
-/// Lets another worker in behind the first batch.
+/// Lets another move the place in the job behind the first batch.
 #[derive(Default)]
 struct Pause {
     was: AtomicBool,
@@ -77,7 +82,7 @@ impl Replaying for Pause {
 }
 
 #[tokio::test]
-async fn a_worker_that_took_a_job_over_goes_on_where_the_one_before_committed_last() {
+async fn a_worker_that_is_fenced_off_its_own_job_goes_on_from_where_that_stands() {
     let mut shop = with_four_letters().await;
     shop.change(&[MENDED]);
     let job = shop.job("sell", ReplayOptions { batch: 1, ..ReplayOptions::default() }, false).await;
@@ -88,11 +93,12 @@ async fn a_worker_that_took_a_job_over_goes_on_where_the_one_before_committed_la
     let ours = async { first.replay(pipeline, &stage, (&job, &set), &pause).await };
     let others = async {
         pause.reached.notified().await;
-        second.replay(pipeline, &stage, (&job, &set), &Deaf).await.unwrap();
+        second.give_up_replay(pipeline, &stage, (&job, &set), "a test").await.unwrap();
         pause.over.notify_one();
     };
     let (ours, ()) = tokio::join!(ours, others);
-    ours.unwrap();
-    assert_eq!(shop.query(SALES).await.len(), 12);
-    assert!(shop.open_letters().await.is_empty());
+    // It is its own still, so nothing went wrong; there is nothing left to do.
+    assert_eq!(ours.unwrap().summary.batches.len(), 1);
+    assert_eq!(shop.query(SALES).await.len(), 9);
+    assert_eq!(shop.open_letters().await.len(), 3);
 }

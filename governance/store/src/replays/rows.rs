@@ -11,7 +11,8 @@ use crate::column::{
 use crate::letters::conditions;
 
 /// Another job that is not over has the letter.
-pub(crate) const IN_FLIGHT: &str = "EXISTS (SELECT 1 FROM replay_letters r JOIN replays j ON j.id = r.job
+pub(crate) const IN_FLIGHT: &str =
+    "EXISTS (SELECT 1 FROM replay_letters r JOIN replays j ON j.id = r.job
     WHERE r.id = l.id AND j.dry = 0 AND j.state NOT IN ('complete', 'cancelled'))";
 
 pub(super) async fn choose(

@@ -140,7 +140,8 @@ impl Transform {
 fn veil(before: &Value, after: &mut Value) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
-            let changed = after.iter_mut().filter(|(name, value)| before.get(*name) != Some(*value));
+            let changed =
+                after.iter_mut().filter(|(name, value)| before.get(*name) != Some(&**value));
             changed.for_each(|(_, value)| *value = MASK.into());
         }
         (_, after) => *after = MASK.into(),
