@@ -73,3 +73,27 @@ impl Letters {
         Ok(index.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use assay_core::SystemClock;
+    use assay_log::EmbeddedLog;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_too_long_for_others_is_told_so_and_a_failure_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let log = EmbeddedLog::open(&folder.path().join("log.db"), clock).await.unwrap();
+        let store = Store::open(&folder.path().join("store.db")).await.unwrap();
+        let letters = Letters::new(Arc::new(log), store);
+        let mut turn = letters.turn.lock().await;
+        assert!(matches!(letters.caught_up(None).await, Err(Behind::Busy)));
+        *turn = Some(Instant::now() + FAILED);
+        drop(turn);
+        assert!(matches!(letters.caught_up(None).await, Err(Behind::Busy)));
+        *letters.turn.lock().await = Instant::now().checked_sub(FAILED);
+        letters.caught_up(None).await.unwrap();
+    }
+}

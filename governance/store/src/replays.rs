@@ -244,17 +244,17 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let failed = self.failed("give a sign of life of a job");
-        let wanted: Option<bool> = sqlx::query_scalar(
+        let wanted: Vec<bool> = sqlx::query_scalar(
             "UPDATE replays SET beat_at = $3
              WHERE id = $1 AND worker = $2 AND state = 'running' RETURNING wish IS NULL",
         )
         .bind(job.to_string())
         .bind(worker.to_string())
         .bind(from_time(at))
-        .fetch_optional(self.pool())
+        .fetch_all(self.pool())
         .await
         .map_err(failed)?;
-        Ok(wanted == Some(true))
+        Ok(wanted == [true])
     }
 
     /// Says how `worker` left the job; false when it had lost it.
