@@ -32,6 +32,7 @@ pub struct LetterFilter {
     /// Also those that wait for nobody any more.
     pub closed: bool,
     /// Only those that no job has which is not over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub free: bool,
     /// Also those of drafts that were never committed.
     pub void: bool,
