@@ -7,6 +7,7 @@ use assay_core::DatasetName;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod amiss;
 mod bringing;
 mod collect;
 mod columns;
@@ -27,6 +28,7 @@ mod table;
 mod top;
 mod verify;
 
+pub(crate) use amiss::in_our_words;
 pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
@@ -52,6 +54,9 @@ pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
 pub(crate) use top::TopArgs;
 pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
+/// What every command has stands behind what is its own.
+const GLOBAL: &str = "Options of every command";
+
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
 #[command(name = "assay", version, about, long_about = None, max_term_width = 80, propagate_version = true, after_help = "\
@@ -65,11 +70,11 @@ quality (or by a bad row where dead letters are off), 4 fenced off by another
 worker, 5 a contract's change breaks someone, 130 stopped by Ctrl-C.")]
 pub(crate) struct Args {
     /// Where log, lake and store are kept [default: ./assay-data; demo: ./assay-demo]
-    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR", help_heading = GLOBAL)]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// A file with settings [default: ./assay.yaml, when it is there]
-    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
 
     /// The database of streams, postgres://USER@HOST:PORT/DATABASE
@@ -82,16 +87,17 @@ pub(crate) struct Args {
         global = true,
         env = "USER",
         default_value = "unknown",
-        value_name = "NAME"
+        value_name = "NAME",
+        help_heading = GLOBAL
     )]
     pub(crate) who: String,
 
     /// How answers are written
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL)]
     pub(crate) output: Format,
 
     /// Say more about what happens, on standard error
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
 
     #[command(subcommand)]
@@ -298,6 +304,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics -o json          the same names and numbers, for other programs
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
 

@@ -35,7 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STACK: usize = 128 << 20;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| args::in_our_words(error).exit());
     assay_core::hush_survived_panics();
     output::start_logging(args.verbose, args.follows(), args.draws());
     // The first thread has the stack that the system gives it.

@@ -6,6 +6,7 @@
 mod exposition;
 mod feed;
 mod following;
+mod listed;
 pub mod names;
 mod observed;
 mod outbox;
@@ -16,6 +17,7 @@ mod text;
 pub use exposition::{CONTENT_TYPE, RenderError, render};
 pub use feed::{of_batch, of_halt, of_run};
 pub use following::{Durations, Following, render_following};
+pub use listed::{Bucket, Listed, Series, Value, list};
 pub use observed::{DeadLetters, Lag, Observed};
 pub use push::{Gateway, GroupKey, Pushed, push};
 pub use push::{GatewayError, NoGateway};

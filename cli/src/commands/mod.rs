@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            Box::pin(demo::demo(App::build(config).await?, &what)).await
+            Box::pin(demo::demo(App::build(config).await?, &what, json)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -154,7 +154,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
+        Command::Metrics(what) => {
+            metrics::metrics(&existing(config(DATA)?).await?, &what, json).await
+        }
     }
 }
 
