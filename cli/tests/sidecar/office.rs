@@ -90,6 +90,15 @@ impl Running {
         self.ask(head, event).0
     }
 
+    /// The status and the answer to what another tool has found.
+    pub(crate) fn found(&self, query: &str, result: &str) -> (u16, Value) {
+        let head = format!(
+            "POST /api/v1/quality/results{query} HTTP/1.1\r\nContent-Type: application/json"
+        );
+        let (status, answer) = self.ask(&head, result);
+        (status, serde_json::from_str(&answer).unwrap())
+    }
+
     pub(crate) fn get(&self, path: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1"), "").1
     }
@@ -147,6 +156,12 @@ pub(crate) fn recorded() -> Option<Vec<String>> {
         }
     }
     Some(bodies)
+}
+
+/// A real result of another tool.
+pub(crate) fn result(name: &str) -> Option<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/quality");
+    std::fs::read_to_string(folder.join(name)).ok()
 }
 
 /// Says so where a test's own output is kept back.

@@ -13,6 +13,7 @@ mod identity;
 mod imported;
 mod keys;
 mod letters;
+mod looks;
 mod outbox;
 mod pauses;
 mod profiles;

@@ -221,3 +221,22 @@ async fn a_token_that_is_not_valid_stops_sending_and_says_what_to_do() {
         assert!(world.left().await.is_empty(), "{token}");
     }
 }
+
+/// However many fail at once, and whoever is to blame: the counter says how many attempts failed.
+#[tokio::test]
+async fn every_attempt_that_fails_is_counted_once() {
+    for fault in [Fault::Status(500, ""), Fault::Status(503, ""), Fault::Status(401, "{}")] {
+        let (server, world) = (Double::marquez().await, World::sending_to("marquez").await);
+        world.happens(1, &["p.a", "p.b", "p.c", "p.d", "p.e", "p.f"]).await;
+        let courier = world.marquez(&server);
+        server.always(Some(fault.clone()));
+        let mut failed = 0;
+        for _ in 0..5 {
+            failed += courier.pass().await.unwrap().failed;
+            world.clock.goes(900);
+        }
+        let health = world.store.targets().await.unwrap().remove(0);
+        assert!(failed >= 5, "{fault:?}: {failed}");
+        assert_eq!(health.failures, failed, "{fault:?}");
+    }
+}

@@ -47,6 +47,8 @@ pub(super) enum Problem {
     SlowBody,
     BrokenBody,
     Question(String),
+    /// Results of another tool that can't be read.
+    Results(String),
     Unknown(String),
     /// What is asked for does not go with how things stand.
     Conflict(String),
@@ -84,6 +86,7 @@ impl Problem {
             | Problem::NoJson(_)
             | Problem::DamagedGzip
             | Problem::BrokenBody
+            | Problem::Results(_)
             | Problem::Question(_) => StatusCode::BAD_REQUEST,
             Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::ContentType(_) | Problem::ContentEncoding(_) => {
@@ -121,6 +124,7 @@ impl Problem {
             Problem::Store { .. } => "store",
             Problem::SlowBody | Problem::BrokenBody => "body",
             Problem::Question(_) => "question",
+            Problem::Results(_) => "results",
             Problem::Unknown(_) => "unknown",
             Problem::Conflict(_) => "conflict",
             Problem::Log { .. } => "log",
@@ -184,7 +188,10 @@ impl Problem {
             Problem::Log { fault: Fault::Permanent } => {
                 "the log can't be used: what is wrong stands in the sidecar's log lines".to_owned()
             }
-            Problem::Question(why) | Problem::Unknown(why) | Problem::Conflict(why) => why.clone(),
+            Problem::Question(why)
+            | Problem::Results(why)
+            | Problem::Unknown(why)
+            | Problem::Conflict(why) => why.clone(),
             Problem::Nowhere => {
                 "there is nothing here: /openapi.json lists what there is".to_owned()
             }
