@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
-use assay_pipeline::{DueMessages, due_messages, prune_messages};
+use assay_core::ReaderId;
+use assay_pipeline::{DueMessages, REPLAYS_STAY, due_messages, prune_messages};
 use assay_store::{Action, AuditEntry, Kind};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, TEMPORARY};
 use crate::args::PruneArgs;
+use crate::exit::Usage;
 use crate::output::{Grid, bytes, json, line, number, time};
 use crate::scratch::left_in;
 
@@ -27,6 +31,9 @@ struct Swept {
 }
 
 pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<()> {
+    if let Some(reader) = &what.forget {
+        forget(app, what, reader).await?;
+    }
     let mut swept = sweep(app, true).await?;
     let mut given_back = 0;
     if !what.dry_run {
@@ -47,6 +54,28 @@ pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<
         true => line("\nNothing was deleted."),
         false => line(format!("\n{} were given back to the disk.", bytes(given_back))),
     }
+}
+
+/// Nothing is kept any more for a stage that has read into a database.
+async fn forget(app: &App, what: &PruneArgs, reader: &str) -> Result<()> {
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Prune,
+        subject: reader.to_owned(),
+        reason: what.reason.clone(),
+        details: json!({"forgotten": true}),
+    };
+    if app.store.forget_database_reader(&ReaderId(reader.to_owned()), &entry).await? {
+        return Ok(());
+    }
+    let known = app.store.database_readers().await?;
+    let known: BTreeSet<String> = known.into_iter().map(|(reader, _)| reader.0).collect();
+    let known = match known.is_empty() {
+        true => "no stage does so".to_owned(),
+        false => known.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    Err(Usage(format!("{reader} reads into no database that is known here: {known}")).into())
 }
 
 /// Everything that is kept for a time, and what of it is past that. Without `dry` it is deleted.
@@ -76,11 +105,11 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
 }
 
 async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
-    let (places, log) = (&app.places, app.log.as_ref());
+    let (places, log, store) = (&app.places, app.log.as_ref(), app.store.as_ref());
     let limit = app.config.retention.topic_bytes();
     let due = match dry {
-        true => due_messages(places, log, limit).await?,
-        false => prune_messages(places, log, limit).await?,
+        true => due_messages(places, log, store, limit).await?,
+        false => prune_messages(places, log, store, limit).await?,
     };
     let swept = |due: DueMessages| {
         let mut kept_for = due.retention.map_or_else(

@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use assay_core::{Fault, Position, Slice, TraceContext};
 use assay_dlq::{DlqError, LetterId, Origin, PayloadKind, Source as Place};
 use assay_log::LogError;
+use assay_store::StoreError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -176,6 +177,8 @@ pub enum SourceError {
     #[error(transparent)]
     Letters(#[from] DlqError),
     #[error("cannot read {what}")]
+    #[error(transparent)]
+    Store(#[from] StoreError),
     Query {
         what: String,
         #[source]
@@ -192,6 +195,7 @@ impl SourceError {
             SourceError::Table(error) => error.fault(),
             SourceError::Letters(error) => error.fault(),
             SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
+            SourceError::Store(error) => error.fault(),
         }
     }
 }
