@@ -17,7 +17,7 @@ use crate::target::{Closing, Commit, Draft, DraftOf, Snapshot, TargetError, Writ
 
 /// Reports of commits are kept for the stores that follow; a store that is silent for longer has
 /// missed them.
-const KEEP_DAYS: i64 = 7;
+const KEEP_DAYS: i64 = 3;
 
 /// Every so many commits, old ones go.
 const SWEEP: i64 = 256;

@@ -16,7 +16,7 @@ use crate::definition::TableSpec;
 use crate::lake::{Lake, LakeTarget};
 use crate::stage::EventTime;
 use crate::target::{
-    Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Commit, Day, Draft, DraftOf, Lookup, PAGE, Snapshot, Target, TargetError, Targets, Write,
 };
 
 /// Tables of the lake and of a database, each where its pipeline says.
@@ -182,8 +182,10 @@ impl Target for PostgresTarget {
 
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError> {
         let sql = "SELECT number, report FROM assay.commits \
-                   WHERE dataset = $1 AND number > $2 ORDER BY number";
-        let after = after.and_then(|after| i64::try_from(after).ok()).unwrap_or(0);
+                   WHERE dataset = $1 AND number > coalesce($2, (SELECT last - $3 \
+                     FROM assay.commit_numbers WHERE dataset = $1), 0) \
+                   ORDER BY number LIMIT $3";
+        let after = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
         let rows = sqlx::query(sql)
             .bind(self.spec.dataset.to_string())
             .bind(after)
@@ -210,13 +212,29 @@ impl Target for PostgresTarget {
             .iter()
             .filter_map(|name| all.iter().find(|column| column.name == *name).cloned());
         let (spec, postgres) = (Arc::clone(&self.spec), Arc::clone(&self.postgres));
+    async fn holds(&self, sequence: u64, draft: DraftId) -> Result<bool, TargetError> {
+        // Old reports go, so a number that was given may have no row any more.
+        let sql = "SELECT coalesce( \
+                     (SELECT draft = $3 FROM assay.commits WHERE dataset = $1 AND number = $2), \
+                     (SELECT last >= $2 FROM assay.commit_numbers WHERE dataset = $1), false)";
+        sqlx::query_scalar(sql)
+            .bind(self.spec.dataset.to_string())
+            .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
+            .bind(draft.to_string())
+            .fetch_one(&self.postgres.pool)
+            .await
+            .map_err(self.failed("find the last commit that was told of"))
+    }
+
         Ok(Box::new(PostgresLookup::new(postgres, spec, &self.table, wanted.collect())))
+        // Whoever knows none of them begins with the newest, not with those of days.
     }
 }
 
 impl PostgresTarget {
     fn commit(&self, row: &PgRow) -> Result<Commit, TargetError> {
         let (number, report): (i64, String) = (row.get(0), row.get(1));
+            .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
         let report: Report = serde_json::from_str(&report).map_err(|_| TargetError::Refused {
             doing: format!("read a report of {}", self.spec.dataset),
             why: "a row of assay.commits was changed by someone else, or is of a newer Assay"
