@@ -29,6 +29,7 @@ pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
 pub(crate) use self::followed::FollowedTopic;
 pub(crate) use self::json::schema as json_schema;
+pub(crate) use self::last_record::check_last_records;
 pub(crate) use self::replay::{Diff, ReplaySource, Transform, patch, patched, slice_of};
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
@@ -176,9 +177,9 @@ pub enum SourceError {
     Table(#[from] TargetError),
     #[error(transparent)]
     Letters(#[from] DlqError),
-    #[error("cannot read {what}")]
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("cannot read {what}")]
     Query {
         what: String,
         #[source]
@@ -194,8 +195,8 @@ impl SourceError {
             SourceError::Log(error) => error.fault(),
             SourceError::Table(error) => error.fault(),
             SourceError::Letters(error) => error.fault(),
-            SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
             SourceError::Store(error) => error.fault(),
+            SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
         }
     }
 }
