@@ -8,6 +8,7 @@ mod lookup;
 mod migrate;
 mod sheet;
 mod target;
+mod unique;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
