@@ -85,6 +85,7 @@ async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
     swept.extend(records(app, dry).await?);
     swept.push(temporary(app, dry)?);
     swept.push(orphans(app, dry).await?);
+    swept.extend(replays(app, dry).await?);
     Ok(swept)
 }
 
@@ -102,6 +103,21 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
         kept: 0,
         why_kept: None,
     })
+}
+
+/// Where jobs stood that sent letters back into Postgres.
+async fn replays(app: &App, dry: bool) -> Result<Option<Swept>> {
+    let Some(postgres) = &app.places.postgres else { return Ok(None) };
+    let over = app.store.replays_over().await?;
+    Ok(Some(Swept {
+        what: "places of replays in Postgres".to_owned(),
+        kept_for: days(REPLAYS_STAY.unsigned_abs()),
+        count: postgres.forget_replays(&over, dry).await?,
+        bytes: None,
+        oldest: None,
+        kept: 0,
+        why_kept: None,
+    }))
 }
 
 async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
