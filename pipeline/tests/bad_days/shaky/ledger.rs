@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::{
-    ContractRef, DatasetName, Position, Profile, ReaderId, Report, Run, RunId, StageId,
+    ContractRef, DatasetName, Position, Profile, ReaderId, Report, Run, RunId, Season, StageId,
 };
 use assay_pipeline::Ledger;
 use assay_store::{Event, Halt, Increment, Pause, RunEnd, RunRecord, StoreError, Telling, Told};
@@ -110,8 +110,9 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         &self,
         dataset: &DatasetName,
         but: RunId,
+        like: (Season, DateTime<Utc>),
         limit: u32,
     ) -> Result<Vec<Profile>, StoreError> {
-        self.fate.effect("profiles", in_store, self.port.profiles(dataset, but, limit)).await
+        self.fate.effect("profiles", in_store, self.port.profiles(dataset, but, like, limit)).await
     }
 }
