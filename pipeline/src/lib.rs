@@ -43,7 +43,9 @@ pub use lake::{
 };
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
-pub use postgres::{Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget};
+pub use postgres::{
+    Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget, REPLAYS_STAY,
+};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};

@@ -18,6 +18,7 @@ mod outbox;
 mod pauses;
 mod profiles;
 mod prune;
+mod readers;
 mod replays;
 mod reports;
 mod runs;

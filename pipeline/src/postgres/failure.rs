@@ -67,6 +67,10 @@ fn advice(code: &str) -> &'static str {
             "a value does not fit its column: add a rule to the contract (`maxLength`, `maximum`, \
              `pattern`), so that such rows are set aside"
         }
+        "23505" => {
+            "only the key by which the stage knows its rows may come again: delete the older row, \
+             or drop the constraint"
+        }
         "23502" | "23514" => "add the rule to the contract, so that such rows are set aside",
         "25006" => "the server is read-only: name the primary",
         "53300" => "raise max_connections, or stop other clients",
