@@ -157,6 +157,7 @@ pub(crate) enum ExtractType {
     Boolean,
     Timestamp,
 }
+    Decimal,
 
 impl ExtractType {
     /// As the pipeline writes it.
@@ -168,6 +169,7 @@ impl ExtractType {
             ExtractType::Boolean => "boolean",
             ExtractType::Timestamp => "timestamp",
         }
+            ExtractType::Decimal => "decimal",
     }
 }
 
