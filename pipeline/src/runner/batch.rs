@@ -132,7 +132,7 @@ impl<'a> Batch<'a> {
             references,
             history,
             profiler: stage.suite.profiler(),
-            times: Times::new(stage, from),
+            times: timed::times(stage, from),
         })
     }
 
