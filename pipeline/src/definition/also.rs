@@ -70,10 +70,14 @@ impl Loader<'_> {
             self.mistake(&format!("{at}/column"), what, "name a timestamp of its contract");
             return None;
         }
+        let seconds = |number: u32| TimeDelta::seconds(number.into());
+        // Up to there a wrong clock makes no row late that has the right time.
+        let ahead_after = file.ahead_after_seconds.unwrap_or(file.late_after_seconds);
         Some(EventTime {
             column: file.column.clone(),
-            late_after: TimeDelta::seconds(file.late_after_seconds.into()),
-            idle_after: TimeDelta::seconds(file.idle_after_seconds.unwrap_or(IDLE).into()),
+            late_after: seconds(file.late_after_seconds),
+            ahead_after: seconds(ahead_after),
+            idle_after: seconds(file.idle_after_seconds.unwrap_or(IDLE)),
         })
     }
 

@@ -64,14 +64,17 @@ fn advice(code: &str) -> &'static str {
         "28P01" | "28000" => "check user and password of the address",
         "3D000" => "create it: CREATE DATABASE …",
         "22001" | "22003" | "22021" => {
-            "a value does not fit its column: add a rule to the contract (`maxLength`, `maximum`, \
-             `pattern`), so that such rows are set aside"
+            "a value does not fit its column: with a rule in the contract (`maxLength`, `maximum`, \
+             `pattern`) a run with --enable-quality-checks --enable-dlq sets such rows aside"
+        }
+        "23502" | "23514" => {
+            "with a rule in the contract (`required`, an expression) a run with \
+             --enable-quality-checks --enable-dlq sets such rows aside"
         }
         "23505" => {
             "only the key by which the stage knows its rows may come again: delete the older row, \
              or drop the constraint"
         }
-        "23502" | "23514" => "add the rule to the contract, so that such rows are set aside",
         "25006" => "the server is read-only: name the primary",
         "53300" => "raise max_connections, or stop other clients",
         _ => "",
