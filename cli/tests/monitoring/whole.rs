@@ -180,7 +180,8 @@ fn every_panel_shows_something(asks: &dyn Fn(&str) -> Vec<Value>) {
         let dashboard: Value = serde_json::from_str(&text).unwrap();
         for panel in dashboard["panels"].as_array().unwrap() {
             for target in panel["targets"].as_array().into_iter().flatten() {
-                let expression = chosen(target["expr"].as_str().unwrap());
+                // SQL is asked of the database, in the tests of the stream.
+                let Some(expression) = target["expr"].as_str().map(chosen) else { continue };
                 asked += 1;
                 if asks(&expression).is_empty() {
                     let title = panel["title"].as_str().unwrap().to_owned();

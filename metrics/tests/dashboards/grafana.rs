@@ -9,9 +9,16 @@ const SCHEMA_VERSION: u32 = 42;
 /// A row of Grafana's grid has so many columns.
 const COLUMNS: u32 = 24;
 
-const SOURCE: &str = "${datasource}";
+/// Where a dashboard's answers come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Prometheus,
+    /// The database that a stream writes.
+    Postgres,
+}
 
 pub(crate) struct Dashboard {
+    pub(crate) source: Source,
     pub(crate) uid: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
@@ -63,6 +70,47 @@ pub(crate) fn query(expression: &str, metrics: &[&Metric], legend: &'static str)
     Query { expression, legend }
 }
 
+/// SQL over the database of a stream; lines have their times in a column `time`.
+pub(crate) fn sql(sql: &str) -> Query {
+    Query { expression: sql.to_owned(), legend: "" }
+}
+
+impl Source {
+    /// As Grafana calls it.
+    fn kind(self) -> &'static str {
+        match self {
+            Source::Prometheus => "prometheus",
+            Source::Postgres => "grafana-postgresql-datasource",
+        }
+    }
+
+    fn json(self) -> Value {
+        json!({"type": self.kind(), "uid": "${datasource}"})
+    }
+
+    fn target(self, query: &Query, table: bool) -> Value {
+        let format = if table { "table" } else { "time_series" };
+        match self {
+            Source::Prometheus => json!({
+                "datasource": self.json(), "expr": query.expression, "legendFormat": query.legend,
+                "range": !table, "instant": table, "format": format,
+            }),
+            Source::Postgres => json!({
+                "datasource": self.json(), "rawSql": query.expression, "format": format,
+                "rawQuery": true, "editorMode": "code",
+            }),
+        }
+    }
+
+    /// When runs completed, and when another version came: what Prometheus knows.
+    fn annotations(self) -> Vec<Value> {
+        match self {
+            Source::Prometheus => annotations(),
+            Source::Postgres => vec![],
+        }
+    }
+}
+
 impl Dashboard {
     pub(crate) fn json(&self) -> Value {
         let mut panels = vec![];
@@ -82,7 +130,7 @@ impl Dashboard {
                 id += 1;
                 let tall = panel.height();
                 let place = json!({"x": x, "y": y, "w": panel.width, "h": tall});
-                panels.push(panel.json(id, &place));
+                panels.push(panel.json(self.source, id, &place));
                 (x, height) = (x + panel.width, height.max(tall));
             }
             y += height;
@@ -100,7 +148,7 @@ impl Dashboard {
             "time": {"from": "now-24h", "to": "now"},
             "timezone": "browser",
             "templating": {"list": self.variables_json()},
-            "annotations": {"list": annotations()},
+            "annotations": {"list": self.source.annotations()},
             "links": links(),
             "panels": panels,
         })
@@ -109,12 +157,12 @@ impl Dashboard {
     fn variables_json(&self) -> Vec<Value> {
         let mut list = vec![json!({
             "name": "datasource", "label": "Data source", "type": "datasource",
-            "query": "prometheus", "hide": 0, "refresh": 1, "current": {}, "options": [],
+            "query": self.source.kind(), "hide": 0, "refresh": 1, "current": {}, "options": [],
         })];
         for Variable { label, of } in &self.variables {
             let query = format!("label_values({}, {label})", of.series());
             list.push(json!({
-                "name": label, "label": label, "type": "query", "datasource": source(),
+                "name": label, "label": label, "type": "query", "datasource": self.source.json(),
                 "query": {"query": query, "refId": label}, "definition": query,
                 "includeAll": true, "multi": true, "allValue": ".*", "refresh": 2, "sort": 1,
                 "hide": 0, "regex": "", "options": [],
@@ -144,15 +192,17 @@ impl Panel {
         if matches!(self.shape, Shape::Stat) { 4 } else { 8 }
     }
 
-    fn json(&self, id: u32, place: &Value) -> Value {
-        let table = matches!(self.shape, Shape::Table);
+    fn json(&self, source: Source, id: u32, place: &Value) -> Value {
+        // A number of SQL has no time.
+        let number = source == Source::Postgres && matches!(self.shape, Shape::Stat);
+        let table = number || matches!(self.shape, Shape::Table);
         let target = |(at, query): (usize, &Query)| {
-            json!({
-                "refId": char::from(b'A' + u8::try_from(at).unwrap()).to_string(),
-                "datasource": source(), "expr": query.expression, "legendFormat": query.legend,
-                "range": !table, "instant": table,
-                "format": if table { "table" } else { "time_series" },
-            })
+            let mut target =
+                json!({"refId": char::from(b'A' + u8::try_from(at).unwrap()).to_string()});
+            let more = source.target(query, table);
+            let parts = target.as_object_mut().unwrap();
+            parts.extend(more.as_object().unwrap().clone());
+            target
         };
         let targets: Vec<Value> = self.queries.iter().enumerate().map(target).collect();
         json!({
@@ -160,7 +210,7 @@ impl Panel {
             "type": self.kind(),
             "title": self.title,
             "description": self.description,
-            "datasource": source(),
+            "datasource": source.json(),
             "gridPos": place,
             "targets": targets,
             "fieldConfig": {"defaults": self.field(), "overrides": []},
@@ -220,16 +270,11 @@ impl Panel {
     }
 }
 
-fn source() -> Value {
-    json!({"type": "prometheus", "uid": SOURCE})
-}
-
-/// When runs completed, and when another version came.
 fn annotations() -> Vec<Value> {
     use assay_metrics::names::{BUILD_INFO, JOB_LAST_SUCCESS};
     let one = |name: &str, expression: Query, colour: &str, on: bool| {
         json!({
-            "name": name, "datasource": source(), "enable": on, "hide": false,
+            "name": name, "datasource": Source::Prometheus.json(), "enable": on, "hide": false,
             "iconColor": colour, "expr": expression.expression, "step": "60s",
             "titleFormat": name, "textFormat": expression.legend,
         })

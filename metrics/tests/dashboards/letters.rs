@@ -3,10 +3,11 @@ use assay_metrics::names::{
     SERIALIZATION_ERRORS,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
+        source: Source::Prometheus,
         uid: "assay-letters",
         title: "Assay: Dead Letters",
         description: "Rows that were set aside: how many, why, since when, and from where.",

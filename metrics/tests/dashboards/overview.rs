@@ -3,10 +3,11 @@ use assay_metrics::names::{
     LAG_SECONDS, LINEAGE_EVENTS, RECORDS_FAILED, RECORDS_PROCESSED, SERIES_DROPPED,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
+        source: Source::Prometheus,
         uid: "assay-overview",
         title: "Assay: Platform Overview",
         description: "Is it fine? If not, which pipeline is it, and where to look next.",

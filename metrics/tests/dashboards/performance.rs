@@ -7,10 +7,11 @@ use assay_metrics::names::{
     WORKER_UPTIME,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
+        source: Source::Prometheus,
         uid: "assay-performance",
         title: "Assay: Performance",
         description: "How fast rows flow, how far readers are behind, how quickly the collector answers.",

@@ -5,7 +5,9 @@ SELECT
   event_kind AS event_type,
   order_number AS order_id,
   user_number AS user_id,
-  CAST(amount_paid AS DECIMAL(15, 2)) AS amount,
+  -- What is below 0 stays so when it is rounded to the cent.
+  CAST(CASE WHEN amount_paid < 0 THEN least(amount_paid, -0.01) ELSE amount_paid END
+    AS DECIMAL(15, 2)) AS amount,
   currency_code AS currency,
   outcome AS status,
   _timestamp AS ingest_time
