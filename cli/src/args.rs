@@ -1,8 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use assay_core::DatasetName;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod bringing;
@@ -30,7 +32,8 @@ pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
 pub(crate) use db::{DbCommand, MigrateArgs};
 pub(crate) use dlq::{
-    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, DlqWorkArgs, Exported,
+    WhichArgs,
 };
 pub(crate) use following::{Listen, PauseArgs};
 pub(crate) use generate::{EcommerceArgs, GenerateArgs, GenerateCommand};
@@ -330,6 +333,14 @@ Examples:
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+/// One of these words, which the help lists.
+fn among<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
 }
 
 #[cfg(test)]

@@ -11,10 +11,12 @@ use crate::pusher::{PushConfig, PushKeys};
 use crate::retention::Retention;
 
 mod log;
+mod otlp;
 mod postgres;
 mod targets;
 
 pub(crate) use log::LogConfig;
+pub(crate) use otlp::Otlp;
 pub(crate) use postgres::PostgresConfig;
 pub(crate) use targets::Targets;
 
@@ -40,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) sidecar: assay_sidecar::Settings,
     /// Where totals are pushed to, if anywhere.
     pub(crate) push: Option<PushConfig>,
+    /// Where traces and metrics are exported to.
+    pub(crate) otlp: Otlp,
     /// Where lineage is sent.
     pub(crate) targets: Targets,
 }
@@ -75,6 +79,8 @@ struct ConfigFile {
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
     pushgateway: Option<PushKeys>,
+    #[serde(default)]
+    otlp: otlp::OtlpKeys,
     openmetadata: Option<targets::OpenMetadataKeys>,
     #[serde(default)]
     openlineage: Vec<targets::OpenLineageKeys>,
@@ -106,6 +112,7 @@ impl Config {
                 let postgres = postgres::read(Some(&document), keys, postgres, folder)
                     .map_err(Mistakes::from)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
+                otlp::check(&document, &settings.otlp)?;
                 let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
                 let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
                 (settings, log, push.transpose()?, targets, postgres)
@@ -147,6 +154,7 @@ impl Config {
                 ..settings.sidecar
             },
             push,
+            otlp: otlp::read(&settings.otlp, &otlp::of_process),
             targets,
         })
     }

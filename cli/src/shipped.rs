@@ -48,6 +48,11 @@ pub(crate) fn load(name: &str) -> Result<Pipeline> {
     Ok(Pipeline::load(&folder(name)?)?)
 }
 
+/// The names of the pipelines that come with the binary.
+pub(crate) fn names() -> Vec<String> {
+    SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect()
+}
+
 /// The pipeline with the folder that it is in.
 pub(crate) fn opened(name: &str) -> Result<(Folder, Pipeline)> {
     let folder = folder(name)?;
@@ -70,7 +75,7 @@ fn folder(name: &str) -> Result<Folder> {
     if path.join("pipeline.yaml").is_file() {
         return Ok(Folder::Disk(path.to_path_buf()));
     }
-    let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    let known = names();
     let what = match path.is_dir() {
         true => format!("the folder {name} has no pipeline.yaml"),
         false => format!("there is no pipeline `{name}`"),

@@ -8,9 +8,9 @@ use crate::event::{
     self, EventType, InputDataset, InputFacets, OutputDataset, OutputFacets, RunEvent,
 };
 use crate::facet::{
-    AssayQuality, AssayRun, Assertion, DataQualityAssertions, DataQualityMetrics, DatasetType,
-    DatasetVersion, ErrorMessage, Facet, Identifier, InputStatistics, JobType, NominalTime,
-    OutputStatistics, ProcessingEngine, Schema, SchemaField, Symlinks,
+    AssayQuality, AssayRun, AssayTrace, Assertion, DataQualityAssertions, DataQualityMetrics,
+    DatasetType, DatasetVersion, ErrorMessage, Facet, Identifier, InputStatistics, JobType,
+    NominalTime, OutputStatistics, ProcessingEngine, Schema, SchemaField, Symlinks,
 };
 
 /// The namespace of our jobs; their names are `pipeline.stage`.
@@ -43,6 +43,8 @@ pub fn batch(
     at: DateTime<Utc>,
 ) -> Event {
     let mut event = run_event(EventType::Running, &report.run, at);
+    let trace = report.trace.clone().map(|context| AssayTrace { context });
+    event.run.facets.assay_trace = trace.map(Facet::from);
     event.inputs = inputs.iter().map(input).collect();
     // Which rows came from which of several inputs is not known.
     if let [only] = event.inputs.as_mut_slice() {

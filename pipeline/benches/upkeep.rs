@@ -213,6 +213,7 @@ impl Bench {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 

@@ -30,7 +30,9 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
-pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message};
+pub use ingest::{
+    EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message, part_of,
+};
 pub use inspect::{
     FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
     Subject, infer, judge,

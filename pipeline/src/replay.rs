@@ -1,7 +1,10 @@
 //! Carries out jobs that send dead letters back.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use assay_core::{Clock, Counts, StageId};
-use assay_dlq::{DlqError, Index, LetterId, LetterView};
+use assay_dlq::{DlqError, Index, LetterId, LetterView, mask};
 use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
 use async_trait::async_trait;
 use serde::Serialize;
@@ -54,6 +57,22 @@ pub struct Changed {
     pub after: Value,
 }
 
+impl Carried {
+    /// What the contract shows to few is not in what changed either.
+    pub async fn hide(&mut self, index: &Index) -> Result<(), DlqError> {
+        for change in &mut self.changes {
+            let letter: Option<LetterView> = match change.letter.parse() {
+                Ok(id) => index.show(id).await?.map(|shown| shown.letter),
+                Err(_) => None,
+            };
+            let names = letter.map(|letter| letter.sensitive).unwrap_or_default();
+            mask(&mut change.before, &names);
+            mask(&mut change.after, &names);
+        }
+        Ok(())
+    }
+}
+
 /// Why a job was not carried out to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -88,6 +107,9 @@ impl From<RunError> for ReplayError {
     }
 }
 
+/// How often a worker gives a sign of life.
+const BEAT: Duration = Duration::from_secs(5);
+
 /// The sign of life of a job's worker.
 struct Beat<'a> {
     index: &'a Index,
@@ -101,7 +123,22 @@ struct Beat<'a> {
 impl Replaying for Beat<'_> {
     async fn goes_on(&self, counts: &Counts) -> bool {
         (self.progress)(counts);
-        if self.job.dry {
+        self.lives().await
+    }
+}
+
+impl Beat<'_> {
+    /// Tells it for as long as it is waited for: one batch may take longer than silence may last.
+    async fn goes_on_telling(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            self.lives().await;
+        }
+    }
+
+    /// False when the job is another's now, or is to be given up.
+    async fn lives(&self) -> bool {
+        if self.job.dry && !self.job.handed {
             return true;
         }
         let beat = self.index.store().beat_replay(self.job.id, self.worker, self.clock.now()).await;
@@ -133,14 +170,22 @@ impl Replayer<'_> {
             return Err(ReplayError::Over(id, job.state.name()));
         }
         let beat = Beat { index: self.index, clock, job: &job, worker, progress };
-        let done = self.done(&job, &beat).await;
+        let done = tokio::select! {
+            done = Box::pin(self.done(&job, &beat)) => done,
+            never = beat.goes_on_telling() => match never {},
+        };
         let done = match done {
             Ok(carried) => self.account(&job, carried).await,
             Err(error) => Err(error),
         };
-        if job.dry {
+        if job.dry && !job.handed {
             store.forget_replay(id).await.map_err(DlqError::from)?;
             return done;
+        }
+        if job.handed
+            && let Ok(carried) = &done
+        {
+            self.keep_result(carried).await?;
         }
         let (state, message) = match &done {
             Ok(_) => (ReplayState::Complete, None),
@@ -153,6 +198,15 @@ impl Replayer<'_> {
             // Another took it over; what it says of the job counts.
             false => Err(ReplayError::Taken(id)),
         }
+    }
+
+    /// Whoever made the job asks for what was found out, and may not see everything.
+    async fn keep_result(&self, carried: &Carried) -> Result<(), ReplayError> {
+        let mut shown = carried.clone();
+        shown.hide(self.index).await?;
+        let result = serde_json::to_value(&shown).unwrap_or_default();
+        let kept = self.index.store().keep_replay_result(carried.job, &result).await;
+        Ok(kept.map_err(DlqError::from)?)
     }
 
     /// Gives a job up, so that others may send what is left of its letters.

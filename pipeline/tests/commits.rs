@@ -130,6 +130,7 @@ impl Writer {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 }

@@ -44,8 +44,9 @@ use crate::args::{
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
+use crate::telemetry;
 
-use self::sending::Sending;
+pub(crate) use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;
@@ -66,6 +67,8 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         let given = (args.data_dir.as_deref(), args.postgres.as_deref());
         Config::load(args.config.as_deref(), given, default, &args.who)
     };
+    // For what does work that is worth a trace; looking is not.
+    let working = || config(DATA).inspect(telemetry::start);
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
@@ -86,21 +89,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            let app = App::build(config(DATA)?).await?;
+            let app = App::build(working()?).await?;
             let sending = Sending::start(&app)?;
             sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
         Command::Collect(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            collect::collect(config(DATA)?, &pipeline, &what).await
+            collect::collect(working()?, &pipeline, &what).await
         }
-        Command::Sidecar(what) => sidecar::sidecar(config(DATA)?, &what).await,
+        Command::Sidecar(what) => sidecar::sidecar(working()?, &what).await,
         Command::Keys { command } => keys::keys(&config(DATA)?, command, json).await,
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {
                 true => existing(config(DATA)?).await?,
-                false => App::build(config(DATA)?).await?,
+                false => App::build(working()?).await?,
             };
             let sending = Sending::start(&app)?;
             sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await
@@ -135,12 +138,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
-        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
+        Command::Dlq { command } => dlq::dlq(&existing(working()?).await?, &command, json).await,
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await
         }
         Command::Outbox { command } => {
-            outbox::outbox(&existing(config(DATA)?).await?, &command, json).await
+            outbox::outbox(&existing(working()?).await?, &command, json).await
         }
         Command::Openmetadata { command } => {
             openmetadata::openmetadata(config(DATA)?, command, json).await

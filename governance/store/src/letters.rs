@@ -2,6 +2,8 @@
 
 mod feed;
 mod find;
+mod place;
+mod words;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use feed::{LetterBatch, LetterClosing};
 pub(crate) use find::conditions;
 pub use find::{LetterFilter, LetterGroup};
+pub use place::LetterPlace;
+pub use words::LetterWord;
 
 /// A letter as its topic has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -308,6 +308,9 @@ fn summary_of(report: &Report, path: String) -> HashMap<String, String> {
         let name = format!("{} {}", contract.id, contract.version);
         properties.insert(summary::CONTRACT.to_owned(), name);
     }
+    for (name, value) in report.trace.iter().flat_map(assay_core::TraceContext::headers) {
+        properties.insert(format!("{}{name}", summary::TRACE), value.to_owned());
+    }
     let counts = &report.counts;
     let rows = [counts.read, counts.written, counts.rejected, counts.filtered, counts.duplicates];
     for (key, rows) in summary::ROWS.into_iter().zip(rows) {

@@ -347,6 +347,7 @@ impl<'a> Batch<'a> {
             recomputed: None,
             closed: Default::default(),
             remembered,
+            trace: None,
         };
         Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }

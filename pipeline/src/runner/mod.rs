@@ -11,6 +11,7 @@ mod patience;
 mod replay;
 mod run;
 mod times;
+mod traced;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use self::opened::Opened;
 use self::patience::Faulty;
 pub use self::patience::Patience;
 pub use self::replay::{Replaying, Sample};
+pub(crate) use self::traced::lines_of;
 use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
@@ -210,6 +212,7 @@ impl Runner {
     ) -> Result<Option<Judged>, RunError> {
         let read_before = opened.source.read();
         let Some(mut chunk) = opened.next_chunk().await? else { return Ok(None) };
+        let mut span = traced::begun(run, stage, &opened.source.came_from());
         let id = DraftId(self.ids.next());
         let reader = match &opened.apart {
             Some((reader, _)) => reader.clone(),
@@ -269,7 +272,8 @@ impl Runner {
         let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);
-        Ok(Some(Judged { draft, report, letters, keys, closed, day }))
+        traced::judged(&mut span, &report, &opened.source.came_from());
+        Ok(Some(Judged { draft, report, letters, keys, closed, day, span }))
     }
 
     /// Says now and then that the run is alive. That it can't be said does not stop a run.

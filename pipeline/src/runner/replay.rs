@@ -7,11 +7,12 @@ use assay_quality::Breaker;
 use assay_store::Replay;
 use async_trait::async_trait;
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::landing::Judged;
 use super::opened::Opened;
 use super::patience::Faulty;
-use super::{RunError, RunSummary, Runner};
+use super::{RunError, RunSummary, Runner, traced};
 use crate::definition::Pipeline;
 use crate::source::{Diff, ReplaySource, Transform};
 use crate::stage::Stage;
@@ -83,7 +84,9 @@ impl Runner {
             changes: vec![],
         };
         let mut way = Way { job, set, watch, found, tried: 0 };
-        let outcome = self.letters(stage, target.as_ref(), &teller, &mut way).await;
+        let lines = traced::lines_of(&way.found.summary.run);
+        let outcome =
+            self.letters(stage, target.as_ref(), &teller, &mut way).instrument(lines).await;
         let found = way.found;
         if job.dry {
             return outcome.map(|()| found);
@@ -216,7 +219,7 @@ impl Runner {
         judged: Judged,
         set: &ReplaySet,
     ) -> Result<assay_core::Report, RunError> {
-        let Judged { mut draft, mut report, mut letters, keys, closed, .. } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, closed, span, .. } = judged;
         if report.verdict() == Some(Verdict::Halt) {
             draft.abandon().await;
             return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
@@ -229,8 +232,11 @@ impl Runner {
         let by = (report.draft, report.judged_at);
         let (queue, job, closed) = (&self.queue, set.job(), &closed[..]);
         report.closed = self.patience.keep(|| queue.settle(closed, job, by)).await?;
+        let commit = traced::commit(&span, &mut report);
         let closing = Closing { upto: &report.upto, report: &report, keys: &keys };
-        self.commit(stage, target, draft.as_mut(), closing).await?;
+        let outcome = self.commit(stage, target, draft.as_mut(), closing).await;
+        traced::committed(commit, &outcome);
+        outcome?;
         Ok(report)
     }
 }

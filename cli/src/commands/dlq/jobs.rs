@@ -1,6 +1,6 @@
 use anyhow::Result;
 use assay_dlq::Index;
-use assay_store::{Outcome, Replay};
+use assay_store::{Outcome, Replay, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -65,6 +65,13 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     say("job", job.id.to_string())?;
     say("stage", job.stage.to_string())?;
     say("state", job.state.name().to_owned())?;
+    if job.handed && job.state == ReplayState::Waiting {
+        let pipeline = &job.stage.pipeline;
+        say("waits for", format!("`assay dlq work`, which knows the pipeline {pipeline}"))?;
+    }
+    if let Some(wish) = job.wish.as_ref().filter(|_| !job.state.over()) {
+        say("given up", format!("soon, as {} asked: {}", wish.who, wish.reason))?;
+    }
     if let Some(message) = &job.message {
         say("message", message.clone())?;
     }
