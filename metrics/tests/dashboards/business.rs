@@ -90,7 +90,7 @@ fn minutes() -> Vec<Panel> {
         ),
         lines(
             "Revenue of each quarter of an hour",
-            "The same, summed up.",
+            "The same, summed up by the database.",
             "none",
             of_table("revenue", "v_kpi_15m"),
         ),
