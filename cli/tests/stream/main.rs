@@ -5,7 +5,6 @@ mod away;
 #[path = "../kafka/broker.rs"]
 #[allow(dead_code, reason = "it is there for other tests, which use all of it")]
 mod broker;
-mod dashboard;
 mod edges;
 mod faults;
 mod hops;
@@ -54,7 +53,6 @@ fn every_event_is_counted_once_and_to_the_cent() {
         let sums = format!("SELECT (SELECT sum(revenue) FROM {view}) = sum(revenue) FROM kpi_1m");
         assert_eq!(shop.sql(&sums), "t", "{view}");
     }
-    dashboard::shows_something(&shop);
     let again = shop.json(&RUN);
     assert_eq!(again[0]["counts"]["read"], 0);
     assert_eq!(shop.verified(), outcome);

@@ -9,16 +9,45 @@ const SCHEMA_VERSION: u32 = 42;
 /// A row of Grafana's grid has so many columns.
 const COLUMNS: u32 = 24;
 
-/// Where a dashboard's answers come from.
+/// Who answers a query; which one it is is chosen at the top.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+enum Source {
     Prometheus,
-    /// The database that a stream writes.
     Postgres,
 }
 
+impl Source {
+    fn kind(self) -> &'static str {
+        match self {
+            Source::Prometheus => "prometheus",
+            Source::Postgres => "grafana-postgresql-datasource",
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Source::Prometheus => "datasource",
+            Source::Postgres => "database",
+        }
+    }
+
+    fn json(self) -> Value {
+        json!({"type": self.kind(), "uid": format!("${{{}}}", self.variable())})
+    }
+
+    fn choice(self) -> Value {
+        let label = match self {
+            Source::Prometheus => "Data source",
+            Source::Postgres => "Database",
+        };
+        json!({
+            "name": self.variable(), "label": label, "type": "datasource",
+            "query": self.kind(), "hide": 0, "refresh": 1, "current": {}, "options": [],
+        })
+    }
+}
+
 pub(crate) struct Dashboard {
-    pub(crate) source: Source,
     pub(crate) uid: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: &'static str,
@@ -53,8 +82,9 @@ pub(crate) struct Panel {
 }
 
 pub(crate) struct Query {
-    pub(crate) expression: String,
-    pub(crate) legend: &'static str,
+    expression: String,
+    legend: &'static str,
+    source: Source,
 }
 
 /// A query in which each `@` stands for the name of the next metric.
@@ -67,48 +97,13 @@ pub(crate) fn query(expression: &str, metrics: &[&Metric], legend: &'static str)
         expression.push_str(part);
     }
     assert!(metrics.next().is_none(), "an @ for each metric: {expression}");
-    Query { expression, legend }
+    Query { expression, legend, source: Source::Prometheus }
 }
 
-/// SQL over the database of a stream; lines have their times in a column `time`.
-pub(crate) fn sql(sql: &str) -> Query {
-    Query { expression: sql.to_owned(), legend: "" }
-}
-
-impl Source {
-    /// As Grafana calls it.
-    fn kind(self) -> &'static str {
-        match self {
-            Source::Prometheus => "prometheus",
-            Source::Postgres => "grafana-postgresql-datasource",
-        }
-    }
-
-    fn json(self) -> Value {
-        json!({"type": self.kind(), "uid": "${datasource}"})
-    }
-
-    fn target(self, query: &Query, table: bool) -> Value {
-        let format = if table { "table" } else { "time_series" };
-        match self {
-            Source::Prometheus => json!({
-                "datasource": self.json(), "expr": query.expression, "legendFormat": query.legend,
-                "range": !table, "instant": table, "format": format,
-            }),
-            Source::Postgres => json!({
-                "datasource": self.json(), "rawSql": query.expression, "format": format,
-                "rawQuery": true, "editorMode": "code",
-            }),
-        }
-    }
-
-    /// When runs completed, and when another version came: what Prometheus knows.
-    fn annotations(self) -> Vec<Value> {
-        match self {
-            Source::Prometheus => annotations(),
-            Source::Postgres => vec![],
-        }
-    }
+/// A query of the database of a stream. Lines have their time in `time`, and one for each other
+/// column.
+pub(crate) fn sql(text: &str) -> Query {
+    Query { expression: text.to_owned(), legend: "", source: Source::Postgres }
 }
 
 impl Dashboard {
@@ -130,7 +125,7 @@ impl Dashboard {
                 id += 1;
                 let tall = panel.height();
                 let place = json!({"x": x, "y": y, "w": panel.width, "h": tall});
-                panels.push(panel.json(self.source, id, &place));
+                panels.push(panel.json(id, &place));
                 (x, height) = (x + panel.width, height.max(tall));
             }
             y += height;
@@ -148,21 +143,23 @@ impl Dashboard {
             "time": {"from": "now-24h", "to": "now"},
             "timezone": "browser",
             "templating": {"list": self.variables_json()},
-            "annotations": {"list": self.source.annotations()},
+            "annotations": {"list": annotations()},
             "links": links(),
             "panels": panels,
         })
     }
 
     fn variables_json(&self) -> Vec<Value> {
-        let mut list = vec![json!({
-            "name": "datasource", "label": "Data source", "type": "datasource",
-            "query": self.source.kind(), "hide": 0, "refresh": 1, "current": {}, "options": [],
-        })];
+        let mut list = vec![Source::Prometheus.choice()];
+        let mut panels = self.rows.iter().flat_map(|(_, row)| row);
+        if panels.any(|panel| panel.source() == Source::Postgres) {
+            list.push(Source::Postgres.choice());
+        }
         for Variable { label, of } in &self.variables {
             let query = format!("label_values({}, {label})", of.series());
             list.push(json!({
-                "name": label, "label": label, "type": "query", "datasource": self.source.json(),
+                "name": label, "label": label, "type": "query",
+                "datasource": Source::Prometheus.json(),
                 "query": {"query": query, "refId": label}, "definition": query,
                 "includeAll": true, "multi": true, "allValue": ".*", "refresh": 2, "sort": 1,
                 "hide": 0, "regex": "", "options": [],
@@ -192,17 +189,10 @@ impl Panel {
         if matches!(self.shape, Shape::Stat) { 4 } else { 8 }
     }
 
-    fn json(&self, source: Source, id: u32, place: &Value) -> Value {
-        // A number of SQL has no time.
-        let number = source == Source::Postgres && matches!(self.shape, Shape::Stat);
-        let table = number || matches!(self.shape, Shape::Table);
+    fn json(&self, id: u32, place: &Value) -> Value {
         let target = |(at, query): (usize, &Query)| {
-            let mut target =
-                json!({"refId": char::from(b'A' + u8::try_from(at).unwrap()).to_string()});
-            let more = source.target(query, table);
-            let parts = target.as_object_mut().unwrap();
-            parts.extend(more.as_object().unwrap().clone());
-            target
+            let name = char::from(b'A' + u8::try_from(at).unwrap()).to_string();
+            query.json(&name, self.shape)
         };
         let targets: Vec<Value> = self.queries.iter().enumerate().map(target).collect();
         json!({
@@ -210,12 +200,20 @@ impl Panel {
             "type": self.kind(),
             "title": self.title,
             "description": self.description,
-            "datasource": source.json(),
+            "datasource": self.source().json(),
             "gridPos": place,
             "targets": targets,
             "fieldConfig": {"defaults": self.field(), "overrides": []},
             "options": self.options(),
         })
+    }
+
+    /// All queries of a panel are answered by the same.
+    fn source(&self) -> Source {
+        let mut sources = self.queries.iter().map(|query| query.source);
+        let first = sources.next().expect("a panel asks something");
+        assert!(sources.all(|source| source == first), "{}: two sources", self.title);
+        first
     }
 
     fn kind(&self) -> &'static str {
@@ -270,6 +268,26 @@ impl Panel {
     }
 }
 
+impl Query {
+    fn json(&self, name: &str, shape: Shape) -> Value {
+        let table = matches!(shape, Shape::Table);
+        match self.source {
+            Source::Prometheus => json!({
+                "refId": name, "datasource": self.source.json(),
+                "expr": self.expression, "legendFormat": self.legend,
+                "range": !table, "instant": table,
+                "format": if table { "table" } else { "time_series" },
+            }),
+            Source::Postgres => json!({
+                "refId": name, "datasource": self.source.json(),
+                "rawSql": self.expression, "rawQuery": true, "editorMode": "code",
+                "format": if matches!(shape, Shape::Lines) { "time_series" } else { "table" },
+            }),
+        }
+    }
+}
+
+/// When runs completed, and when another version came.
 fn annotations() -> Vec<Value> {
     use assay_metrics::names::{BUILD_INFO, JOB_LAST_SUCCESS};
     let one = |name: &str, expression: Query, colour: &str, on: bool| {

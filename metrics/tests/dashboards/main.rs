@@ -113,6 +113,7 @@ fn counters_are_asked_for_what_they_gained_and_rates_fit_the_resolution() {
     }
 }
 
+/// What Prometheus is asked.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());

@@ -7,11 +7,10 @@ use assay_metrics::names::{
     WORKER_UPTIME,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
-        source: Source::Prometheus,
         uid: "assay-performance",
         title: "Assay: Performance",
         description: "How fast rows flow, how far readers are behind, how quickly the collector answers.",
@@ -55,7 +54,7 @@ fn keeps_up() -> Vec<Panel> {
             limits: Some((1000.0, 10000.0)),
             width: 8,
             queries: vec![query(
-                "sum by (group, topic) (@{topic=~\"$topic\"})",
+                "sum by (group, topic) (max by (group, topic, partition) (@{topic=~\"$topic\"}))",
                 &[&LAG_MESSAGES],
                 "{{group}} of {{topic}}",
             )],

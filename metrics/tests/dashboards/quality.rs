@@ -3,11 +3,10 @@ use assay_metrics::names::{
     RECORDS_FAILED, RECORDS_PROCESSED,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
-        source: Source::Prometheus,
         uid: "assay-quality",
         title: "Assay: Data Quality",
         description: "How good the data is: by layer, by dataset, by rule, and what was set aside.",

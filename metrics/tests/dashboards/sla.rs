@@ -2,11 +2,10 @@ use assay_metrics::names::{
     FOLLOW_LAST_SUCCESS, FOLLOW_PAUSED, JOB_DURATION, JOB_LAST_SUCCESS, JOB_SUCCESS_RATE,
 };
 
-use crate::grafana::{Dashboard, Panel, Shape, Source, Variable, query};
+use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
 
 pub(crate) fn dashboard() -> Dashboard {
     Dashboard {
-        source: Source::Prometheus,
         uid: "assay-sla",
         title: "Assay: Pipeline SLA",
         description: "Whether stages run, end well, and keep what is promised: less than 26 hours old in 99 % of the minutes.",
