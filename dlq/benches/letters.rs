@@ -16,6 +16,9 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta};
 use uuid::Uuid;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Letters of one draft.
 const BATCH: u64 = 50_000;
 

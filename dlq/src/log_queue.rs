@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use assay_core::{DraftId, StageId};
 use assay_log::{Log, NewRecord, TopicSpec};
 use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::{Closed, DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
@@ -21,9 +22,10 @@ pub use prune::{DueLetters, KeptLetters};
 /// Partitions of a topic that is made here.
 const PARTITIONS: u32 = 3;
 
-/// What is appended together at most: letters, and their bytes.
-const LETTERS: usize = 500;
-const BYTES: usize = 16 << 20;
+/// What is appended together at most: letters, and their bytes. As much again is made ready
+/// meanwhile.
+const LETTERS: usize = 5000;
+const BYTES: usize = 8 << 20;
 
 /// Keeps dead letters in three topics of a log.
 pub struct LogQueue {
@@ -64,15 +66,37 @@ impl LogQueue {
         self.close_these(letters, None, (None, at)).await.map(drop)
     }
 
-    async fn append(&self, pending: &mut Pending) -> Result<(), DlqError> {
-        for (topic, records) in std::mem::take(pending).records {
-            let letters = records.len();
-            self.log.append(topic, records).await.map_err(|source| DlqError::Log {
-                doing: format!("put {letters} dead letters"),
-                source,
-            })?;
-        }
+    /// Begins to append what waits, once what was begun before is done.
+    async fn append(
+        &self,
+        pending: &mut Pending,
+        begun: &mut Option<JoinHandle<Result<(), DlqError>>>,
+    ) -> Result<(), DlqError> {
+        finish(begun).await?;
+        let (log, records) = (Arc::clone(&self.log), std::mem::take(pending).records);
+        *begun = Some(tokio::spawn(async move {
+            for (topic, records) in records {
+                let letters = records.len();
+                log.append(topic, records).await.map_err(|source| DlqError::Log {
+                    doing: format!("put {letters} dead letters"),
+                    source,
+                })?;
+            }
+            Ok(())
+        }));
         Ok(())
+    }
+}
+
+async fn finish(begun: &mut Option<JoinHandle<Result<(), DlqError>>>) -> Result<(), DlqError> {
+    let Some(begun) = begun.take() else { return Ok(()) };
+    match begun.await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and whoever waits here with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
@@ -80,6 +104,7 @@ impl LogQueue {
 impl DeadLetterQueue for LogQueue {
     async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError> {
         let mut pending = Pending::default();
+        let mut begun = None;
         for letter in letters.iter()? {
             let letter = letter?;
             let topic = letter.reason.topic();
@@ -87,13 +112,14 @@ impl DeadLetterQueue for LogQueue {
             let record = headers::record(letter, draft, partitions);
             let bytes = record.bytes();
             if pending.letters == LETTERS || pending.bytes + bytes > BYTES {
-                self.append(&mut pending).await?;
+                self.append(&mut pending, &mut begun).await?;
             }
             pending.letters += 1;
             pending.bytes += bytes;
             pending.records.entry(topic).or_default().push(record);
         }
-        self.append(&mut pending).await
+        self.append(&mut pending, &mut begun).await?;
+        finish(&mut begun).await
     }
 
     async fn close(

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use assay_core::{DatasetName, DraftId, RunId, StageId};
 use assay_log::Record;
 
-use crate::{Dialect, Fate, LetterId, Origin, PayloadKind, Reason, Source, dialect, headers};
+use crate::{
+    Dialect, Fate, LetterId, Origin, PayloadKind, Reason, Source, TOPICS, dialect, headers,
+};
 
 /// A dead letter as it is found in its topic, with what is known of it.
 ///
@@ -131,7 +133,7 @@ impl LetterView {
             first_failed_at: first_failed_at.unwrap_or(failed_at),
             count: parsed(record, headers::COUNT).map_or(1, |count: u64| count.clamp(1, MOST_ROWS)),
             key: record.key.as_ref().map(|key| beginning(key, keep)),
-            sensitive: text(record, headers::SENSITIVE).map(rules).unwrap_or_default(),
+            sensitive: sensitive(record),
             payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
             payload_bytes: record.value.as_ref().map_or(0, |value| value.len() as u64),
             payload: record.value.as_ref().map(|value| beginning(value, keep)),
@@ -139,10 +141,16 @@ impl LetterView {
     }
 }
 
-/// The id of the letter in that record.
+/// The id of the letter in that record. In a topic of others nobody vouches for ids, and every
+/// record is a letter of its own.
 pub(crate) fn id_of(topic: &str, record: &Record) -> LetterId {
-    parsed(record, headers::ID)
-        .unwrap_or_else(|| LetterId::of_place(topic, record.partition, record.offset))
+    let told = TOPICS.contains(&topic).then(|| parsed(record, headers::ID)).flatten();
+    told.unwrap_or_else(|| LetterId::of_place(topic, record.partition, record.offset))
+}
+
+/// Fields of the payload that the contract shows to few.
+pub(crate) fn sensitive(record: &Record) -> Vec<String> {
+    text(record, headers::SENSITIVE).map(rules).unwrap_or_default()
 }
 
 /// The draft that the record says is committed, if it is such a record.

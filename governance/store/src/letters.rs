@@ -2,13 +2,14 @@
 
 mod feed;
 mod find;
+mod take;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use feed::{LetterBatch, LetterClosing};
 pub(crate) use find::conditions;
-pub use find::{LetterFilter, LetterGroup};
+pub use find::{LetterFilter, LetterGroup, LetterOfReplay};
 
 /// A letter as its topic has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,8 +33,8 @@ pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
 pub use keys::{Deed, KeyRecord, Role};
 pub use letters::{
-    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterRecord,
-    LetterRow, LetterState,
+    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup,
+    LetterOfReplay, LetterRecord, LetterRow, LetterState,
 };
 pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
