@@ -7,6 +7,7 @@ mod cause;
 mod dialect;
 mod error;
 mod fate;
+mod forward;
 mod headers;
 mod index;
 mod letter;
@@ -23,6 +24,7 @@ mod view;
 pub use dialect::Dialect;
 pub use error::DlqError;
 pub use fate::Fate;
+pub use forward::{Forward, ForwardError, Forwarded, Forwarding};
 pub use index::{
     AtPath, CaughtUp, Found, Group, Index, Landing, Matching, Step, TopicState, Traced, Whole,
 };

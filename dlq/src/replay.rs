@@ -5,9 +5,11 @@ use assay_log::Record;
 use assay_store::{
     AuditEntry, LetterFilter, LetterOfReplay, LetterState, Replay, ReplayOptions, ReplayState,
 };
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::forward::{carried_along, sends};
 use crate::index::payloads::Wanted;
 use crate::view::id_of;
 use crate::{DlqError, Index, LetterId, LetterView};
@@ -44,6 +46,10 @@ pub struct Sent {
     pub number: u64,
     /// Absent when its topic does not have it any more.
     pub letter: Option<LetterView>,
+    /// Headers that it had before it died.
+    pub carried: Vec<(String, Bytes)>,
+    /// How often it was sent to a topic and died behind that.
+    pub sends: u32,
 }
 
 impl Index {
@@ -99,8 +105,8 @@ impl ReplaySet {
         };
         let some = page.iter().take_while(|letter| fits(letter)).count().max(1);
         page.truncate(some);
-        let mut sent: Vec<Sent> =
-            page.iter().map(|letter| Sent { number: letter.number, letter: None }).collect();
+        let unseen = |number| Sent { number, letter: None, carried: vec![], sends: 0 };
+        let mut sent: Vec<Sent> = page.iter().map(|letter| unseen(letter.number)).collect();
         let wanted = page.iter().map(|letter| Wanted {
             topic: &letter.topic,
             part: letter.part,
@@ -116,6 +122,8 @@ impl ReplaySet {
                 letter.closed = *state == LetterState::Closed;
                 letter.older = *state == LetterState::Older;
                 sent[number].letter = Some(letter);
+                sent[number].carried = carried_along(record);
+                sent[number].sends = sends(record);
             }
         };
         self.index.records(wanted, visit).await?;

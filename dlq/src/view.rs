@@ -11,7 +11,8 @@ use assay_core::{DatasetName, DraftId, RunId, StageId};
 use assay_log::Record;
 
 use crate::{
-    Dialect, Fate, LetterId, Origin, PayloadKind, Reason, Source, TOPICS, dialect, headers,
+    Dialect, Fate, LetterId, MOST_ATTEMPTS, Origin, PayloadKind, Reason, Source, TOPICS, dialect,
+    forward, headers,
 };
 
 /// A dead letter as it is found in its topic, with what is known of it.
@@ -103,7 +104,7 @@ impl LetterView {
         let attempt: Option<u32> = parsed(record, headers::ATTEMPT);
         LetterView {
             id: id_of(topic, record),
-            attempt: attempt.or(told.attempt).map_or(1, |attempt| attempt.min(MOST_ATTEMPTS)),
+            attempt: attempt.or(told.attempt).map_or(1, |attempt| attempt.min(LAST_ATTEMPT)),
             void: false,
             closed: false,
             older: false,
@@ -120,7 +121,7 @@ impl LetterView {
             source: source(record).or(told.source).filter(countable),
             origin: text(record, headers::ORIGIN).map(|origin| Origin(origin.to_owned())),
             run: parsed(record, headers::RUN),
-            reason: parsed(record, headers::REASON).or(told.reason),
+            reason: reason(topic, record).or(told.reason),
             rules: text(record, headers::RULES).map(rules).unwrap_or_default(),
             detail: match dialect {
                 Dialect::Assay => text(record, headers::MESSAGE).map(str::to_owned),
@@ -139,6 +140,14 @@ impl LetterView {
             payload: record.value.as_ref().map(|value| beginning(value, keep)),
         }
     }
+}
+
+/// A letter of others that came back from where we sent it, again and again, is parked.
+fn reason(topic: &str, record: &Record) -> Option<Reason> {
+    if !TOPICS.contains(&topic) && forward::sends(record) >= MOST_ATTEMPTS {
+        return Some(Reason::AttemptsExhausted);
+    }
+    parsed(record, headers::REASON)
 }
 
 /// The id of the letter in that record. In a topic of others nobody vouches for ids, and every
@@ -171,7 +180,7 @@ pub(crate) fn closing(record: &Record) -> Option<Closing> {
 
 /// Headers are anybody's bytes; the index adds up what they count.
 const MOST_ROWS: u64 = 1 << 40;
-const MOST_ATTEMPTS: u32 = 1 << 20;
+const LAST_ATTEMPT: u32 = 1 << 20;
 
 /// A time whose year has four digits, as the index keeps times.
 fn writable(at: &DateTime<Utc>) -> bool {
@@ -186,7 +195,7 @@ fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
     std::str::from_utf8(record.header(name)?).ok()
 }
 
-fn parsed<T: FromStr>(record: &Record, name: &str) -> Option<T> {
+pub(crate) fn parsed<T: FromStr>(record: &Record, name: &str) -> Option<T> {
     text(record, name)?.parse().ok()
 }
 

@@ -4,6 +4,7 @@
 mod avro;
 mod definition;
 mod expiry;
+mod forward;
 #[doc(hidden)]
 pub mod foreign;
 mod ingest;
@@ -41,6 +42,7 @@ pub use lake::{
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
+pub use forward::Forwarder;
 pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
 pub use runner::{

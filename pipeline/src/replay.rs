@@ -37,6 +37,9 @@ pub struct Carried {
     pub changes: Vec<Changed>,
     /// Why nothing would be committed, where that is so.
     pub halted: Vec<String>,
+    /// Why a letter may be in its topic twice; absent where each is there once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twice: Option<String>,
 }
 
 /// A letter that died again.
@@ -78,6 +81,10 @@ pub enum ReplayError {
     Run(Box<RunError>),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error("{0}")]
+    Transform(String),
+    #[error(transparent)]
+    Forward(#[from] assay_dlq::ForwardError),
     #[error(transparent)]
     Letters(#[from] DlqError),
 }
@@ -208,6 +215,7 @@ impl Replayer<'_> {
             samples: vec![],
             changes: vec![],
             halted: vec![],
+            twice: None,
         };
         let died = |(id, detail): (LetterId, String)| Died { letter: id.to_string(), detail };
         let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) else {

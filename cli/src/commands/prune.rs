@@ -152,6 +152,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
         Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
             days(retention.lineage_days) + &of_all
         }
+        Kind::JobLetters | Kind::Jobs => days(retention.jobs_days),
         Kind::Audit => days(retention.audit_days),
     };
     let swept = |due: assay_store::Due| Swept {

@@ -78,6 +78,17 @@ pub struct ReplayOptions {
     pub stop_rows: u64,
     /// A JSON merge patch, or columns and SQL, that changes what is sent.
     pub transform: Option<String>,
+    /// The topic that they are sent to; absent: back into the stage that they failed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<ReplayTopic>,
+}
+
+/// A topic that letters are sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayTopic {
+    pub topic: String,
+    /// Where each partition ended when the job was made: what it sends comes behind that.
+    pub starts: Vec<u64>,
 }
 
 impl Default for ReplayOptions {
@@ -88,6 +99,7 @@ impl Default for ReplayOptions {
             stop_percent: 50.0,
             stop_rows: 100,
             transform: None,
+            to: None,
         }
     }
 }
@@ -146,9 +158,13 @@ impl Store {
             let mut job = job.clone();
             job.letters = choose(&mut transaction, &job, limit).await?;
             job.skipped = in_flight(&mut transaction, &job).await?;
+            job.wanted.shorten();
             insert(&mut transaction, &job).await?;
             if let Some(entry) = entry {
                 let mut entry = entry.clone();
+                if !entry.details["which"].is_null() {
+                    entry.details["which"] = serde_json::to_value(&job.wanted).unwrap_or_default();
+                }
                 entry.details["letters"] = job.letters.into();
                 audit::put(&mut transaction, &entry).await?;
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::which::{Which, stage_id};
-use super::{caught_up, jobs};
+use super::{caught_up, forward, jobs};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
 use crate::commands::pause::check_pauses;
@@ -23,6 +23,9 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
     which.only(&what.ids)?;
     which.filter.unparked = what.ids.is_empty() && !what.parked;
     let any = which.resolve().await?;
+    if let Some(topic) = &what.to {
+        return forward::replay(app, what, (&which, any), topic, as_json).await;
+    }
     let stages = if any { stages(&which).await? } else { BTreeMap::new() };
     let (stage, letters) = match stages.into_iter().collect::<Vec<_>>().as_slice() {
         [] => {
@@ -79,7 +82,7 @@ async fn stages(which: &Which) -> Result<BTreeMap<String, u64>> {
     for group in which.index.store().letter_groups(&which.filter, u32::MAX).await? {
         let Some(stage) = group.cause.stage else {
             let told = "letters of other systems have no stage of ours to go back into; choose \
-                        others with --stage";
+                        others with --stage, or send them to a topic with --to";
             return Err(Usage(told.to_owned()).into());
         };
         *stages.entry(stage).or_default() += group.letters;
@@ -118,7 +121,6 @@ pub(crate) async fn resume(
 ) -> Result<()> {
     let index = caught_up(app, None).await?;
     let job = jobs::find(&index, job).await?;
-    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
@@ -130,6 +132,10 @@ pub(crate) async fn resume(
     if !job.state.over() {
         app.store.record(&entry).await?;
     }
+    if job.options.to.is_some() {
+        return forward::carry_out(app, &index, &job, as_json).await;
+    }
+    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
     carry_out(app, &index, &pipeline, job.id, as_json).await
 }
 
@@ -141,10 +147,7 @@ pub(crate) async fn cancel(
 ) -> Result<()> {
     let index = caught_up(app, None).await?;
     let job = jobs::find(&index, job).await?;
-    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
     let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
-    let replayer =
-        Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
@@ -153,7 +156,14 @@ pub(crate) async fn cancel(
         reason: reason.to_owned(),
         details: json!({"cancelled": true}),
     };
-    replayer.give_up(job.id, &entry).await?;
+    if job.options.to.is_some() {
+        forward::forwarder(app, &index).give_up(&job, &entry).await?;
+    } else {
+        let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+        let replayer =
+            Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
+        replayer.give_up(job.id, &entry).await?;
+    }
     let outcome = index.store().replay_outcome(job.id).await?;
     match as_json {
         true => print_json(&json!({"job": job.id, "outcome": outcome})),
@@ -201,7 +211,7 @@ async fn carry_out(
 }
 
 /// What the contract shows to few is not in what changed either.
-async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
+pub(super) async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
     for change in &mut carried.changes {
         let letter: Option<LetterView> = match change.letter.parse() {
             Ok(id) => index.show(id).await?.map(|shown| shown.letter),
@@ -214,7 +224,7 @@ async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
     Ok(())
 }
 
-fn show(carried: &Carried) -> Result<()> {
+pub(super) fn show(carried: &Carried) -> Result<()> {
     let outcome = jobs::told(&carried.outcome);
     match carried.dry {
         true => line(format!("sent back now, of {} letters: {outcome}", number(carried.letters)))?,
@@ -235,8 +245,14 @@ fn show(carried: &Carried) -> Result<()> {
             line(format!("    {sign} {path}: {value}"))?;
         }
     }
+    if carried.outcome.contains_key("refused") {
+        line("  refused: they can't be changed as it was asked for, and stay open")?;
+    }
     for because in &carried.halted {
         line(format!("  quality would halt it: {because}"))?;
+    }
+    if let Some(twice) = &carried.twice {
+        line(format!("  at least once: {twice}"))?;
     }
     match carried.dry {
         true => line("Nothing was changed."),

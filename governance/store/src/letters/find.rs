@@ -34,6 +34,24 @@ pub struct LetterFilter {
     pub void: bool,
     /// Not those that are parked after too many attempts.
     pub unparked: bool,
+    /// Ids that were given beside those that are here: a job has its letters as rows of their own.
+    #[serde(skip_serializing_if = "none")]
+    pub more_ids: usize,
+}
+
+/// Ids that are kept of what was asked for.
+const SHOWN_IDS: usize = 100;
+
+fn none(count: &usize) -> bool {
+    *count == 0
+}
+
+impl LetterFilter {
+    /// Keeps the first ids only, where the filter is shown and not asked any more.
+    pub(crate) fn shorten(&mut self) {
+        self.more_ids += self.ids.len().saturating_sub(SHOWN_IDS);
+        self.ids.truncate(SHOWN_IDS);
+    }
 }
 
 /// Letters that died of the same.

@@ -64,6 +64,12 @@ const LINEAGE_RUNS: &str = "
     EXISTS (SELECT 1 FROM lineage_runs l WHERE l.pipeline = r.pipeline AND l.stage = r.stage
         AND (l.started_at, l.id) > (r.started_at, r.id))";
 
+/// A job that waits, runs, or was stopped is gone on with.
+const OVER: &str = "r.state IN ('complete', 'cancelled')";
+
+const OF_ONE_OVER: &str = "
+    EXISTS (SELECT 1 FROM replays j WHERE j.id = r.job AND j.state IN ('complete', 'cancelled'))";
+
 pub(crate) fn table(kind: Kind) -> Table {
     match kind {
         Kind::Reports => Table {
@@ -121,6 +127,21 @@ pub(crate) fn table(kind: Kind) -> Table {
             at: "last_at",
             weight: "600",
             goes: LINEAGE_RUNS,
+        },
+        // Before their jobs, which may have a million each.
+        Kind::JobLetters => Table {
+            name: "replay_letters",
+            key: "job, number",
+            at: "(SELECT COALESCE(j.ended_at, j.created_at) FROM replays j WHERE j.id = r.job)",
+            weight: "250",
+            goes: OF_ONE_OVER,
+        },
+        Kind::Jobs => Table {
+            name: "replays",
+            key: "id",
+            at: "COALESCE(ended_at, created_at)",
+            weight: "LENGTH(r.wanted) + LENGTH(r.options) + 400",
+            goes: OVER,
         },
         Kind::Audit => Table {
             name: "audit",

@@ -69,7 +69,7 @@ async fn what_is_remembered_goes_with_the_reports_but_the_last_profile_stays() {
     }
     let since = |seconds| {
         let at = at(seconds);
-        KeptSince { reports: at, runs: at, lineage: at, audit: at }
+        KeptSince { reports: at, runs: at, lineage: at, jobs: at, audit: at }
     };
     let pruned = store.prune(&since(3)).await.unwrap();
     let of = |name: &str| pruned.iter().find(|due| due.kind.name() == name).unwrap();
