@@ -100,9 +100,14 @@ impl Retention {
             reports: since(self.reports_days),
             runs: since(self.runs_days),
             lineage: since(self.lineage_days),
-            jobs: before(now, self.jobs_days),
+            jobs: self.of_jobs(now),
             audit: before(now, self.audit_days),
         }
+    }
+
+    /// Jobs that were over before then go.
+    pub(crate) fn of_jobs(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        before(now, self.jobs_days)
     }
 
     /// `last_commits` is when the last commit of each dataset was judged, of those that are told.

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use assay_core::Clock;
 use assay_log::{Fetch, Log, LogError, NewRecord};
-use assay_store::{Replay, ReplayTopic};
+use assay_store::{LetterFilter, Replay, ReplayTopic};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-use crate::{Closed, DeadLetterQueue, DlqError, Fate, Index, LetterId, LetterView, ReplaySet, Sent};
+use crate::begun::finish;
+use crate::{
+    Closed, DeadLetterQueue, DlqError, Fate, Index, LetterId, LetterView, ReplaySet, Sent, TOPICS,
+};
 
 mod message;
 
@@ -26,7 +29,7 @@ const BYTES: u64 = 8 << 20;
 /// What is in memory at once of what the topic gained.
 const FETCH: Fetch = Fetch { max_records: 5000, max_bytes: 8 << 20 };
 
-/// Letters that are shown of those that could not be changed as it was asked for.
+/// Letters that are shown of those that could not be sent.
 const SAMPLES: usize = 5;
 
 /// What sending letters to a topic did.
@@ -37,7 +40,8 @@ pub struct Forwarded {
     pub there: u64,
     /// Letters whose topics do not have them any more.
     pub gone: u64,
-    /// Letters that could not be changed as it was asked for. They stay where they are.
+    /// Letters that could not be changed as it was asked for, or that the topic does not take. They
+    /// stay where they are.
     pub refused: u64,
     pub samples: Vec<(LetterId, String)>,
     /// Why a letter may be in the topic twice; absent where each is there once.
@@ -80,19 +84,23 @@ struct Way {
     partitions: u32,
     /// By the number of a letter, whether the topic has it.
     there: Vec<bool>,
+    /// A message of so many bytes is more than the topic takes.
+    too_large: usize,
     done: Forwarded,
 }
 
 type Page = JoinHandle<Result<Vec<Sent>, DlqError>>;
 
 impl Index {
-    /// Where letters are to be sent, and what that topic has already.
+    /// Where the letters that fit are to be sent, and what that topic has already.
     pub async fn forward_to(
         &self,
         topic: &str,
-        from: &[String],
+        which: &LetterFilter,
     ) -> Result<ReplayTopic, ForwardError> {
-        if crate::TOPICS.contains(&topic) || from.iter().any(|from| from == topic) {
+        let groups = self.store().letter_groups(which, u32::MAX).await.map_err(DlqError::from)?;
+        let from_there = groups.iter().any(|group| group.cause.topic == topic);
+        if TOPICS.contains(&topic) || which.topics.iter().any(|from| from == topic) || from_there {
             return Err(ForwardError::Loop(topic.to_owned()));
         }
         let ends = self.log().ends(topic).await.map_err(|error| failed(topic, error))?;
@@ -108,20 +116,26 @@ impl Forward<'_> {
         let mut way = self.begin().await?;
         let (mut at, mut next) = (0, self.read(&set, 0));
         loop {
-            let page = finish(&mut next).await?;
+            let page = finish(next).await?;
             let Some(last) = page.last() else { return Ok(way.done) };
-            at = at.max(last.number + 1);
+            let (many, upto) = (page.len(), last.number + 1);
             // The next ones are read while these are written.
-            next = self.read(&set, at);
-            let (mut messages, mut closed) = (Vec::new(), Vec::new());
-            let many = page.len();
-            for sent in page {
-                self.one(sent, &mut way, watch, (&mut messages, &mut closed));
+            next = self.read(&set, upto);
+            let before = way.done.clone();
+            match self.page(page, &mut way, watch).await {
+                Ok(()) => at = upto,
+                // One must not keep the others back: again without those that are as large.
+                Err(error) => match too_large(&error).filter(|bytes| *bytes < way.too_large) {
+                    Some(bytes) => {
+                        (way.too_large, way.done) = (bytes, before);
+                        self.find(&mut way).await?;
+                        next = self.read(&set, at);
+                        continue;
+                    }
+                    None => return Err(error.into()),
+                },
             }
-            if !self.job.dry {
-                self.take_effect(messages, closed).await?;
-            }
-            if let Some(rate) = self.job.options.rate {
+            if let Some(rate) = self.job.options.rate.filter(|_| !self.job.dry) {
                 tokio::time::sleep(Duration::from_secs_f64(many as f64 / f64::from(rate.max(1))))
                     .await;
             }
@@ -137,17 +151,44 @@ impl Forward<'_> {
         tokio::spawn(async move { set.next(at, most, BYTES).await })
     }
 
-    /// Finds what an earlier worker of the job has sent.
+    async fn page(
+        &self,
+        page: Vec<Sent>,
+        way: &mut Way,
+        watch: &dyn Forwarding,
+    ) -> Result<(), DlqError> {
+        let (mut messages, mut closed) = (Vec::new(), Vec::new());
+        for sent in page {
+            self.one(sent, way, watch, (&mut messages, &mut closed));
+        }
+        match self.job.dry {
+            true => Ok(()),
+            false => self.take_effect(messages, closed).await,
+        }
+    }
+
     async fn begin(&self) -> Result<Way, ForwardError> {
         let topic = &self.to.topic;
         let ends = self.log().ends(topic).await.map_err(|error| failed(topic, error))?;
-        let partitions = u32::try_from(ends.len()).unwrap_or(u32::MAX).max(1);
-        let letters = usize::try_from(self.job.letters).unwrap_or(usize::MAX);
-        let mut way = Way { partitions, there: Vec::new(), done: Forwarded::default() };
-        if self.job.dry || self.job.beat_at.is_none() {
-            return Ok(way);
+        let mut way = Way {
+            partitions: u32::try_from(ends.len()).unwrap_or(u32::MAX).max(1),
+            there: Vec::new(),
+            too_large: usize::MAX,
+            done: Forwarded::default(),
+        };
+        // Before the first worker nobody sent anything.
+        if !self.job.dry && self.job.beat_at.is_some() {
+            self.find(&mut way).await?;
         }
+        Ok(way)
+    }
+
+    /// Finds what of the job the topic has.
+    async fn find(&self, way: &mut Way) -> Result<(), DlqError> {
+        let topic = &self.to.topic;
+        let letters = usize::try_from(self.job.letters).unwrap_or(usize::MAX);
         way.there = vec![false; letters];
+        let ends = self.log().ends(topic).await.map_err(|error| failed(topic, error))?;
         for (number, ends) in ends.into_iter().enumerate() {
             let from = self.to.starts.get(number).copied().unwrap_or(0);
             if ends.start > from || ends.end < from {
@@ -157,9 +198,9 @@ impl Forward<'_> {
                 ));
             }
             let from = if ends.end < from { ends.start } else { from.max(ends.start) };
-            self.look(&mut way, ends.partition, (from, ends.end)).await?;
+            self.look(way, ends.partition, (from, ends.end)).await?;
         }
-        Ok(way)
+        Ok(())
     }
 
     async fn look(
@@ -167,19 +208,21 @@ impl Forward<'_> {
         way: &mut Way,
         partition: u32,
         (mut from, end): (u64, u64),
-    ) -> Result<(), ForwardError> {
+    ) -> Result<(), DlqError> {
         let topic = &self.to.topic;
+        let mut missing = false;
         while from < end {
             let records = match self.log().read(topic, partition, from, FETCH).await {
                 Ok(records) => records,
                 // Retention was here since we looked.
                 Err(LogError::OutOfRange { start, .. }) if start > from => {
-                    from = start;
+                    (from, missing) = (start, true);
                     continue;
                 }
-                Err(error) => return Err(failed(topic, error).into()),
+                Err(error) => return Err(failed(topic, error)),
             };
             let Some(last) = records.last() else { break };
+            missing |= last.offset + 1 - from > records.len() as u64;
             from = last.offset + 1;
             for record in &records {
                 if let Some((job, number)) = job_and_number(record)
@@ -190,6 +233,15 @@ impl Forward<'_> {
                     *there = true;
                 }
             }
+        }
+        if missing {
+            way.done.twice.get_or_insert_with(|| {
+                format!(
+                    "partition {partition} of topic `{topic}` has gaps in what it gained since the \
+                     job was made, as compaction and transactions leave them: what was sent before \
+                     and is not there any more is sent again"
+                )
+            });
         }
         Ok(())
     }
@@ -216,17 +268,16 @@ impl Forward<'_> {
             match watch.changed(&letter) {
                 Ok(None) => {}
                 Ok(Some(changed)) => letter.payload = Some(changed.into()),
-                Err(why) => {
-                    way.done.refused += 1;
-                    if way.done.samples.len() < SAMPLES {
-                        way.done.samples.push((letter.id, why));
-                    }
-                    return;
-                }
+                Err(why) => return way.refuse(&letter, why),
+            }
+            let of = (self.job.id, number, sends + 1);
+            let message = message::message(&mut letter, carried, of, way.partitions);
+            let bytes = message.bytes();
+            if bytes >= way.too_large {
+                return way.refuse(&letter, format!("{bytes} bytes are more than the topic takes"));
             }
             way.done.sent += 1;
-            let of = (self.job.id, number, sends + 1);
-            messages.push(message::message(&mut letter, carried, of, way.partitions));
+            messages.push(message);
         }
         let (topic, partition) = (letter.at.topic.clone(), letter.at.partition);
         closed.push((Closed { id: letter.id, topic, partition, fate: Fate::Sent }, letter));
@@ -238,7 +289,7 @@ impl Forward<'_> {
         &self,
         messages: Vec<NewRecord>,
         closed: Vec<(Closed, LetterView)>,
-    ) -> Result<(), ForwardError> {
+    ) -> Result<(), DlqError> {
         let topic = &self.to.topic;
         if !messages.is_empty() {
             self.log().append(topic, messages).await.map_err(|error| failed(topic, error))?;
@@ -260,14 +311,21 @@ impl Forward<'_> {
     }
 }
 
-async fn finish(page: &mut Page) -> Result<Vec<Sent>, DlqError> {
-    match page.await {
-        Ok(page) => page,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and whoever waits here with it.
-            Err(_) => std::future::pending().await,
-        },
+impl Way {
+    fn refuse(&mut self, letter: &LetterView, why: String) {
+        self.done.refused += 1;
+        if self.done.samples.len() < SAMPLES {
+            self.done.samples.push((letter.id, why));
+        }
+    }
+}
+
+/// The bytes of a message that is more than the topic takes, where that is what is wrong.
+fn too_large(error: &DlqError) -> Option<usize> {
+    let DlqError::Log { source, .. } = error else { return None };
+    match source {
+        LogError::TooLarge { bytes, .. } | LogError::TooLargeForTopic { bytes, .. } => Some(*bytes),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Letters`] is the bag that a batch fills. A [`DeadLetterQueue`] keeps bags; [`LogQueue`] keeps
 //! them in three topics of a log and finds them there again.
 
+mod begun;
 mod cause;
 mod dialect;
 mod error;

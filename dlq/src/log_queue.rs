@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::begun::finish;
 use crate::{Closed, DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
 
 mod close;
@@ -72,7 +73,9 @@ impl LogQueue {
         pending: &mut Pending,
         begun: &mut Option<JoinHandle<Result<(), DlqError>>>,
     ) -> Result<(), DlqError> {
-        finish(begun).await?;
+        if let Some(before) = begun.take() {
+            finish(before).await?;
+        }
         let (log, records) = (Arc::clone(&self.log), std::mem::take(pending).records);
         *begun = Some(tokio::spawn(async move {
             for (topic, records) in records {
@@ -85,18 +88,6 @@ impl LogQueue {
             Ok(())
         }));
         Ok(())
-    }
-}
-
-async fn finish(begun: &mut Option<JoinHandle<Result<(), DlqError>>>) -> Result<(), DlqError> {
-    let Some(begun) = begun.take() else { return Ok(()) };
-    match begun.await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and whoever waits here with it.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 
@@ -119,7 +110,10 @@ impl DeadLetterQueue for LogQueue {
             pending.records.entry(topic).or_default().push(record);
         }
         self.append(&mut pending, &mut begun).await?;
-        finish(&mut begun).await
+        match begun {
+            Some(begun) => finish(begun).await,
+            None => Ok(()),
+        }
     }
 
     async fn close(

@@ -73,10 +73,10 @@ impl Desk {
     /// Makes a job of all that is open, and not parked, in topics of ours or in that one.
     async fn job(&self, topic: Option<&str>, rate: Option<u32>) -> Uuid {
         let topics: Vec<String> = topic.map(str::to_owned).into_iter().collect();
-        let to = self.index.forward_to(TARGET, &topics).await.unwrap();
+        let letters = LetterFilter { topics, unparked: true, ..LetterFilter::default() };
+        let to = self.index.forward_to(TARGET, &letters).await.unwrap();
         let stage = assay_core::StageId { pipeline: "to".into(), stage: TARGET.into() };
         let options = ReplayOptions { to: Some(to), rate, ..ReplayOptions::default() };
-        let letters = LetterFilter { topics, unparked: true, ..LetterFilter::default() };
         let who = "anna".to_owned();
         let reason = "mended".to_owned();
         let asked = Asked { stage, letters, limit: None, options, dry: false, who, reason };
@@ -219,17 +219,50 @@ async fn what_can_not_be_changed_stays_and_what_is_gone_is_counted() {
 }
 
 #[tokio::test]
+async fn what_the_topic_does_not_take_stays_and_keeps_no_other_back() {
+    let desk = desk().await;
+    desk.put((0..30).map(row)).await;
+    let job = desk.job(None, Some(10)).await;
+    let watch = Watch {
+        left: AtomicU64::new(u64::MAX),
+        change: |letter| match letter.payload.as_deref() {
+            Some(b"17") => Ok(Some(vec![b'x'; assay_log::MAX_RECORD_BYTES])),
+            _ => Ok(None),
+        },
+    };
+    let done = desk.work(job, &watch).await.unwrap();
+    assert_eq!((done.sent, done.refused, done.there, done.twice), (29, 1, 0, None));
+    assert!(done.samples[0].1.contains("more than the topic takes"), "{:?}", done.samples);
+    assert_eq!((desk.open().await, desk.count().await), (1, 29));
+}
+
+#[tokio::test]
+async fn a_letter_of_twenty_megabytes_is_kept_shown_and_sent() {
+    let desk = desk().await;
+    let large = Bytes::from(vec![b'7'; 20 << 20]);
+    let letters = (0..20).map(row).chain([DeadLetter { payload: large.clone(), ..row(20) }]);
+    desk.put(letters).await;
+    let listed = desk.index.list(&LetterFilter::default(), 30, 100).await.unwrap();
+    let letter = listed.iter().find(|letter| letter.payload_bytes > 100).unwrap();
+    assert_eq!(letter.payload_bytes, 20 << 20);
+    assert_eq!(letter.payload.as_ref().unwrap().len(), 100);
+    let shown = desk.index.show(letter.id).await.unwrap().unwrap();
+    assert_eq!(shown.letter.payload.as_ref(), Some(&large));
+    let job = desk.job(None, None).await;
+    let done = desk.work(job, &as_it_is()).await.unwrap();
+    assert_eq!((done.sent, desk.open().await), (21, 0));
+    assert!(desk.sent().await.iter().any(|record| record.value.as_ref() == Some(&large)));
+}
+
+#[tokio::test]
 async fn a_letter_of_another_system_keeps_its_headers_and_is_parked_when_it_comes_back_again() {
     let desk = desk().await;
     desk.topic("orders-dlt", 1).await;
-    assert!(matches!(
-        desk.index.forward_to("orders-dlt", &["orders-dlt".to_owned()]).await,
-        Err(ForwardError::Loop(_))
-    ));
-    assert!(matches!(
-        desk.index.forward_to("dlq_failed_messages", &[]).await,
-        Err(ForwardError::Loop(_))
-    ));
+    let filter = LetterFilter { topics: vec!["orders-dlt".into()], ..LetterFilter::default() };
+    for topic in ["orders-dlt", "dlq_failed_messages"] {
+        let refused = desk.index.forward_to(topic, &filter).await;
+        assert!(matches!(refused, Err(ForwardError::Loop(_))), "{topic}");
+    }
     let header = |name: &str, value: &[u8]| (name.to_owned(), Bytes::copy_from_slice(value));
     let mut headers = vec![
         header("traceparent", b"00-1-2-01"),
@@ -262,7 +295,11 @@ async fn a_letter_of_another_system_keeps_its_headers_and_is_parked_when_it_come
     let job = desk.job(Some("orders-dlt"), None).await;
     let job = desk.index.store().replay(job).await.unwrap().unwrap();
     assert_eq!(job.letters, 0, "it went round often enough");
-    let filter = LetterFilter { topics: vec!["orders-dlt".into()], ..LetterFilter::default() };
     let parked = desk.index.list(&filter, 10, 0).await.unwrap();
     assert_eq!(parked[0].reason, Some(crate::Reason::AttemptsExhausted));
+    // By its id it may be sent once more, and not to where it lies.
+    let filter = LetterFilter { ids: vec![parked[0].id.to_string()], ..LetterFilter::default() };
+    let refused = desk.index.forward_to("orders-dlt", &filter).await;
+    assert!(matches!(refused, Err(ForwardError::Loop(_))), "{refused:?}");
+    assert!(desk.index.forward_to(TARGET, &filter).await.is_ok());
 }

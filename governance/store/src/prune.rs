@@ -156,11 +156,13 @@ impl Store {
     }
 
     async fn due_of(&self, kind: Kind, since: DateTime<Utc>) -> Result<Due, sqlx::Error> {
-        let Table { name, at, weight, goes, .. } = kinds::table(kind);
+        let table = kinds::table(kind);
+        let past = table.past();
+        let Table { name, at, weight, goes, .. } = table;
         let sql = format!(
             "SELECT COUNT(*) AS due, CAST(COALESCE(SUM({weight}), 0) AS BIGINT) AS bytes,
-                 MIN({at}) AS oldest, (SELECT COUNT(*) FROM {name} r WHERE {at} < $1) AS past
-             FROM {name} r WHERE {at} < $1 AND {goes}"
+                 MIN({at}) AS oldest, (SELECT COUNT(*) FROM {name} r WHERE {past}) AS past
+             FROM {name} r WHERE {past} AND {goes}"
         );
         let row = sqlx::query(&sql).bind(from_time(since)).fetch_one(self.pool()).await?;
         let rows = count(&row, "due")?;
@@ -192,10 +194,9 @@ async fn delete_step(
     kind: Kind,
     since: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    let Table { name, at, key, goes, .. } = kinds::table(kind);
-    let chosen = format!(
-        "SELECT {key} FROM {name} r WHERE {at} < $1 AND {goes} ORDER BY {at}, {key} LIMIT $2"
-    );
+    let table = kinds::table(kind);
+    let chosen = table.chosen();
+    let Table { name, key, .. } = table;
     if kind == Kind::Reports {
         keep_what_reports_count_for(connection, &chosen, since).await?;
     }

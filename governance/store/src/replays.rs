@@ -1,6 +1,6 @@
 //! Jobs that send dead letters back, and the letters of each. A letter is in one open job at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use assay_core::StageId;
 use chrono::{DateTime, Utc};
@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use self::rows::{choose, drop_dry, in_flight, insert, letter, replay};
-use crate::column::{count, from_count, from_time};
+use crate::column::{count, from_count, from_time, word};
 use crate::{AuditEntry, LetterFilter, Store, StoreError, audit};
 
 mod rows;
@@ -310,6 +310,20 @@ impl Store {
         .await
         .map_err(&failed)?;
         rows.iter().map(letter).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Jobs that are over since before a time: nothing comes of them any more.
+    pub async fn replays_over(&self, before: DateTime<Utc>) -> Result<HashSet<Uuid>, StoreError> {
+        let failed = self.failed("look for jobs that are over");
+        let rows = sqlx::query(
+            "SELECT id FROM replays WHERE state IN ('complete', 'cancelled')
+                 AND COALESCE(ended_at, created_at) < $1",
+        )
+        .bind(from_time(before))
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
+        rows.iter().map(|row| word(row, "id")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The jobs that had a letter, the newest first.
