@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use assay_core::SystemClock;
 use assay_log::{EmbeddedLog, Log, NewRecord, Record, TopicSpec};
-use assay_store::{LetterFilter, ReplayOptions, Store};
+use assay_store::{Due, KeptSince, LetterFilter, ReplayOptions, ReplayState, Store};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -302,4 +302,40 @@ async fn a_letter_of_another_system_keeps_its_headers_and_is_parked_when_it_come
     let refused = desk.index.forward_to("orders-dlt", &filter).await;
     assert!(matches!(refused, Err(ForwardError::Loop(_))), "{refused:?}");
     assert!(desk.index.forward_to(TARGET, &filter).await.is_ok());
+}
+
+#[tokio::test]
+async fn jobs_that_are_over_are_pruned_with_their_letters_and_others_stay() {
+    let desk = desk().await;
+    desk.put((0..3000).map(row)).await;
+    let done = desk.job(None, None).await;
+    desk.work(done, &as_it_is()).await.unwrap();
+    let store = desk.index.store();
+    let ended = (ReplayState::Complete, now() + TimeDelta::hours(1));
+    assert!(store.leave_replay(done, Uuid::from_u128(1), ended, None).await.unwrap());
+    desk.put((3000..3010).map(row)).await;
+    let stopped = desk.job(None, Some(5)).await;
+    let stops = Watch { left: AtomicU64::new(1), change: |_| Ok(None) };
+    desk.work(stopped, &stops).await.unwrap_err();
+
+    let end = now() + TimeDelta::days(1);
+    let of_jobs = |pruned: Vec<Due>| -> Vec<(&str, u64, u64)> {
+        let jobs = pruned.into_iter().filter(|due| due.rows + due.kept > 0);
+        jobs.map(|due| (due.kind.name(), due.rows, due.kept)).collect()
+    };
+    let since = |jobs| KeptSince { reports: end, runs: end, lineage: end, jobs, audit: end };
+    assert_eq!(store.replays_over(now()).await.unwrap().len(), 0);
+    assert_eq!(of_jobs(store.prune(&since(now())).await.unwrap()), []);
+    assert_eq!(store.replays_over(end).await.unwrap(), [done].into());
+    let due = of_jobs(store.due(&since(end)).await.unwrap());
+    assert_eq!(due, [("letters of jobs", 3000, 10), ("jobs of letters", 1, 1)]);
+    assert_eq!(of_jobs(store.prune(&since(end)).await.unwrap()), due);
+    assert_eq!(of_jobs(store.due(&since(end)).await.unwrap()).len(), 2, "what is kept");
+
+    // What was sent stays sent, and the other job goes on.
+    assert!(store.replay(done).await.unwrap().is_none());
+    assert!(desk.index.letters_of(done).next(0, 10, 1 << 20).await.unwrap().is_empty());
+    assert_eq!(desk.open().await, 5);
+    desk.work(stopped, &as_it_is()).await.unwrap();
+    assert_eq!((desk.open().await, desk.count().await), (0, 3010));
 }
