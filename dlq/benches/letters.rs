@@ -107,7 +107,7 @@ async fn forward(log: &Arc<dyn Log>, index: &Index, store: &Store) {
     let spec = TopicSpec { name: "orders".to_owned(), partitions: 3, retention: None };
     log.create(&spec).await.unwrap();
     let job = store.replays(1).await.unwrap().pop().unwrap();
-    let to = index.forward_to("orders", &[]).await.unwrap();
+    let to = index.forward_to("orders", &LetterFilter::default()).await.unwrap();
     let forward = Forward { index, job: &job, to: &to, clock: &SystemClock };
     let begun = Begun::now();
     let done = forward.send(&OnAndOn).await.unwrap();

@@ -19,8 +19,8 @@ use crate::{
 
 mod message;
 
-pub(crate) use message::{carried_along, sends};
 use message::job_and_number;
+pub(crate) use message::{carried_along, sends};
 
 /// Letters that are on their way together, and about what they weigh.
 const LETTERS: u32 = 2000;

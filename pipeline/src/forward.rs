@@ -144,10 +144,8 @@ impl Forwarder<'_> {
         }
         outcome.insert("refused".to_owned(), found.refused);
         outcome.retain(|_, count| *count > 0);
-        let died = |(id, detail): (assay_dlq::LetterId, String)| Died {
-            letter: id.to_string(),
-            detail,
-        };
+        let died =
+            |(id, detail): (assay_dlq::LetterId, String)| Died { letter: id.to_string(), detail };
         let changes = watching.changes.lock().map(|changes| changes.clone()).unwrap_or_default();
         Ok(Carried {
             job: job.id,

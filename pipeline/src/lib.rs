@@ -4,9 +4,9 @@
 mod avro;
 mod definition;
 mod expiry;
-mod forward;
 #[doc(hidden)]
 pub mod foreign;
+mod forward;
 mod ingest;
 mod inspect;
 mod lake;
@@ -30,6 +30,7 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
+pub use forward::Forwarder;
 pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message};
 pub use inspect::{
     FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
@@ -42,7 +43,6 @@ pub use lake::{
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
-pub use forward::Forwarder;
 pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
 pub use runner::{

@@ -40,9 +40,7 @@ pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
 pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};
-pub use replays::{
-    Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, ReplayTopic,
-};
+pub use replays::{Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, ReplayTopic};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

@@ -64,7 +64,9 @@ impl Lake {
 /// The properties that say how far those jobs came.
 fn marks(table: &Table, over: &HashSet<Uuid>) -> HashSet<String> {
     let of_one = |key: &&String| {
-        of_slice(key).and_then(|name| Slice::from_name(name).job()).is_some_and(|j| over.contains(&j))
+        of_slice(key)
+            .and_then(|name| Slice::from_name(name).job())
+            .is_some_and(|j| over.contains(&j))
     };
     table.metadata().properties().keys().filter(of_one).cloned().collect()
 }
