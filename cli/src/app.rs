@@ -6,11 +6,14 @@ use assay_core::{Clock, Ids, RandomIds, SystemClock};
 use assay_dlq::{Index, LogQueue};
 use assay_lineage::Courier;
 use assay_log::{EmbeddedLog, KafkaLog, Log};
-use assay_pipeline::{Ingest, KEYS_PER_BATCH, Lake, LakeTargets, Patience, Runner, Stop, Watch};
+use assay_pipeline::{
+    Ingest, KEYS_PER_BATCH, Lake, Patience, Places, Postgres, Runner, Stop, Watch,
+};
 use assay_store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, LogConfig};
+use crate::config::{Config, LogConfig, PostgresConfig};
+use crate::exit::Usage;
 use crate::scratch::Scratch;
 
 /// The folder of what processes spill, in the data directory.
@@ -22,6 +25,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) lake: Arc<Lake>,
+    /// Where tables are: the lake, and the database of streams.
+    pub(crate) places: Arc<Places>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) store: Arc<Store>,
     pub(crate) queue: Arc<LogQueue>,
@@ -42,6 +47,19 @@ pub(crate) async fn open_log(config: &Config, clock: &Arc<dyn Clock>) -> Result<
     Ok(log)
 }
 
+/// The database that the configuration names.
+pub(crate) fn database(config: &Config) -> Result<&PostgresConfig> {
+    let none = "nothing says where the database is: set ASSAY_POSTGRES, write --postgres \
+                postgres://USER@HOST:PORT/DATABASE, or `postgres: {url: …}` in assay.yaml";
+    Ok(config.postgres.as_ref().ok_or_else(|| Usage(none.to_owned()))?)
+}
+
+/// What is at that address; it is reached when it is first asked for something.
+pub(crate) fn open_postgres(address: &PostgresConfig, spool: &Path) -> Result<Postgres> {
+    let opened = Postgres::at(&address.url, address.password.as_deref(), spool);
+    Ok(opened.map_err(|error| Usage(format!("the address of Postgres can't be used: {error}")))?)
+}
+
 impl App {
     /// Opens the data directory, and makes what is not there yet.
     pub(crate) async fn build(config: Config) -> Result<App> {
@@ -58,10 +76,16 @@ impl App {
             Lake::open(&root.join("lake"), scratch.path(), config.memory_bytes, Arc::clone(&clock))
                 .await?;
         let log = open_log(&config, &clock).await?;
+        let lake = Arc::new(lake);
+        let postgres = match &config.postgres {
+            Some(address) => Some(Arc::new(open_postgres(address, scratch.path())?)),
+            None => None,
+        };
         let store = Store::open(&root.join("store.db")).await?;
         let store = store.sending_to(&config.targets.names(), clock.now()).await?;
         Ok(App {
-            lake: Arc::new(lake),
+            places: Arc::new(Places { lake: Arc::clone(&lake), postgres }),
+            lake,
             store: Arc::new(store),
             queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
             ids,
@@ -84,7 +108,7 @@ impl App {
     pub(crate) fn runner(&self, watch: Arc<dyn Watch>) -> Runner {
         Runner {
             lake: Arc::clone(&self.lake),
-            targets: Arc::new(LakeTargets(Arc::clone(&self.lake))),
+            targets: Arc::clone(&self.places) as _,
             log: Arc::clone(&self.log),
             ledger: Arc::clone(&self.store) as _,
             queue: Arc::clone(&self.queue) as _,

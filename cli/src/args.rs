@@ -1,14 +1,17 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use assay_core::DatasetName;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod bringing;
 mod collect;
 mod columns;
 mod contract;
+mod db;
 mod dlq;
 mod following;
 mod generate;
@@ -21,16 +24,19 @@ mod quality;
 mod run;
 mod sidecar;
 mod table;
+mod verify;
 
 pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
 pub(crate) use contract::{ContractCommand, DiffArgs, DocsArgs, InferArgs, LintArgs};
+pub(crate) use db::{DbCommand, MigrateArgs};
 pub(crate) use dlq::{
-    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, Exported, WhichArgs,
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqListArgs, DlqReplayArgs, DlqWorkArgs, Exported,
+    WhichArgs,
 };
 pub(crate) use following::{Listen, PauseArgs};
-pub(crate) use generate::{GenerateArgs, GenerateCommand};
+pub(crate) use generate::{EcommerceArgs, GenerateArgs, GenerateCommand};
 pub(crate) use housekeeping::{AuditArgs, PruneArgs};
 pub(crate) use lineage::{LineageCommand, ShowArgs};
 pub(crate) use look::QueryArgs;
@@ -42,6 +48,7 @@ pub(crate) use quality::{
 pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
+pub(crate) use verify::{VerifyArgs, VerifyCommand};
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
@@ -62,6 +69,10 @@ pub(crate) struct Args {
     /// A file with settings [default: ./assay.yaml, when it is there]
     #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// The database of streams, postgres://USER@HOST:PORT/DATABASE
+    #[arg(long, global = true, env = "ASSAY_POSTGRES", hide_env_values = true, value_name = "URL")]
+    pub(crate) postgres: Option<String>,
 
     /// Who does it, for the audit
     #[arg(
@@ -204,6 +215,12 @@ Examples:
 Without --yes it shows what would be read again, and moves nothing.")]
     Rewind(RewindArgs),
 
+    /// Look after the database that streams write to
+    Db {
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+
     /// Show what is there and how it stands
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
     Status,
@@ -304,12 +321,26 @@ Examples:
         command: GenerateCommand,
     },
 
+    /// Hold what a stream wrote against what was sent
+    Verify {
+        #[command(subcommand)]
+        command: VerifyCommand,
+    },
+
     /// Find every mistake of a pipeline before anything runs
     #[command(after_help = "Examples:\n  assay check github_events\n  assay check ./my_pipeline")]
     Check {
         /// A shipped pipeline's name, or a folder
         pipeline: String,
     },
+}
+
+/// One of these words, which the help lists.
+fn among<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Payloads as a person can read them.
 
-use apache_avro::Reader;
 use assay_dlq::{LetterView, PayloadKind};
 use serde_json::Value;
 
@@ -10,8 +9,7 @@ use crate::output::printable;
 pub(crate) fn payload(letter: &LetterView) -> String {
     let Some(bytes) = &letter.payload else { return "(none: a tombstone)".to_owned() };
     let pretty = match letter.payload_kind {
-        Some(PayloadKind::Avro) => avro(bytes),
-        Some(PayloadKind::Json) => serde_json::from_slice(bytes).ok(),
+        Some(PayloadKind::Avro | PayloadKind::Json) => letter.json(),
         _ => None,
     };
     if let Some(text) = pretty.and_then(|value: Value| serde_json::to_string_pretty(&value).ok()) {
@@ -21,19 +19,4 @@ pub(crate) fn payload(letter: &LetterView) -> String {
         Ok(text) => printable(text),
         Err(_) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
-}
-
-/// The payload as JSON, where it is JSON or Avro.
-pub(crate) fn json(letter: &LetterView) -> Option<Value> {
-    let bytes = letter.payload.as_ref()?;
-    match letter.payload_kind {
-        Some(PayloadKind::Avro) => avro(bytes),
-        _ => serde_json::from_slice(bytes).ok(),
-    }
-}
-
-/// The one record of a container.
-fn avro(container: &[u8]) -> Option<Value> {
-    let record = Reader::new(container).ok()?.next()?.ok()?;
-    Value::try_from(record).ok()
 }

@@ -11,9 +11,13 @@ use crate::pusher::{PushConfig, PushKeys};
 use crate::retention::Retention;
 
 mod log;
+mod otlp;
+mod postgres;
 mod targets;
 
 pub(crate) use log::LogConfig;
+pub(crate) use otlp::Otlp;
+pub(crate) use postgres::PostgresConfig;
 pub(crate) use targets::Targets;
 
 /// Settings, as the command line, the environment and the file give them, in this order.
@@ -22,6 +26,8 @@ pub(crate) struct Config {
     /// Lake and store are below it, and the embedded log.
     pub(crate) data_dir: PathBuf,
     pub(crate) log: LogConfig,
+    /// Where streams write.
+    pub(crate) postgres: Option<PostgresConfig>,
     /// Who does what is asked for, for the audit.
     pub(crate) who: String,
     /// What queries may hold in memory before they spill.
@@ -36,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) sidecar: assay_sidecar::Settings,
     /// Where totals are pushed to, if anywhere.
     pub(crate) push: Option<PushConfig>,
+    /// Where traces and metrics are exported to.
+    pub(crate) otlp: Otlp,
     /// Where lineage is sent.
     pub(crate) targets: Targets,
 }
@@ -61,6 +69,7 @@ struct ConfigFile {
     /// `embedded`, or kafka://HOST:PORT.
     log: Option<String>,
     kafka: Option<log::KafkaKeys>,
+    postgres: Option<postgres::PostgresKeys>,
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
@@ -70,6 +79,8 @@ struct ConfigFile {
     #[serde(default)]
     sidecar: assay_sidecar::Settings,
     pushgateway: Option<PushKeys>,
+    #[serde(default)]
+    otlp: otlp::OtlpKeys,
     openmetadata: Option<targets::OpenMetadataKeys>,
     #[serde(default)]
     openlineage: Vec<targets::OpenLineageKeys>,
@@ -82,29 +93,36 @@ const DEFAULT_MEMORY_MB: usize = 128;
 const DEFAULT_DRAIN_SECONDS: u32 = 30;
 
 impl Config {
-    /// `data_dir` is what the command line or the environment says.
+    /// `data_dir` and `postgres` are what the command line or the environment says.
     pub(crate) fn load(
         file: Option<&Path>,
-        data_dir: Option<&Path>,
+        (data_dir, postgres): (Option<&Path>, Option<&str>),
         default_dir: &str,
         who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log, push, targets) = match std::fs::read_to_string(path) {
+        let (settings, log, push, targets, postgres) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
+                let keys = settings.postgres.as_ref();
+                let postgres = postgres::read(Some(&document), keys, postgres, folder)
+                    .map_err(Mistakes::from)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
+                otlp::check(&document, &settings.otlp)?;
                 let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
                 let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
-                (settings, log, push.transpose()?, targets)
+                (settings, log, push.transpose()?, targets, postgres)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                (ConfigFile::default(), LogConfig::Embedded, None, Targets::default())
+                let postgres =
+                    postgres::read(None, None, postgres, folder).map_err(Mistakes::from)?;
+                let targets = Targets::default();
+                (ConfigFile::default(), LogConfig::Embedded, None, targets, postgres)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
@@ -120,6 +138,7 @@ impl Config {
         Ok(Config {
             data_dir,
             log,
+            postgres,
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
@@ -135,6 +154,7 @@ impl Config {
                 ..settings.sidecar
             },
             push,
+            otlp: otlp::read(&settings.otlp, &otlp::of_process),
             targets,
         })
     }
@@ -157,7 +177,9 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), given.map(Path::new), "default", "me").unwrap().data_dir
+            Config::load(Some(&file), (given.map(Path::new), None), "default", "me")
+                .unwrap()
+                .data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -170,7 +192,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
-        let error = Config::load(Some(&file), None, "default", "me").unwrap_err().to_string();
+        let error =
+            Config::load(Some(&file), (None, None), "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
     }
 
@@ -180,7 +203,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, "default", "me").map(|config| config.push)
+            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.push)
         };
         assert!(load("memory_mb: 100\n").unwrap().is_none());
         let push = load("pushgateway:\n  url: http://127.0.0.1:9091\n").unwrap().unwrap();
@@ -197,7 +220,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), None, "default", "me").map(|config| config.retention)
+            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.retention)
         };
         let default = load("memory_mb: 100\n").unwrap();
         let shorter = load("retention:\n  reports_days: 30\n").unwrap();

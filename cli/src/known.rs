@@ -7,7 +7,7 @@ use assay_core::Clock;
 use assay_dlq::Index;
 use assay_log::Log;
 use assay_metrics::{DeadLetters, Lag, Observed};
-use assay_pipeline::{Lake, behind};
+use assay_pipeline::{Places, behind};
 use assay_store::Store;
 
 use crate::app::App;
@@ -15,7 +15,7 @@ use crate::app::App;
 /// Where it is looked for.
 pub(crate) struct Known {
     clock: Arc<dyn Clock>,
-    lake: Arc<Lake>,
+    places: Arc<Places>,
     log: Arc<dyn Log>,
     store: Arc<Store>,
     index: Index,
@@ -25,7 +25,7 @@ impl Known {
     pub(crate) fn of(app: &App) -> Known {
         Known {
             clock: Arc::clone(&app.clock),
-            lake: Arc::clone(&app.lake),
+            places: Arc::clone(&app.places),
             log: Arc::clone(&app.log),
             store: Arc::clone(&app.store),
             index: app.index(),
@@ -46,7 +46,7 @@ impl Known {
                 seconds: behind.seconds,
             })
         };
-        let lags = behind(&self.lake, self.log.as_ref()).await?;
+        let lags = behind(&self.places, self.log.as_ref()).await?;
         observed.lags = lags.into_iter().filter_map(lag).collect();
         let letters = |summary: assay_dlq::Summary| DeadLetters {
             topic: summary.topic,

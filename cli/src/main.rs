@@ -16,6 +16,7 @@ mod retention;
 mod scratch;
 mod shipped;
 mod signals;
+mod telemetry;
 mod worker;
 
 use std::process::ExitCode;
@@ -55,5 +56,9 @@ fn work(args: Args) -> anyhow::Result<()> {
         .thread_stack_size(STACK)
         .build()
         .context("cannot start")?;
-    runtime.block_on(commands::run(args))
+    runtime.block_on(async {
+        let done = Box::pin(commands::run(args)).await;
+        telemetry::end().await;
+        done
+    })
 }

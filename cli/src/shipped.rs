@@ -26,11 +26,31 @@ const GITHUB_EVENTS: &[(&str, &str)] = &[
     shipped!("github_events", "models/gold_user_activity.sql"),
 ];
 
-const SHIPPED: &[(&str, &[(&str, &str)])] = &[("github_events", GITHUB_EVENTS)];
+const ECOMMERCE: &[(&str, &str)] = &[
+    shipped!("ecommerce", "pipeline.yaml"),
+    shipped!("ecommerce", "contracts/bronze.events_raw.odcs.yaml"),
+    shipped!("ecommerce", "contracts/silver.events_clean.odcs.yaml"),
+    shipped!("ecommerce", "contracts/silver.event_traces.odcs.yaml"),
+    shipped!("ecommerce", "contracts/gold.kpi_1m.odcs.yaml"),
+    shipped!("ecommerce", "models/bronze_events_raw.sql"),
+    shipped!("ecommerce", "models/events_clean.sql"),
+    shipped!("ecommerce", "models/event_traces.sql"),
+    shipped!("ecommerce", "models/kpi_1m.sql"),
+    shipped!("ecommerce", "migrations/0001_tables.sql"),
+    shipped!("ecommerce", "migrations/0002_views.sql"),
+];
+
+const SHIPPED: &[(&str, &[(&str, &str)])] =
+    &[("github_events", GITHUB_EVENTS), ("ecommerce", ECOMMERCE)];
 
 /// The pipeline that a person means: a shipped name, or a folder.
 pub(crate) fn load(name: &str) -> Result<Pipeline> {
     Ok(Pipeline::load(&folder(name)?)?)
+}
+
+/// The names of the pipelines that come with the binary.
+pub(crate) fn names() -> Vec<String> {
+    SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// The pipeline with the folder that it is in.
@@ -55,7 +75,7 @@ fn folder(name: &str) -> Result<Folder> {
     if path.join("pipeline.yaml").is_file() {
         return Ok(Folder::Disk(path.to_path_buf()));
     }
-    let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    let known = names();
     let what = match path.is_dir() {
         true => format!("the folder {name} has no pipeline.yaml"),
         false => format!("there is no pipeline `{name}`"),

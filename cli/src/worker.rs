@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assay_core::{Clock, Counts, Position, Report, StageId};
-use assay_metrics::Following;
+use assay_metrics::{Following, render_following};
 use assay_pipeline::{Sign, Stage, Watch};
 use assay_store::Pause;
 use chrono::{DateTime, Utc};
@@ -64,6 +64,12 @@ impl Worker {
     /// What is known of every stage now.
     fn known(&self) -> Vec<Known> {
         self.stages.lock().map(|stages| stages.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What this process counts, as `/metrics` shows it, without how far the stages are behind.
+    pub(crate) fn text(&self) -> Option<String> {
+        let following: Vec<_> = self.known().into_iter().map(|known| known.following).collect();
+        render_following(&following, &[]).ok()
     }
 
     /// Leaves nothing on the terminal.

@@ -18,7 +18,7 @@ const PICTURE: [&[&str]; 6] = [
     &["assay-collect"],
     &["assay-sidecar", "assay-pipeline"],
     &["assay-quality", "assay-lineage", "assay-dlq", "assay-metrics", "assay-door"],
-    &["assay-store", "assay-log"],
+    &["assay-store", "assay-log", "assay-trace"],
     &["assay-core"],
 ];
 

@@ -41,7 +41,7 @@ pub struct Parts {
 pub struct Collector {
     settings: Settings,
     door: Door,
-    service: Service,
+    service: Arc<Service>,
     journal: Arc<Journal>,
     progress: Arc<Progress>,
     sender: JoinHandle<Result<(), SegmentError>>,
@@ -109,7 +109,13 @@ impl Collector {
             folder: Arc::clone(&folder),
             journal: Arc::clone(&journal),
             topic: topic(spec),
-            letters: DeadLetters::new(Arc::clone(&log), stage, dataset, run, spool),
+            letters: DeadLetters::new(
+                Arc::clone(&log),
+                stage,
+                dataset,
+                run,
+                (spool, pipeline.sensitive()),
+            ),
             log,
             meters: Arc::clone(&meters),
             clock: Arc::clone(&clock),
@@ -118,7 +124,7 @@ impl Collector {
             stop: stopped,
             cleared: 0,
         };
-        let service = Service {
+        let service = Arc::new(Service {
             intake: Arc::new(Intake::new(spec, ids)),
             journal: Arc::clone(&journal),
             meters,
@@ -131,7 +137,7 @@ impl Collector {
             settings: settings.clone(),
             started: Instant::now(),
             found,
-        };
+        });
         let sender = tokio::spawn(sender.run(kept.reader));
         Ok(Collector { settings, door, service, journal, progress, sender, stop, found })
     }
@@ -139,6 +145,12 @@ impl Collector {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// What `/metrics` answers, whenever it is asked for.
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let service = Arc::clone(&self.service);
+        move || service.meters.render(&service.standing())
     }
 
     /// Events that an earlier process left, and that are being sent.

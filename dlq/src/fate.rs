@@ -9,6 +9,8 @@ use serde::Serialize;
 pub enum Fate {
     /// It was written.
     Landed,
+    /// It was written, and added to windows that had been told without it.
+    Corrected,
     /// It is in the target already.
     Duplicate,
     /// The stage's filter leaves such rows out.
@@ -24,8 +26,9 @@ pub enum Fate {
 }
 
 impl Fate {
-    pub const ALL: [Fate; 7] = [
+    pub const ALL: [Fate; 8] = [
         Fate::Landed,
+        Fate::Corrected,
         Fate::Duplicate,
         Fate::Filtered,
         Fate::Split,
@@ -37,6 +40,7 @@ impl Fate {
     pub fn name(self) -> &'static str {
         match self {
             Fate::Landed => "landed",
+            Fate::Corrected => "corrected",
             Fate::Duplicate => "duplicate",
             Fate::Filtered => "filtered",
             Fate::Split => "split",

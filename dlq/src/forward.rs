@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use assay_core::Clock;
+use assay_core::{Clock, StageId};
 use assay_log::{Fetch, Log, LogError, NewRecord};
 use assay_store::{LetterFilter, Replay, ReplayTopic};
 use async_trait::async_trait;
@@ -90,6 +90,12 @@ struct Way {
 }
 
 type Page = JoinHandle<Result<Vec<Sent>, DlqError>>;
+
+/// What stands for the stage of a job that sends letters to a topic: they have none in common, nor
+/// need they have any.
+pub fn stage_of_topic(topic: &str) -> StageId {
+    StageId { pipeline: "to".to_owned(), stage: topic.to_owned() }
+}
 
 impl Index {
     /// Where the letters that fit are to be sent, and what that topic has already.

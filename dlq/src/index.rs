@@ -12,12 +12,14 @@ use crate::{DlqError, LetterId, LetterView, LogQueue};
 mod feed;
 pub(crate) mod groups;
 pub(crate) mod payloads;
+mod reading;
 pub(crate) mod row;
 mod search;
 mod trace;
 
 pub use feed::CaughtUp;
 pub use groups::{Group, TopicState};
+pub use reading::{Portion, Reading};
 pub use search::{AtPath, Found, Matching};
 pub use trace::{Landing, Step, Traced};
 

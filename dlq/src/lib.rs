@@ -5,6 +5,7 @@
 
 mod begun;
 mod cause;
+mod choice;
 mod dialect;
 mod error;
 mod fate;
@@ -15,25 +16,30 @@ mod letter;
 mod letters;
 mod log_queue;
 mod mask;
+mod moment;
 mod newest;
 mod queue;
+mod readable;
 mod reason;
 mod replay;
 mod spool;
 mod view;
 
+pub use choice::{Choice, NotMeant};
 pub use dialect::Dialect;
 pub use error::DlqError;
 pub use fate::Fate;
-pub use forward::{Forward, ForwardError, Forwarded, Forwarding};
+pub use forward::{Forward, ForwardError, Forwarded, Forwarding, stage_of_topic};
 pub use index::{
-    AtPath, CaughtUp, Found, Group, Index, Landing, Matching, Step, TopicState, Traced, Whole,
+    AtPath, CaughtUp, Found, Group, Index, Landing, Matching, Portion, Reading, Step, TopicState,
+    Traced, Whole,
 };
 pub use letter::{DeadLetter, LetterId, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Source};
 pub use letters::{Iter, Letters};
 pub use log_queue::{DueLetters, Filter, KeptLetters, LogQueue, Shown, Summary};
 pub use mask::mask;
+pub use moment::Moment;
 pub use queue::{Closed, DeadLetterQueue, Payloads};
 pub use reason::{Reason, TOPICS, UnknownReason};
-pub use replay::{Asked, MOST_ATTEMPTS, ReplaySet, Sent};
+pub use replay::{Asked, MOST_ATTEMPTS, ReplaySet, SILENCE, Sent};
 pub use view::{LetterView, Outcome};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::LetterView;
+use crate::{LetterView, PayloadKind};
 
 const MASK: &str = "•••";
 
@@ -54,8 +54,26 @@ impl LetterView {
     pub fn guarded(self) -> LetterView {
         match self.sensitive.is_empty() {
             true => self,
-            false => LetterView { payload: None, key: None, ..self },
+            false => LetterView { payload: None, payload_truncated: false, key: None, ..self },
         }
+    }
+
+    /// The letter without what the contract shows to few; without all of its payload, where that
+    /// can't be taken apart. The payload has to be whole.
+    pub fn masked(self) -> LetterView {
+        if self.sensitive.is_empty() {
+            return self;
+        }
+        let json = self.json().map(|mut value| {
+            mask(&mut value, &self.sensitive);
+            value.to_string().into()
+        });
+        // What was Avro is text now, and has to be read as such.
+        let payload_kind = match self.payload_kind {
+            Some(PayloadKind::Avro) if json.is_some() => Some(PayloadKind::Json),
+            kind => kind,
+        };
+        LetterView { payload: json, payload_kind, key: None, ..self }
     }
 }
 

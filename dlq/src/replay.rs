@@ -6,7 +6,7 @@ use assay_store::{
     AuditEntry, LetterFilter, LetterOfReplay, LetterState, Replay, ReplayOptions, ReplayState,
 };
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::forward::{carried_along, sends};
@@ -16,6 +16,9 @@ use crate::{DlqError, Index, LetterId, LetterView};
 
 /// A letter that fails so often is parked: no replay takes it unless it is asked for by name.
 pub const MOST_ATTEMPTS: u32 = 3;
+
+/// A worker that gave no sign of life for so long is taken for dead.
+pub const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Letters of a job that are read at once.
 const LETTERS: u32 = 2000;
@@ -63,6 +66,27 @@ impl Index {
         at: DateTime<Utc>,
         entry: Option<&AuditEntry>,
     ) -> Result<Replay, DlqError> {
+        self.make(asked, (id, false), at, entry).await
+    }
+
+    /// The same, of a job that is left to whichever worker comes for it.
+    pub async fn leave_to_workers(
+        &self,
+        asked: &Asked,
+        id: Uuid,
+        at: DateTime<Utc>,
+        entry: Option<&AuditEntry>,
+    ) -> Result<Replay, DlqError> {
+        self.make(asked, (id, true), at, entry).await
+    }
+
+    async fn make(
+        &self,
+        asked: &Asked,
+        (id, handed): (Uuid, bool),
+        at: DateTime<Utc>,
+        entry: Option<&AuditEntry>,
+    ) -> Result<Replay, DlqError> {
         let job = Replay {
             id,
             stage: asked.stage.clone(),
@@ -78,6 +102,9 @@ impl Index {
             letters: 0,
             skipped: 0,
             message: None,
+            handed,
+            wish: None,
+            result: None,
         };
         Ok(self.store.start_replay(&job, asked.limit, entry).await?)
     }

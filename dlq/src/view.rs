@@ -66,6 +66,9 @@ pub struct LetterView {
     /// All of it, or only the beginning.
     #[serde(serialize_with = "as_readable")]
     pub payload: Option<Bytes>,
+    /// There is more of the payload than is here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub payload_truncated: bool,
 }
 
 /// What became of a letter, and by which commit.
@@ -138,6 +141,7 @@ impl LetterView {
             payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
             payload_bytes: record.value.as_ref().map_or(0, |value| value.len() as u64),
             payload: record.value.as_ref().map(|value| beginning(value, keep)),
+            payload_truncated: record.value.as_ref().is_some_and(|value| value.len() > keep),
         }
     }
 }

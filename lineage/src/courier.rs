@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use assay_core::{Clock, Ids};
 use assay_store::{Delivery, Store, StoreError};
+use assay_trace::{Kind, Span};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
+use crate::http::within;
 use crate::target::Target;
+use crate::traced::said;
 
 /// Rows in memory at once.
 const PAGE: u32 = 64;
@@ -317,7 +320,18 @@ impl Courier {
                 continue;
             }
             self.tried.store(true, Ordering::Relaxed);
-            match round.target.deliver(&delivery).await {
+            let mut span = Span::begin("deliver", Kind::Client, said(&delivery.body).as_ref());
+            if span.recording() {
+                span.set("assay.target", delivery.target.clone());
+                span.set("assay.event.id", delivery.event.to_string());
+            }
+            let work = round.target.deliver(&delivery);
+            let answer = within(span.context().cloned(), work).await;
+            if let Err(refusal) = &answer {
+                span.fail(refusal.name());
+            }
+            drop(span);
+            match answer {
                 Ok(()) => {
                     self.store.delivered(&delivery, self.clock.now()).await?;
                     round.delivered.fetch_add(1, Ordering::Relaxed);

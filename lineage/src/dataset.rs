@@ -59,6 +59,19 @@ impl DatasetRef {
         }
     }
 
+    /// A table of a database: its address, and its own name there.
+    pub fn in_database(dataset: &DatasetName, namespace: &str, name: &str) -> DatasetRef {
+        DatasetRef {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            kind: DatasetKind::Table,
+            dataset: Some(dataset.clone()),
+            columns: vec![],
+            symlinks: vec![],
+            column_lineage: None,
+        }
+    }
+
     /// A topic of the log that has `namespace`.
     pub fn topic(dataset: &DatasetName, namespace: &str) -> DatasetRef {
         DatasetRef {

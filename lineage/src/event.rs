@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::facet::{
-    AssayQuality, AssayRun, ColumnLineage, DataQualityAssertions, DataQualityMetrics, DatasetType,
-    DatasetVersion, ErrorMessage, Facet, InputStatistics, JobType, Lineage, NominalTime,
-    OutputStatistics, ProcessingEngine, Schema, Symlinks,
+    AssayQuality, AssayRun, AssayTrace, ColumnLineage, DataQualityAssertions, DataQualityMetrics,
+    DatasetType, DatasetVersion, ErrorMessage, Facet, InputStatistics, JobType, Lineage,
+    NominalTime, OutputStatistics, ProcessingEngine, Schema, Symlinks,
 };
 
 pub const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
@@ -60,6 +60,8 @@ pub struct RunFacets {
     pub error_message: Option<Facet<ErrorMessage>>,
     #[serde(rename = "assay_run", skip_serializing_if = "Option::is_none")]
     pub assay_run: Option<Facet<AssayRun>>,
+    #[serde(rename = "assay_trace", skip_serializing_if = "Option::is_none")]
+    pub assay_trace: Option<Facet<AssayTrace>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ mod columns;
 
 use std::collections::BTreeMap;
 
-use assay_core::{ContractRef, Counts};
+use assay_core::{ContractRef, Counts, TraceContext};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -65,6 +65,8 @@ described! {
         "1-0-0", "AssayQualityDatasetFacet";
     AssayRun: "https://raw.githubusercontent.com/assay-data/assay/main/lineage/facets/",
         "1-0-0", "AssayRunFacet";
+    AssayTrace: "https://raw.githubusercontent.com/assay-data/assay/main/lineage/facets/",
+        "1-0-0", "AssayTraceFacet";
 }
 
 /// The time that a run is for.
@@ -190,6 +192,13 @@ pub struct AssayQuality {
     pub snapshot: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
+}
+
+/// Which trace the event is part of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AssayTrace {
+    #[serde(flatten)]
+    pub context: TraceContext,
 }
 
 /// How a run ended, summed over its batches.

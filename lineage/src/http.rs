@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use assay_core::Clock;
+use assay_core::{Clock, TraceContext};
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -17,6 +17,16 @@ const LONGEST_ANSWER: usize = 16 << 20;
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
+tokio::task_local! {
+    /// What is being delivered is part of it.
+    static TRACE: Option<TraceContext>;
+}
+
+/// Does `work`; what it asks servers carries the trace.
+pub(crate) async fn within<F: Future>(trace: Option<TraceContext>, work: F) -> F::Output {
+    TRACE.scope(trace, work).await
+}
 
 /// What a server knows us by. It is in no message and in no log line.
 #[derive(Clone, PartialEq, Eq)]
@@ -147,6 +157,10 @@ impl Client {
         }
         if request.gzip {
             asked = asked.header(CONTENT_ENCODING, "gzip");
+        }
+        let trace = TRACE.try_with(Clone::clone).ok().flatten();
+        for (name, value) in trace.iter().flat_map(TraceContext::headers) {
+            asked = asked.header(name, value);
         }
         let mut answer = asked.send().await.map_err(|error| self.no_answer(error))?;
         self.answers.fetch_add(1, Ordering::Relaxed);

@@ -28,6 +28,7 @@ mod summary;
 mod target;
 mod telling;
 mod trace;
+mod traced;
 mod tree;
 mod walk;
 
@@ -48,6 +49,7 @@ pub use summary::{Summary, newest};
 pub use target::{Refusal, Target};
 pub use telling::{batch, data_loss_percent, ended, started};
 pub use trace::{Trace, used_as_words};
+pub use traced::part_of;
 pub use tree::Tree;
 pub use walk::{Link, Map, Node, Passage, Route, walk};
 

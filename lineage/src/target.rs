@@ -29,6 +29,16 @@ impl Refusal {
     pub(crate) fn away(why: impl Into<String>) -> Refusal {
         Refusal::Away { why: why.into(), retry_after: None }
     }
+
+    /// In a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Refusal::Away { .. } => "away",
+            Refusal::Failed(_) => "failed",
+            Refusal::Refused(_) => "refused",
+            Refusal::Unauthorized(_) => "unauthorized",
+        }
+    }
 }
 
 impl From<NoAnswer> for Refusal {

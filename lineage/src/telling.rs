@@ -8,9 +8,9 @@ use crate::event::{
     self, EventType, InputDataset, InputFacets, OutputDataset, OutputFacets, RunEvent,
 };
 use crate::facet::{
-    AssayQuality, AssayRun, Assertion, DataQualityAssertions, DataQualityMetrics, DatasetType,
-    DatasetVersion, ErrorMessage, Facet, Identifier, InputStatistics, JobType, NominalTime,
-    OutputStatistics, ProcessingEngine, Schema, SchemaField, Symlinks,
+    AssayQuality, AssayRun, AssayTrace, Assertion, DataQualityAssertions, DataQualityMetrics,
+    DatasetType, DatasetVersion, ErrorMessage, Facet, Identifier, InputStatistics, JobType,
+    NominalTime, OutputStatistics, ProcessingEngine, Schema, SchemaField, Symlinks,
 };
 
 /// The namespace of our jobs; their names are `pipeline.stage`.
@@ -37,12 +37,14 @@ pub fn started(
 pub fn batch(
     report: &Report,
     inputs: &[DatasetRef],
-    to: &DatasetRef,
+    (to, also): (&DatasetRef, &[DatasetRef]),
     commit: Option<CommitRef>,
     id: Uuid,
     at: DateTime<Utc>,
 ) -> Event {
     let mut event = run_event(EventType::Running, &report.run, at);
+    let trace = report.trace.clone().map(|context| AssayTrace { context });
+    event.run.facets.assay_trace = trace.map(Facet::from);
     event.inputs = inputs.iter().map(input).collect();
     // Which rows came from which of several inputs is not known.
     if let [only] = event.inputs.as_mut_slice() {
@@ -55,12 +57,13 @@ pub fn batch(
     written.facets.version = commit.map(|commit| version(commit).into());
     let statistics = OutputStatistics { row_count: report.rows_added() };
     written.output_facets.output_statistics = Some(statistics.into());
-    event.outputs = vec![written];
+    event.outputs = [written].into_iter().chain(also.iter().map(output)).collect();
     let kind = match report.output.layer() {
         Layer::Log | Layer::Bronze => EventKind::Ingestion,
         Layer::Silver | Layer::Gold => EventKind::Transformation,
     };
-    keep(event, kind, &report.run, inputs, std::slice::from_ref(to), id)
+    let outputs: Vec<DatasetRef> = [to].into_iter().chain(also).cloned().collect();
+    keep(event, kind, &report.run, inputs, &outputs, id)
 }
 
 /// Tells how a run ended. `halt` is the report that halted it, where one did: it has no commit

@@ -103,6 +103,7 @@ fn report(verdict: Verdict) -> Report {
         recomputed: None,
         closed: Default::default(),
         remembered: None,
+        trace: None,
     }
 }
 
@@ -124,7 +125,7 @@ fn start_event() -> Event {
 
 fn batch_event() -> Event {
     let commit = CommitRef { sequence: 7, snapshot: 6_204_810_927_103_884_123 };
-    batch(&report(Verdict::Warn), &[bronze()], &silver(), Some(commit), id(4), at(6))
+    batch(&report(Verdict::Warn), &[bronze()], (&silver(), &[]), Some(commit), id(4), at(6))
 }
 
 fn ingest_event() -> Event {
@@ -134,7 +135,7 @@ fn ingest_event() -> Event {
     report.columns = vec![];
     let topic = DatasetRef::topic(&report.output, "kafka://k1:9092");
     let files = [DatasetRef::file("/in/a.json.gz"), DatasetRef::file("/in/b.json.gz")];
-    batch(&report, &files, &topic, None, id(5), at(7))
+    batch(&report, &files, (&topic, &[]), None, id(5), at(7))
 }
 
 fn end_event(status: RunStatus, message: Option<&str>) -> Event {
@@ -187,7 +188,7 @@ fn columns_event() -> Event {
         unknown: vec!["what a step `Shuffle` does is not known".into()],
     };
     let to = silver().made_as(&lineage, &[bronze()]);
-    batch(&report(Verdict::Pass), &[bronze()], &to, None, id(8), at(6))
+    batch(&report(Verdict::Pass), &[bronze()], (&to, &[]), None, id(8), at(6))
 }
 
 fn all() -> Vec<Event> {

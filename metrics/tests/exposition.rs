@@ -91,6 +91,7 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
         recomputed: None,
         closed: Default::default(),
         remembered: None,
+        trace: None,
     }
 }
 

@@ -137,8 +137,15 @@ impl Bench {
         let began = Instant::now();
         let from = self.target.position(&self.reader).await.unwrap();
         let id = DraftId(self.ids.next());
-        let of =
-            DraftOf { id, reader: &self.reader, from: &from, key: &[], begun_at: self.clock.now() };
+        let of = DraftOf {
+            id,
+            reader: &self.reader,
+            from: &from,
+            key: &[],
+            also: &[],
+            event_time: None,
+            begun_at: self.clock.now(),
+        };
         let mut draft = self.target.draft(of, Write::Append).await.unwrap();
         draft.write(&self.spec.dataset, rows).await.unwrap();
         let mark = Mark { at: number, draft: Some(id), ..Mark::default() };
@@ -206,6 +213,7 @@ impl Bench {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 

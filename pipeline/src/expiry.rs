@@ -9,8 +9,8 @@ use assay_log::{Keep, Log, TopicInfo};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::lake::Lake;
 use crate::pending::{Behind, behind};
+use crate::postgres::Places;
 use crate::source::SourceError;
 
 /// What of one topic goes.
@@ -35,15 +35,19 @@ pub struct DueMessages {
 /// What pruning would delete now. `topic_bytes` is what a topic may weigh, shared equally by its
 /// partitions.
 pub async fn due_messages(
-    lake: &Lake,
+    places: &Places,
     log: &dyn Log,
     topic_bytes: Option<u64>,
 ) -> Result<Vec<DueMessages>, SourceError> {
-    let readers = behind(lake, log).await?;
+    if let Some(postgres) = &places.postgres {
+        // Whoever can't be asked may not have read them yet.
+        postgres.positions().await?;
+    }
+    let readers = behind(places, log).await?;
     let mut all = Vec::new();
     for topic in log.topics().await? {
         if !TOPICS.contains(&topic.name.as_str()) {
-            all.push(due_of(log, &topic, &readers, topic_bytes, lake.clock.now()).await?);
+            all.push(due_of(log, &topic, &readers, topic_bytes, places.lake.clock.now()).await?);
         }
     }
     Ok(all)
@@ -51,11 +55,11 @@ pub async fn due_messages(
 
 /// Deletes what is due, and says what that was. Room is given back by the log.
 pub async fn prune_messages(
-    lake: &Lake,
+    places: &Places,
     log: &dyn Log,
     topic_bytes: Option<u64>,
 ) -> Result<Vec<DueMessages>, SourceError> {
-    let all = due_messages(lake, log, topic_bytes).await?;
+    let all = due_messages(places, log, topic_bytes).await?;
     for due in &all {
         for (partition, cut) in &due.cuts {
             log.delete_before(&due.topic, *partition, *cut).await?;

@@ -3,12 +3,13 @@
 use std::sync::Mutex;
 
 use assay_core::{Clock, Counts};
-use assay_dlq::{DlqError, Forward, ForwardError, Forwarded, Forwarding, Index, LetterView};
+use assay_dlq::{DlqError, Forward, Forwarded, Forwarding, Index, LetterView};
 use assay_store::{AuditEntry, Outcome, Replay, ReplayState, ReplayTopic};
 use async_trait::async_trait;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::job::Held;
 use crate::replay::{Carried, Changed, Died, ReplayError};
 use crate::source::{patch, patched};
 use crate::stop::Stop;
@@ -24,14 +25,12 @@ pub struct Forwarder<'a> {
     pub stop: &'a Stop,
 }
 
-/// Whoever waits for a job, and what is changed on the way.
+/// A job on its way to a topic, and what is changed on the way.
 struct Watching<'a> {
-    of: &'a Forwarder<'a>,
-    job: &'a Replay,
-    worker: Uuid,
+    held: &'a Held<'a>,
+    stop: &'a Stop,
     patch: Option<Value>,
     changes: Mutex<Vec<Changed>>,
-    progress: &'a (dyn Fn(&Counts) + Send + Sync),
 }
 
 #[async_trait]
@@ -43,21 +42,8 @@ impl Forwarding for Watching<'_> {
             rejected: done.refused,
             ..Counts::default()
         };
-        (self.progress)(&counts);
-        if self.of.stop.draining() {
-            return false;
-        }
-        let (store, now) = (self.of.index.store(), self.of.clock.now());
-        match self.job.dry {
-            true => true,
-            false => match store.beat_replay(self.job.id, self.worker, now).await {
-                Ok(ours) => ours,
-                Err(error) => {
-                    tracing::warn!(%error, "the job can't say that it is alive");
-                    true
-                }
-            },
-        }
+        (self.held.progress)(&counts);
+        !self.stop.draining() && self.held.lives().await
     }
 
     fn changed(&self, letter: &LetterView) -> Result<Option<Vec<u8>>, String> {
@@ -66,6 +52,7 @@ impl Forwarding for Watching<'_> {
         let changed = patched(payload, patch)?;
         if let Ok(mut changes) = self.changes.lock()
             && changes.len() < CHANGES
+            && changes.iter().all(|known| known.letter != letter.id.to_string())
         {
             let json = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap_or_default();
             let (before, after) = (json(payload), json(&changed));
@@ -87,37 +74,22 @@ impl Forwarder<'_> {
         let job = store.replay(id).await.map_err(DlqError::from)?;
         let job = job.ok_or(ReplayError::NoJob(id))?;
         let to = job.options.to.as_ref().ok_or(ReplayError::NoJob(id))?;
-        let patch = match job.options.transform.as_deref().map(patch).transpose() {
-            Ok(Some(None)) => {
-                let what = "payloads are changed by a JSON merge patch; SQL needs columns";
-                return Err(ReplayError::Transform(what.to_owned()));
+        let held = Held { index: self.index, clock: self.clock, job: &job, worker, progress };
+        held.take().await?;
+        let done = match merge_patch(job.options.transform.as_deref()) {
+            Err(error) => Err(error),
+            Ok(patch) => {
+                let (held, stop, changes) = (&held, self.stop, Mutex::default());
+                let watching = Watching { held, stop, patch, changes };
+                held.while_it_lives(Box::pin(self.done(&job, to, &watching))).await
             }
-            Ok(patch) => patch.flatten(),
-            Err(what) => return Err(ReplayError::Transform(what)),
         };
-        if !store.take_replay(id, worker, self.clock.now()).await.map_err(DlqError::from)? {
-            return Err(ReplayError::Over(id, job.state.name()));
-        }
-        let changes = Mutex::default();
-        let watching = Watching { of: self, job: &job, worker, patch, changes, progress };
-        let done = self.done(&job, to, &watching).await;
-        if job.dry {
-            store.forget_replay(id).await.map_err(DlqError::from)?;
-            return done;
-        }
-        let (state, message) = match &done {
-            Ok(_) => (ReplayState::Complete, None),
-            Err(ReplayError::Forward(ForwardError::Interrupted(_))) => {
-                (ReplayState::Stopped, Some("stopped when asked to".to_owned()))
-            }
-            Err(error) => (ReplayState::Failed, Some(error.to_string())),
-        };
-        let at = (state, self.clock.now());
-        let left = store.leave_replay(id, worker, at, message.as_deref()).await;
-        match left.map_err(DlqError::from)? {
-            true => done,
-            false => Err(ReplayError::Taken(id)),
-        }
+        held.leave(done).await
+    }
+
+    /// Whether payloads can be changed so without a stage that says what columns they have.
+    pub fn check_transform(text: Option<&str>) -> Result<(), ReplayError> {
+        merge_patch(text).map(drop)
     }
 
     async fn done(
@@ -174,4 +146,11 @@ impl Forwarder<'_> {
             false => Err(ReplayError::Over(job.id, job.state.name())),
         }
     }
+}
+
+fn merge_patch(text: Option<&str>) -> Result<Option<Value>, ReplayError> {
+    let Some(text) = text else { return Ok(None) };
+    let sql = || "payloads are changed by a JSON merge patch; SQL needs columns".to_owned();
+    let parsed = patch(text).map_err(ReplayError::Transform)?;
+    parsed.ok_or_else(sql).map(Some).map_err(ReplayError::Transform)
 }

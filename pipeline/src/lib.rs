@@ -9,9 +9,11 @@ pub mod foreign;
 mod forward;
 mod ingest;
 mod inspect;
+mod job;
 mod lake;
 mod ledger;
 mod pending;
+mod postgres;
 mod query;
 mod replay;
 mod rewind;
@@ -31,7 +33,9 @@ pub use definition::{
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
 pub use forward::Forwarder;
-pub use ingest::{EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message};
+pub use ingest::{
+    EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message, part_of,
+};
 pub use inspect::{
     FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
     Subject, infer, judge,
@@ -42,6 +46,7 @@ pub use lake::{
 };
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
+pub use postgres::{Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};
@@ -50,9 +55,10 @@ pub use runner::{
     Sign, Watch,
 };
 pub use source::SourceError;
-pub use stage::{Reads, Stage, StageError, arrow_schema};
+pub use stage::{Also, EventTime, Merge, Reads, Stage, StageError, Windows, arrow_schema};
 pub use stop::Stop;
 pub use target::{
-    Closing, Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Closing, Commit, Day, Draft, DraftOf, Fold, Lookup, Snapshot, Target, TargetError, Targets,
+    Write,
 };
 pub use telling::TellError;

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::lake::{Lake, new_since, position_of, positions};
+use crate::postgres::Places;
 use crate::source::SourceError;
 use crate::stage::{Reads, Stage};
+use crate::target::Targets;
 
 /// What a run of a stage would read and write now.
 #[derive(Debug, Clone, Serialize)]
@@ -55,12 +57,14 @@ pub struct Behind {
 }
 
 /// What a run of `stage` would do now; what stages before it would add is not counted.
-pub async fn plan(lake: &Lake, log: &dyn Log, stage: &Stage) -> Result<Plan, SourceError> {
-    let target = lake.table(&stage.writes.dataset).await?;
-    let position = match &target {
-        Some(table) => position_of(&stage.writes.dataset, table, &stage.reader())?,
-        None => Position::default(),
+pub async fn plan(places: &Places, log: &dyn Log, stage: &Stage) -> Result<Plan, SourceError> {
+    let lake = places.lake.as_ref();
+    let table_exists = match stage.writes.postgres {
+        // A table of a database is there, or the stage can't run.
+        Some(_) => true,
+        None => lake.table(&stage.writes.dataset).await?.is_some(),
     };
+    let position = position_in(places, stage).await?;
     let pending = match &stage.reads {
         Reads::Topic(topic) => messages(log, topic.dataset.name(), &position).await?,
         Reads::Table(table) => rows(lake, &table.dataset, &position).await?,
@@ -74,7 +78,7 @@ pub async fn plan(lake: &Lake, log: &dyn Log, stage: &Stage) -> Result<Plan, Sou
             || "append".to_owned(),
             |aggregate| format!("replace by {}", aggregate.replace),
         ),
-        table_exists: target.is_some(),
+        table_exists,
         rules: stage.writes.contract.rules.len(),
         deduplicates_by: stage.deduplicate.clone(),
     })
@@ -106,12 +110,32 @@ async fn rows(
     Ok(Pending::Rows { rows: files.rows, files: files.files.len() })
 }
 
+async fn position_in(places: &Places, stage: &Stage) -> Result<Position, SourceError> {
+    if stage.writes.postgres.is_some() {
+        return Ok(places.target(&stage.writes).position(&stage.reader()).await?);
+    }
+    Ok(match places.lake.table(&stage.writes.dataset).await? {
+        Some(table) => position_of(&stage.writes.dataset, &table, &stage.reader())?,
+        None => Position::default(),
+    })
+}
+
 /// How far every reader of a topic is behind, as the positions in the tables tell.
-pub async fn behind(lake: &Lake, log: &dyn Log) -> Result<Vec<Behind>, SourceError> {
+pub async fn behind(places: &Places, log: &dyn Log) -> Result<Vec<Behind>, SourceError> {
+    let lake = places.lake.as_ref();
     let mut found = Vec::new();
     for dataset in lake.datasets().await? {
         let table = lake.existing(&dataset).await?;
         for (reader, position) in positions(&dataset, &table)? {
+            found.extend(behind_of(log, &reader, &position, lake.clock.now()).await?);
+        }
+    }
+    if let Some(postgres) = &places.postgres {
+        let positions = postgres.positions().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "how far streams are behind is not known now");
+            vec![]
+        });
+        for (reader, position) in positions {
             found.extend(behind_of(log, &reader, &position, lake.clock.now()).await?);
         }
     }
@@ -124,16 +148,14 @@ pub async fn behind(lake: &Lake, log: &dyn Log) -> Result<Vec<Behind>, SourceErr
 
 /// How far a stage that reads a topic is behind, in every partition.
 pub async fn behind_stage(
-    lake: &Lake,
+    places: &Places,
     log: &dyn Log,
     stage: &Stage,
 ) -> Result<Vec<Behind>, SourceError> {
     let Reads::Topic(topic) = &stage.reads else { return Ok(vec![]) };
-    let position = match lake.table(&stage.writes.dataset).await? {
-        Some(table) => position_of(&stage.writes.dataset, &table, &stage.reader())?,
-        None => Position::default(),
-    };
-    behind_topic(log, &stage.reader(), topic.dataset.name(), &position, lake.clock.now()).await
+    let position = position_in(places, stage).await?;
+    let now = places.lake.clock.now();
+    behind_topic(log, &stage.reader(), topic.dataset.name(), &position, now).await
 }
 
 /// Topics that wait for their first reader; dead letters wait for people.

@@ -1,7 +1,7 @@
 //! Carries out jobs that send dead letters back.
 
-use assay_core::{Clock, Counts, StageId};
-use assay_dlq::{DlqError, Index, LetterId, LetterView};
+use assay_core::{Counts, StageId};
+use assay_dlq::{DlqError, ForwardError, Index, LetterId, LetterView, mask};
 use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
 use async_trait::async_trait;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::definition::Pipeline;
 use crate::ingest::{Ingest, IngestError};
+use crate::job::Held;
 use crate::runner::{Replaying, RunError, Runner};
 use crate::telling::SILENCE;
 
@@ -57,6 +58,22 @@ pub struct Changed {
     pub after: Value,
 }
 
+impl Carried {
+    /// What the contract shows to few is not in what changed either.
+    pub async fn hide(&mut self, index: &Index) -> Result<(), DlqError> {
+        for change in &mut self.changes {
+            let letter: Option<LetterView> = match change.letter.parse() {
+                Ok(id) => index.show(id).await?.map(|shown| shown.letter),
+                Err(_) => None,
+            };
+            let names = letter.map(|letter| letter.sensitive).unwrap_or_default();
+            mask(&mut change.before, &names);
+            mask(&mut change.after, &names);
+        }
+        Ok(())
+    }
+}
+
 /// Why a job was not carried out to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -84,7 +101,7 @@ pub enum ReplayError {
     #[error("{0}")]
     Transform(String),
     #[error(transparent)]
-    Forward(#[from] assay_dlq::ForwardError),
+    Forward(#[from] ForwardError),
     #[error(transparent)]
     Letters(#[from] DlqError),
 }
@@ -95,30 +112,11 @@ impl From<RunError> for ReplayError {
     }
 }
 
-/// The sign of life of a job's worker.
-struct Beat<'a> {
-    index: &'a Index,
-    clock: &'a dyn Clock,
-    job: &'a Replay,
-    worker: Uuid,
-    progress: &'a (dyn Fn(&Counts) + Send + Sync),
-}
-
 #[async_trait]
-impl Replaying for Beat<'_> {
+impl Replaying for Held<'_> {
     async fn goes_on(&self, counts: &Counts) -> bool {
         (self.progress)(counts);
-        if self.job.dry {
-            return true;
-        }
-        let beat = self.index.store().beat_replay(self.job.id, self.worker, self.clock.now()).await;
-        match beat {
-            Ok(ours) => ours,
-            Err(error) => {
-                tracing::warn!(%error, "the job can't say that it is alive");
-                true
-            }
-        }
+        self.lives().await
     }
 }
 
@@ -136,30 +134,13 @@ impl Replayer<'_> {
         let job = store.replay(id).await.map_err(DlqError::from)?;
         let job = job.ok_or(ReplayError::NoJob(id))?;
         self.check(&job)?;
-        if !store.take_replay(id, worker, clock.now()).await.map_err(DlqError::from)? {
-            return Err(ReplayError::Over(id, job.state.name()));
-        }
-        let beat = Beat { index: self.index, clock, job: &job, worker, progress };
-        let done = self.done(&job, &beat).await;
-        let done = match done {
+        let held = Held { index: self.index, clock, job: &job, worker, progress };
+        held.take().await?;
+        let done = match held.while_it_lives(Box::pin(self.done(&job, &held))).await {
             Ok(carried) => self.account(&job, carried).await,
             Err(error) => Err(error),
         };
-        if job.dry {
-            store.forget_replay(id).await.map_err(DlqError::from)?;
-            return done;
-        }
-        let (state, message) = match &done {
-            Ok(_) => (ReplayState::Complete, None),
-            Err(error) => (error.state(), Some(error.told())),
-        };
-        let at = (state, clock.now());
-        let left = store.leave_replay(id, worker, at, message.as_deref()).await;
-        match left.map_err(DlqError::from)? {
-            true => done,
-            // Another took it over; what it says of the job counts.
-            false => Err(ReplayError::Taken(id)),
-        }
+        held.leave(done).await
     }
 
     /// Gives a job up, so that others may send what is left of its letters.
@@ -203,7 +184,7 @@ impl Replayer<'_> {
         }
     }
 
-    async fn done(&self, job: &Replay, beat: &Beat<'_>) -> Result<Carried, ReplayError> {
+    async fn done(&self, job: &Replay, held: &Held<'_>) -> Result<Carried, ReplayError> {
         let set = self.index.letters_of(job.id);
         let mut carried = Carried {
             job: job.id,
@@ -220,7 +201,7 @@ impl Replayer<'_> {
         let died = |(id, detail): (LetterId, String)| Died { letter: id.to_string(), detail };
         let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) else {
             let done = |letter: &LetterView| letter.closed || letter.older;
-            let resent = self.ingest.resend(self.pipeline, (job, &set), &done, beat).await?;
+            let resent = self.ingest.resend(self.pipeline, (job, &set), &done, held).await?;
             for (what, count) in
                 [("sent", resent.sent), ("again", resent.again), ("gone", resent.gone)]
             {
@@ -231,7 +212,7 @@ impl Replayer<'_> {
             carried.samples = resent.samples.into_iter().map(died).collect();
             return Ok(carried);
         };
-        let found = self.runner.replay(self.pipeline, stage, (job, &set), beat).await?;
+        let found = self.runner.replay(self.pipeline, stage, (job, &set), held).await?;
         for (fate, count) in found.fates {
             carried.outcome.insert(fate.to_owned(), count);
         }
@@ -285,7 +266,7 @@ pub(crate) fn is_ingest(stage: &StageId) -> bool {
 
 impl ReplayError {
     /// How the job stands after it.
-    fn state(&self) -> ReplayState {
+    pub(crate) fn state(&self) -> ReplayState {
         match self {
             ReplayError::Run(error)
                 if matches!(**error, RunError::Halted { .. } | RunError::Interrupted) =>
@@ -295,11 +276,12 @@ impl ReplayError {
             ReplayError::Ingest(IngestError::Again { .. } | IngestError::Interrupted { .. }) => {
                 ReplayState::Stopped
             }
+            ReplayError::Forward(ForwardError::Interrupted(_)) => ReplayState::Stopped,
             _ => ReplayState::Failed,
         }
     }
 
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         match self {
             ReplayError::Run(error) => match error.as_ref() {
                 RunError::Halted { report, .. } => match &report.quality {

@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 
 use crate::definition::TableSpec;
+use crate::stage::{Also, EventTime};
 
 /// How a draft's rows meet those that are there.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,19 @@ pub enum Write {
     },
     /// The rows replace those of one day, in whatever partitions they are.
     Day(Day),
+    /// The rows are added to those of the same key.
+    Merge {
+        key: Vec<String>,
+        folds: Vec<(String, Fold)>,
+    },
+}
+
+/// How two values of one key become one. The order in which they come does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fold {
+    Sum,
+    Min,
+    Max,
 }
 
 /// One day of a dataset.
@@ -67,6 +81,10 @@ pub struct DraftOf<'a> {
     pub from: &'a Position,
     /// The columns that deduplicate: what others wrote meanwhile must not hold a key of the draft.
     pub key: &'a [String],
+    /// What else is written with it.
+    pub also: &'a [Also],
+    /// When its rows are late.
+    pub event_time: Option<&'a EventTime>,
     pub begun_at: DateTime<Utc>,
 }
 
@@ -90,8 +108,25 @@ pub trait Target: Send + Sync {
     /// Makes the target ready for its contract, or refuses a contract that takes something away.
     async fn prepare(&self) -> Result<(), TargetError>;
 
+    /// Where lineage finds a table that is written with it, when that is not the lake: the
+    /// namespace, and its name there.
+    fn place(&self, _: &TableSpec) -> Option<(String, String)> {
+        None
+    }
+
     /// How far `reader` has come, as its last commit here says.
     async fn position(&self, reader: &ReaderId) -> Result<Position, TargetError>;
+
+    /// Moves `reader` from one position to another, so that a worker which is building on the old
+    /// place is refused. The lake keeps the reason too, and has its own way.
+    async fn move_reader(
+        &self,
+        _: &ReaderId,
+        _: (&Position, &Position),
+    ) -> Result<(), TargetError> {
+        let doing = "move a reader".to_owned();
+        Err(TargetError::Refused { doing, why: "this target can't".to_owned() })
+    }
 
     /// Opens a batch that nobody sees until it is committed.
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError>;
@@ -166,6 +201,8 @@ pub enum TargetError {
         source: std::io::Error,
     },
     #[error("cannot {doing}: {why}")]
+    Postgres { doing: String, why: String, fault: Fault },
+    #[error("cannot {doing}: {why}")]
     Refused { doing: String, why: String },
     #[error("the contract does not fit the table that is there: {0}")]
     Narrowed(Mistakes),
@@ -215,6 +252,7 @@ impl TargetError {
 
     pub fn fault(&self) -> Fault {
         let transient = match self {
+            TargetError::Postgres { fault, .. } => return *fault,
             TargetError::Iceberg { source, .. } => {
                 source.retryable() || behind(source).is_some_and(may_pass)
             }

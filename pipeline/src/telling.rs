@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use assay_core::{Clock, DatasetName, Fault, Ids, Report, Run, RunStatus, StageId};
 use assay_dlq::{DeadLetterQueue, DlqError};
-use assay_lineage::{DatasetRef, batch, ended, started};
+use assay_lineage::{ColumnLineage, DatasetRef, batch, ended, started};
 use assay_log::Log;
 use assay_metrics::{of_batch, of_run};
 use assay_store::{CommitRef, Event, RunEnd, StoreError, Telling};
@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use crate::definition::Pipeline;
 use crate::lake::{CATALOG, Lake};
 use crate::ledger::Ledger;
-use crate::stage::Stage;
+use crate::stage::{Also, Stage};
 use crate::target::{Commit, Target, TargetError};
 
 /// A run that was not heard of for so long has lost its process.
@@ -65,7 +65,9 @@ impl Teller<'_> {
         for commit in commits {
             count += u64::from(self.tell(&spec.dataset, commit).await?);
         }
-        if let Some(last) = last {
+        if let Some(last) = last
+            && spec.postgres.is_none()
+        {
             self.leave_mark(&spec.dataset, last).await;
         }
         Ok(count)
@@ -106,15 +108,34 @@ impl Teller<'_> {
     fn batch(&self, report: &Report, sequence: u64, snapshot: i64) -> Event {
         let inputs: Vec<DatasetRef> = report.inputs.iter().map(|name| self.dataset(name)).collect();
         let mut output = self.dataset(&report.output).with_columns(report.columns.clone());
+        let mut also = self.also(&inputs, &output);
         // One that follows commits every few seconds; the start of its run has said it.
-        if !report.run.following {
-            output = output.made_as(self.stage.columns(), &inputs);
+        match report.run.following {
+            true => also.iter_mut().for_each(|table| table.column_lineage = None),
+            false => output = output.made_as(self.stage.columns(), &inputs),
         }
         let commit = CommitRef { sequence, snapshot };
-        batch(report, &inputs, &output, Some(commit), self.ids.next(), self.clock.now())
+        let outputs = (&output, &also[..]);
+        batch(report, &inputs, outputs, Some(commit), self.ids.next(), self.clock.now())
+    }
+
+    /// The further tables that are written with it, and what they are made of.
+    fn also(&self, inputs: &[DatasetRef], output: &DatasetRef) -> Vec<DatasetRef> {
+        let known: Vec<DatasetRef> = inputs.iter().chain([output]).cloned().collect();
+        let table = |(also, lineage): (&Also, &ColumnLineage)| {
+            self.dataset(&also.writes.dataset).made_as(lineage, &known)
+        };
+        self.stage.also_columns().map(table).collect()
     }
 
     fn dataset(&self, name: &DatasetName) -> DatasetRef {
+        let also = self.stage.also.iter().map(|also| &also.writes);
+        if let Some(spec) =
+            [&self.stage.writes].into_iter().chain(also).find(|spec| spec.dataset == *name)
+            && let Some((namespace, table)) = self.target.place(spec)
+        {
+            return DatasetRef::in_database(name, &namespace, &table);
+        }
         match self.pipeline.topics.contains_key(name) {
             true => DatasetRef::topic(name, &self.log.namespace()),
             false => {
@@ -127,7 +148,8 @@ impl Teller<'_> {
         let (reads, writes) = (self.stage.reads.dataset(), &self.stage.writes.dataset);
         let inputs = vec![self.dataset(reads)];
         let output = self.dataset(writes).made_as(self.stage.columns(), &inputs);
-        (inputs, vec![output])
+        let also = self.also(&inputs, &output);
+        (inputs, [output].into_iter().chain(also).collect())
     }
 
     /// The event of a run's start, where lineage is asked for.

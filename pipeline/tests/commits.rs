@@ -60,7 +60,15 @@ impl Writer {
         let id = DraftId(self.ids.next());
         let key: Vec<String> = key.iter().map(|name| (*name).to_owned()).collect();
         let begun_at = self.clock.now();
-        let of = DraftOf { id, reader: &self.reader, from, key: &key, begun_at };
+        let of = DraftOf {
+            id,
+            reader: &self.reader,
+            from,
+            key: &key,
+            also: &[],
+            event_time: None,
+            begun_at,
+        };
         let draft = self.target.draft(of, write).await?;
         Ok(Opened { id, draft, from: from.clone(), keys: KeySet::default() })
     }
@@ -122,6 +130,7 @@ impl Writer {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 }

@@ -210,7 +210,15 @@ async fn a_draft_that_is_given_up_shows_neither_rows_nor_position() {
     target.prepare().await.unwrap();
     let (reader, from) = (shop.stage("sell").reader(), Default::default());
     let (id, begun_at) = (DraftId(shop.ids.next()), shop.clock.now());
-    let of = DraftOf { id, reader: &reader, from: &from, key: &[], begun_at };
+    let of = DraftOf {
+        id,
+        reader: &reader,
+        from: &from,
+        key: &[],
+        also: &[],
+        event_time: None,
+        begun_at,
+    };
     target.draft(of, Write::Append).await.unwrap().abandon().await;
     assert_eq!(target.position(&reader).await.unwrap(), from);
     assert_eq!(target.commits(None).await.unwrap(), []);

@@ -15,14 +15,14 @@ const ONE_DAY: Edit<'_> =
 
 impl Shop {
     async fn due(&self, topic_bytes: Option<u64>) -> DueMessages {
-        let mut due = due_messages(&self.lake, self.log.as_ref(), topic_bytes).await.unwrap();
+        let mut due = due_messages(&self.places(), self.log.as_ref(), topic_bytes).await.unwrap();
         assert_eq!(due.len(), 1, "dead letters are no messages: {due:?}");
         due.remove(0)
     }
 
     async fn prune(&self, topic_bytes: Option<u64>) -> DueMessages {
         let expected = self.due(topic_bytes).await;
-        let done = prune_messages(&self.lake, self.log.as_ref(), topic_bytes).await.unwrap();
+        let done = prune_messages(&self.places(), self.log.as_ref(), topic_bytes).await.unwrap();
         assert_eq!(done, [expected]);
         done.into_iter().next().unwrap()
     }

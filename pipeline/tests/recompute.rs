@@ -78,7 +78,7 @@ async fn a_day_is_judged_again_by_the_corrected_contract_and_no_other_day_is() {
     let bronze = "SELECT trace FROM bronze.orders WHERE \"no\" = 'e'";
     assert_eq!(open, shop.query(bronze).await);
     // What came on the other day is as it was, and not new to anybody.
-    let plan = plan(&shop.lake, shop.log.as_ref(), &shop.stage("total")).await.unwrap();
+    let plan = plan(&shop.places(), shop.log.as_ref(), &shop.stage("total")).await.unwrap();
     assert_eq!(plan.pending, Pending::Rows { rows: 3, files: 2 });
     shop.run("total", Governed::ALL).await.unwrap();
     assert_eq!(shop.query("SELECT sum(orders) FROM gold.city_days").await, ["4"]);

@@ -12,7 +12,8 @@ use assay_dlq::{Filter, LetterView, LogQueue};
 use assay_log::{EmbeddedLog, Log};
 use assay_pipeline::{
     Folder, Ingest, IngestError, IngestSummary, Input, KEYS_PER_BATCH, Lake, LakeTarget,
-    LakeTargets, Patience, Pipeline, Query, RunError, RunSummary, Runner, Stage, Stop, Watch,
+    LakeTargets, Patience, Pipeline, Places, Query, RunError, RunSummary, Runner, Stage, Stop,
+    Watch,
 };
 use assay_store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -126,6 +127,10 @@ impl Shop {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    pub(crate) fn places(&self) -> Places {
+        Places { lake: Arc::clone(&self.lake), postgres: None }
     }
 
     pub(crate) fn runner(&self) -> Runner {

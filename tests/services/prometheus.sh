@@ -26,7 +26,18 @@ install() {
         apt-get download "${packages[@]}"; }; } && for package in *.deb; do dpkg -x "$package" .; done) \
         >"$tools/prometheus.log" 2>&1 || missing "Debian's packages can't be had, see $tools/prometheus.log"
     rm -f "$folder"/*.deb
+    bring_templates "$folder/usr/bin"
     rm -rf "$tools/prometheus" && mv "$folder" "$tools/prometheus"
+}
+
+# Debian's Alertmanager reads its templates from /usr/share, where an unpacked package has put nothing:
+# it is told a path of the same length beside itself, and started from there.
+bring_templates() {
+    local program=$1/prometheus-alertmanager
+    LC_ALL=C sed 's#/usr/share/prometheus/alertmanager#../share/prometheus/alertmanager//#g' \
+        "$program" >"$program.here"
+    printf '%s\n' '#!/bin/sh' 'cd "$(dirname "$0")" && exec ./prometheus-alertmanager.here "$@"' >"$program"
+    chmod +x "$program" "$program.here"
 }
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

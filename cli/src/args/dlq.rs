@@ -1,12 +1,13 @@
 //! Arguments of `assay dlq`.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use assay_core::DatasetName;
-use assay_dlq::AtPath;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use assay_dlq::{AtPath, Moment, Reason};
 use clap::{Args as Group, Subcommand, ValueEnum};
+
+use super::among;
+use crate::commands::Seconds;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
@@ -18,7 +19,7 @@ pub(crate) enum DlqCommand {
 Examples:
   assay dlq list --reason rule-broken --rule event_type.one_of
   assay dlq list --stage github_events/parse --since 2h --limit 5 -o json
-  assay dlq list --where '$.actor.login = anna'     reads every payload, and says so
+  assay dlq list --where '$.actor.login = anna'     reads every payload
   assay dlq list --topic orders.dlq                 letters of Kafka Connect, Spring …")]
     List(DlqListArgs),
     /// What letters died of: those of one cause are one line
@@ -40,7 +41,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   assay dlq export --reason rule-broken --to letters.ndjson
-  assay dlq export --format parquet --to letters.parquet --since 2026-03-01")]
+  assay dlq export --to letters.parquet --since 2026-03-01")]
     Export(DlqExportArgs),
     /// Give letters up: they are kept, and wait for nobody any more
     #[command(after_help = "\
@@ -97,6 +98,16 @@ that are new, each letter once, also when it is killed: `assay dlq resume JOB`."
         /// The letter, as `dlq list` names it
         id: String,
     },
+    /// Carry out jobs that were made through the sidecar, until told to stop
+    #[command(after_help = "\
+Examples:
+  assay dlq work
+  assay dlq work --pipeline ./shop --pipeline ./orders
+  assay dlq work --pipeline ./shop --once      for a scheduler
+
+Several may run: each job is one worker's. A worker gives a sign of life every
+5 seconds; the job of one that gives none is taken over, from where it stands.")]
+    Work(DlqWorkArgs),
     /// Make the index of letters anew, from the topics
     Reindex,
 }
@@ -147,8 +158,8 @@ pub(crate) struct DlqListArgs {
     #[command(flatten)]
     pub(crate) which: WhichArgs,
     /// Only letters with this reason
-    #[arg(long)]
-    pub(crate) reason: Option<assay_dlq::Reason>,
+    #[arg(long, value_parser = among::<Reason>(Reason::ALL.map(Reason::name)))]
+    pub(crate) reason: Option<Reason>,
     /// Also letters that wait for nobody any more
     #[arg(long)]
     pub(crate) all: bool,
@@ -162,17 +173,17 @@ pub(crate) struct DlqExportArgs {
     #[command(flatten)]
     pub(crate) which: WhichArgs,
     /// Only letters with this reason
-    #[arg(long)]
-    pub(crate) reason: Option<assay_dlq::Reason>,
+    #[arg(long, value_parser = among::<Reason>(Reason::ALL.map(Reason::name)))]
+    pub(crate) reason: Option<Reason>,
     /// Also letters that wait for nobody any more
     #[arg(long)]
     pub(crate) all: bool,
     /// The file
     #[arg(long, value_name = "FILE")]
     pub(crate) to: PathBuf,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t = Exported::Ndjson)]
-    pub(crate) format: Exported,
+    /// How it is written [default: parquet for a FILE.parquet, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Exported>,
     /// Write also what the contract classifies
     #[arg(long)]
     pub(crate) reveal: bool,
@@ -199,14 +210,27 @@ pub(crate) struct DlqDiscardArgs {
 }
 
 #[derive(Debug, Group)]
+pub(crate) struct DlqWorkArgs {
+    /// A shipped pipeline's name, or a folder; may be given again [default: the shipped ones]
+    #[arg(long = "pipeline", value_name = "P")]
+    pub(crate) pipelines: Vec<String>,
+    /// End when no job waits
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Take a job over whose worker gave no sign of life for so long
+    #[arg(long, default_value = "60", value_name = "SECONDS")]
+    pub(crate) takeover_after: Seconds,
+}
+
+#[derive(Debug, Group)]
 pub(crate) struct DlqReplayArgs {
     /// The letters, as `dlq list` names them [default: all that the filters leave]
     pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) which: WhichArgs,
     /// Only letters that died of this
-    #[arg(long, value_name = "REASON")]
-    pub(crate) died_of: Option<assay_dlq::Reason>,
+    #[arg(long, value_name = "REASON", value_parser = among::<Reason>(Reason::ALL.map(Reason::name)))]
+    pub(crate) died_of: Option<Reason>,
     /// Also letters that were parked after too many attempts
     #[arg(long)]
     pub(crate) parked: bool,
@@ -234,68 +258,11 @@ pub(crate) struct DlqReplayArgs {
     /// Change rows on their way: a JSON merge patch, or SQL such as 'amount = abs(amount)'
     #[arg(long, value_name = "CHANGE")]
     pub(crate) transform: Option<String>,
-    /// Why, in your words: it is kept, see `assay audit`
+    /// Why, in your words: it is kept, see `assay audit`. What letters die of, such as
+    /// `late`, also means only those
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     pub(crate) reason: Option<String>,
     /// Do it; without this and --dry-run only which letters is shown
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
-}
-
-/// A time, or how long ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    At(DateTime<Utc>),
-    Ago(TimeDelta),
-}
-
-impl Moment {
-    pub(crate) fn time(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        match self {
-            Moment::At(at) => at,
-            Moment::Ago(ago) => now - ago,
-        }
-    }
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Moment::At(at.with_timezone(&Utc)));
-        }
-        if let Ok(day) = text.parse::<NaiveDate>() {
-            return Ok(Moment::At(day.and_time(chrono::NaiveTime::MIN).and_utc()));
-        }
-        let unit = text.char_indices().next_back();
-        let ago = unit.and_then(|(at, unit)| {
-            let number: i64 = text[..at].parse().ok()?;
-            match unit {
-                's' => TimeDelta::try_seconds(number),
-                'm' => TimeDelta::try_minutes(number),
-                'h' => TimeDelta::try_hours(number),
-                'd' => TimeDelta::try_days(number),
-                _ => None,
-            }
-        });
-        ago.filter(|ago| *ago <= TimeDelta::days(36_500)).map(Moment::Ago).ok_or_else(|| {
-            "write a day (2026-03-01), a time (2026-03-01T08:00:00Z), or how long ago (30m, 2h, 3d)"
-                .to_owned()
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_a_time_or_how_long_ago() {
-        assert_eq!("2h".parse(), Ok(Moment::Ago(TimeDelta::hours(2))));
-        assert_eq!("2026-03-01".parse(), "2026-03-01T00:00:00Z".parse::<Moment>());
-        for wrong in ["", "h", "2x", "yesterday", "-", "2ü", "99999999999d"] {
-            assert!(wrong.parse::<Moment>().is_err(), "{wrong}");
-        }
-    }
 }

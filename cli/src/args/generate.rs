@@ -12,6 +12,56 @@ Examples:
   assay generate github-events --count 10000 --seed 7 > events.jsonl
   assay generate github-events | assay ingest github_events --file -")]
     GithubEvents(GenerateArgs),
+    /// Events of a shop, sent to the topic of the pipeline ecommerce
+    #[command(after_help = "\
+Examples:
+  assay generate ecommerce --count 3000
+  assay generate ecommerce --rate 5 --defects 1% --late 0.5% --duplicates 1% \\
+      --follow
+
+What must become of each event is written to the truth file, for
+`assay verify ecommerce`. An event is sent when the log has taken it for good;
+while the log is away the generator waits.")]
+    Ecommerce(EcommerceArgs),
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct EcommerceArgs {
+    /// How many events; without --follow 1000
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// So many events happen in a second
+    #[arg(long, default_value_t = 5.0, value_name = "N", value_parser = rate)]
+    pub(crate) rate: f64,
+    /// The same seed and time of beginning make the same events
+    #[arg(long, default_value_t = 42, value_name = "S")]
+    pub(crate) seed: u64,
+    /// The share of events that break a rule
+    #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
+    pub(crate) defects: f64,
+    /// The share of events that come more than five minutes late
+    #[arg(long, default_value = "0.5%", value_name = "PERCENT", value_parser = share)]
+    pub(crate) late: f64,
+    /// The share of events that are sent again
+    #[arg(long, default_value = "1%", value_name = "PERCENT", value_parser = share)]
+    pub(crate) duplicates: f64,
+    /// The last event happens then [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(crate) until: Option<chrono::DateTime<chrono::Utc>>,
+    /// Send events as they happen, until told to stop or there are as many as --count says
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Where what must become of them is written [default: ecommerce.truth in the data directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+}
+
+/// A positive number of events.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("a number above 0, at most a million".to_owned()),
+    }
 }
 
 #[derive(Debug, Group)]

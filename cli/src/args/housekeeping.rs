@@ -3,6 +3,8 @@
 use assay_store::Action;
 use clap::Args as Group;
 
+use super::among;
+
 #[derive(Debug, Group)]
 pub(crate) struct PruneArgs {
     /// Only show what would be deleted
@@ -15,8 +17,8 @@ pub(crate) struct PruneArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct AuditArgs {
-    /// Only this: rewind, accept-batch, recompute, discard, prune, pause or resume
-    #[arg(long)]
+    /// Only this
+    #[arg(long, value_parser = among::<Action>(Action::ALL.map(Action::name)))]
     pub(crate) action: Option<Action>,
     /// Only what was done to this: a stage, a batch, a dataset
     #[arg(long)]

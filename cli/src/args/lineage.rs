@@ -3,7 +3,7 @@ use assay_store::EventKind;
 use chrono::{DateTime, Utc};
 use clap::{Args as Group, Subcommand};
 
-use super::ColumnsArgs;
+use super::{ColumnsArgs, among};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LineageCommand {
@@ -62,8 +62,8 @@ Examples:
   assay lineage events
   assay lineage events --kind job_end --limit 5 -o json")]
     Events {
-        /// Only of this kind: ingestion, transformation, job_start, job_end or api_request
-        #[arg(long)]
+        /// Only of this kind
+        #[arg(long, value_parser = among::<EventKind>(EventKind::ALL.map(EventKind::name)))]
         kind: Option<EventKind>,
         /// At most so many
         #[arg(long, default_value_t = 20, value_name = "N")]

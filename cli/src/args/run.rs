@@ -1,15 +1,15 @@
 //! Arguments of `assay run`.
 
-use assay_core::DraftId;
+use assay_core::{DraftId, RunStatus};
 use assay_pipeline::{Destination, Hop};
 use clap::Args as Group;
 
-use super::Listen;
+use super::{Listen, among};
 use crate::commands::Seconds;
 
 #[derive(Debug, Group)]
 pub(crate) struct RunArgs {
-    /// Which stages: kafka-to-bronze, bronze-to-silver, silver-to-gold or all
+    /// Which stages: kafka-to-bronze, bronze-to-silver, silver-to-gold, stream or all
     pub(crate) stages: Hop,
     /// A shipped pipeline's name, or a folder
     #[arg(long, value_name = "P")]
@@ -86,9 +86,9 @@ pub(crate) struct RunsArgs {
     /// Only runs of this stage
     #[arg(long)]
     pub(crate) stage: Option<String>,
-    /// Only runs that stand like this: running, complete, halted, failed or aborted
-    #[arg(long)]
-    pub(crate) status: Option<assay_core::RunStatus>,
+    /// Only runs that stand like this
+    #[arg(long, value_parser = among::<RunStatus>(RunStatus::ALL.map(RunStatus::name)))]
+    pub(crate) status: Option<RunStatus>,
     /// At most so many
     #[arg(long, default_value_t = 20, value_name = "N")]
     pub(crate) limit: u32,

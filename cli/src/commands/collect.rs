@@ -11,6 +11,7 @@ use crate::args::{self, CollectArgs};
 use crate::config::Config;
 use crate::output::number;
 use crate::signals::Asked;
+use crate::telemetry::{Showing, Shown};
 
 /// The folder of segments, in the data directory; a folder for each pipeline in it.
 const FOLDER: &str = "collector";
@@ -42,7 +43,13 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
     if found > 0 {
         eprintln!("{} events of an earlier process are being sent", number(found));
     }
+    let text = collector.metrics();
+    let shown = || vec![Shown::of_process(move || std::future::ready(Some(text())))];
+    let showing = Showing::start(shown, true);
     let drained = collector.run(asked.stopped(STOPPING)).await?;
+    if let Some(showing) = showing {
+        showing.end().await;
+    }
     eprintln!("stopped: {} events sent", number(drained.sent));
     if drained.kept > 0 {
         eprintln!("{} events are kept here, the next start sends them", number(drained.kept));

@@ -14,6 +14,7 @@ use crate::commands::run::{show, value};
 use crate::exit::Usage;
 use crate::output::{json, line};
 use crate::pusher::Pusher;
+use crate::telemetry::{Showing, Shown};
 use crate::worker::{Worker, serve};
 
 pub(crate) async fn follow(
@@ -45,9 +46,18 @@ pub(crate) async fn follow(
         following.spawn(async move { runner.follow(&pipeline, &stage, governed, pace).await });
     }
     let pusher = Pusher::start(&app, governed.metrics, true);
+    let shown = || {
+        let own = Arc::clone(&worker);
+        let own = Shown::of_process(move || std::future::ready(own.text()));
+        vec![own, Shown::of_store(&app)]
+    };
+    let showing = governed.metrics.then(|| Showing::start(shown, true)).flatten();
     let (summaries, outcome) = wait(&app, following).await;
     if let Some(pusher) = pusher {
         pusher.end().await;
+    }
+    if let Some(showing) = showing {
+        showing.end().await;
     }
     worker.end();
     match as_json {

@@ -1,13 +1,17 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use assay_core::{Clock, SystemClock};
-use chrono::NaiveTime;
+use assay_core::{Clock, Fault, SystemClock};
+use assay_log::{NewRecord, TopicSpec};
+use bytes::Bytes;
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-use crate::args::GenerateArgs;
-use crate::generate::{GithubEvents, Shape};
+use crate::app::App;
+use crate::args::{EcommerceArgs, GenerateArgs};
+use crate::generate::{Ecommerce, GithubEvents, Message, Shape, Shares, TruthFile};
 
 /// Writes made-up events, a line each. What was planted is said on standard error.
 pub(crate) fn github_events(what: &GenerateArgs) -> Result<()> {
@@ -39,4 +43,86 @@ fn write(out: &mut impl Write, events: &mut GithubEvents) -> Result<()> {
         out.write_all(b"\n")?;
     }
     Ok(out.flush()?)
+}
+
+/// Where the generator of a shop leaves what must become of its events.
+pub(crate) const TRUTH: &str = "ecommerce.truth";
+
+/// The topic of the pipeline `ecommerce`.
+const EVENTS: &str = "events_raw";
+const PARTITIONS: u32 = 3;
+const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// At most so many go to the log at once.
+const AT_ONCE: u64 = 500;
+
+/// How often events that have happened are sent.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Sends events of a shop, and writes down what must become of them.
+pub(crate) async fn ecommerce(app: App, what: &EcommerceArgs) -> Result<()> {
+    app.stop_on_ctrl_c();
+    let retention = Some(KEPT_FOR);
+    let topic = TopicSpec { name: EVENTS.to_owned(), partitions: PARTITIONS, retention };
+    app.log.create(&topic).await?;
+    let path = what.truth.clone().unwrap_or_else(|| app.data_dir().join(TRUTH));
+    let mut truth = TruthFile::open(&path)?;
+    let shares = Shares { defects: what.defects, late: what.late, duplicates: what.duplicates };
+    let count = match (what.count, what.follow) {
+        (Some(count), _) => count,
+        (None, true) => u64::MAX,
+        (None, false) => 1000,
+    };
+    let span =
+        |events: u64| TimeDelta::microseconds((events as f64 / what.rate * 1_000_000.0) as i64);
+    let begun = app.clock.now();
+    let first = if what.follow { begun } else { what.until.unwrap_or(begun) - span(count) };
+    let mut events = Ecommerce::new(what.seed, first, shares, PARTITIONS);
+    let mut sent = 0;
+    while sent < count && !app.stop.asked() {
+        let now = app.clock.now();
+        let due = match what.follow {
+            true => ((now - begun).as_seconds_f64() * what.rate) as u64,
+            false => count,
+        };
+        let many = due.min(count).saturating_sub(sent).min(AT_ONCE);
+        if many == 0 {
+            app.stop.sleep(TICK).await;
+            continue;
+        }
+        let batch: Vec<Message> =
+            (sent..sent + many).map(|place| events.next(first + span(place), now)).collect();
+        truth.will_send(batch.iter().map(|message| message.fate.clone()))?;
+        if !send(&app, &batch, now).await? {
+            break;
+        }
+        truth.sent(batch.len())?;
+        sent += many;
+    }
+    eprintln!("{sent} events sent to {EVENTS}; what must become of them is in {}", path.display());
+    Ok(())
+}
+
+/// Appends until the log has them, however long it is away; false when asked to stop meanwhile.
+async fn send(app: &App, batch: &[Message], now: DateTime<Utc>) -> Result<bool> {
+    let generated = Bytes::from(now.to_rfc3339());
+    let record = |message: &Message| NewRecord {
+        partition: Some(message.partition),
+        key: Some(Bytes::from(message.key.clone())),
+        value: Some(Bytes::from(message.value.clone())),
+        headers: vec![("t_generated".to_owned(), generated.clone())],
+    };
+    let mut pause = Duration::from_millis(200);
+    while !app.stop.asked() {
+        match app.log.append(EVENTS, batch.iter().map(record).collect()).await {
+            Ok(_) => return Ok(true),
+            Err(error) if error.fault() == Fault::Transient => {
+                tracing::warn!(%error, "the log takes nothing now: trying again");
+                app.stop.sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(false)
 }

@@ -6,6 +6,7 @@ mod check;
 mod collect;
 mod columns;
 mod contract;
+mod db;
 mod demo;
 mod dlq;
 mod follow;
@@ -29,6 +30,7 @@ mod sidecar;
 mod status;
 mod table;
 mod tables;
+mod verify;
 
 use std::sync::Arc;
 
@@ -36,12 +38,15 @@ use anyhow::Result;
 use assay_pipeline::{Hop, Pipeline, Stage};
 
 use crate::app::App;
-use crate::args::{Args, Command, Format, GenerateCommand, LineageCommand, TableCommand};
+use crate::args::{
+    Args, Command, DbCommand, Format, GenerateCommand, LineageCommand, TableCommand, VerifyCommand,
+};
 use crate::config::{Config, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
+use crate::telemetry;
 
-use self::sending::Sending;
+pub(crate) use self::sending::Sending;
 
 pub(crate) use self::follow::Seconds;
 pub(crate) use self::inspect::ByContract;
@@ -59,12 +64,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         );
     }
     let config = |default: &str| {
-        Config::load(args.config.as_deref(), args.data_dir.as_deref(), default, &args.who)
+        let given = (args.data_dir.as_deref(), args.postgres.as_deref());
+        Config::load(args.config.as_deref(), given, default, &args.who)
     };
+    // For what does work that is worth a trace; looking is not.
+    let working = || config(DATA).inspect(telemetry::start);
     match args.command {
         Command::Check { pipeline } => check::check(&pipeline, json),
         Command::Generate { command: GenerateCommand::GithubEvents(what) } => {
             generate::github_events(&what)
+        }
+        Command::Generate { command: GenerateCommand::Ecommerce(what) } => {
+            generate::ecommerce(App::build(config(DATA)?).await?, &what).await
+        }
+        Command::Verify { command: VerifyCommand::Ecommerce(what) } => {
+            verify::ecommerce(&config(DATA)?, &what, json).await
         }
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
@@ -75,21 +89,21 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            let app = App::build(config(DATA)?).await?;
+            let app = App::build(working()?).await?;
             let sending = Sending::start(&app)?;
             sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
         Command::Collect(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
-            collect::collect(config(DATA)?, &pipeline, &what).await
+            collect::collect(working()?, &pipeline, &what).await
         }
-        Command::Sidecar(what) => sidecar::sidecar(config(DATA)?, &what).await,
+        Command::Sidecar(what) => sidecar::sidecar(working()?, &what).await,
         Command::Keys { command } => keys::keys(&config(DATA)?, command, json).await,
         Command::Run(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {
                 true => existing(config(DATA)?).await?,
-                false => App::build(config(DATA)?).await?,
+                false => App::build(working()?).await?,
             };
             let sending = Sending::start(&app)?;
             sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await
@@ -106,6 +120,10 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             rewind::rewind(&existing(config(DATA)?).await?, &pipeline, &what, json).await
         }
+        Command::Db { command: DbCommand::Migrate(what) } => {
+            let pipeline = what.pipeline.as_deref().map(shipped::load).transpose()?;
+            db::migrate(&config(DATA)?, pipeline.as_ref(), &what, json).await
+        }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
@@ -120,12 +138,12 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
-        Command::Dlq { command } => dlq::dlq(&existing(config(DATA)?).await?, &command, json).await,
+        Command::Dlq { command } => dlq::dlq(&existing(working()?).await?, &command, json).await,
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await
         }
         Command::Outbox { command } => {
-            outbox::outbox(&existing(config(DATA)?).await?, &command, json).await
+            outbox::outbox(&existing(working()?).await?, &command, json).await
         }
         Command::Openmetadata { command } => {
             openmetadata::openmetadata(config(DATA)?, command, json).await
@@ -142,8 +160,7 @@ fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>>
         return Ok(stage);
     }
     let hop: Option<Hop> = name.parse().ok();
-    let covers =
-        |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage.writes.dataset.layer()));
+    let covers = |stage: &&Arc<Stage>| hop.is_none_or(|hop| hop.covers(stage));
     let meant: Vec<&Arc<Stage>> = pipeline.stages.iter().filter(covers).collect();
     if let (Some(_), [one]) = (hop, &meant[..]) {
         return Ok(one);

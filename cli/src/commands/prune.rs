@@ -78,11 +78,11 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
 }
 
 async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
-    let (lake, log) = (&app.lake, app.log.as_ref());
+    let (places, log) = (&app.places, app.log.as_ref());
     let limit = app.config.retention.topic_bytes();
     let due = match dry {
-        true => due_messages(lake, log, limit).await?,
-        false => prune_messages(lake, log, limit).await?,
+        true => due_messages(places, log, limit).await?,
+        false => prune_messages(places, log, limit).await?,
     };
     let swept = |due: DueMessages| {
         let mut kept_for = due.retention.map_or_else(

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::RewindArgs;
 use crate::commands::stage_named;
+use crate::exit::Usage;
 use crate::output::{Grid, json as print_json, line, number};
 
 pub(crate) async fn rewind(
@@ -16,6 +17,10 @@ pub(crate) async fn rewind(
     as_json: bool,
 ) -> Result<()> {
     let stage = stage_named(pipeline, &what.stage)?;
+    if stage.writes.postgres.is_some() {
+        let what = "is in Postgres, and its position can't be moved back: send again what was lost";
+        return Err(Usage(format!("{} {what}", stage.writes.dataset)).into());
+    }
     let plan = plan_rewind(&app.lake, app.log.as_ref(), stage, &what.to).await?;
     if what.yes {
         let id = DraftId(app.ids.next());

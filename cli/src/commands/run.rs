@@ -16,6 +16,7 @@ use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, score};
 use crate::progress::Progress;
 use crate::pusher::Pusher;
+use crate::telemetry::{Showing, Shown};
 
 pub(crate) async fn run(
     app: App,
@@ -49,10 +50,15 @@ pub(crate) async fn run(
     let before = days(&app, pipeline, what).await?;
     let asked = Asked { hop: what.stages, governed, date: what.date };
     let pusher = Pusher::start(&app, governed.metrics, false);
+    let of_store = || vec![Shown::of_store(&app)];
+    let showing = governed.metrics.then(|| Showing::start(of_store, false)).flatten();
     let told = |_: &RunSummary| pusher.iter().for_each(Pusher::news);
     let outcome = stages(&app, pipeline, asked, as_json, &mut summaries, &told).await;
     if let Some(pusher) = pusher {
         pusher.end().await;
+    }
+    if let Some(showing) = showing {
+        showing.end().await;
     }
     let after = match days(&app, pipeline, what).await {
         // What went wrong first is what a person has to hear.
@@ -223,7 +229,7 @@ pub(crate) fn value(summary: &RunSummary) -> Value {
 async fn show_plan(app: &App, pipeline: &Pipeline, hop: Hop, as_json: bool) -> Result<()> {
     let mut plans: Vec<Plan> = Vec::new();
     for stage in pipeline.stages_of(hop) {
-        plans.push(plan(&app.lake, app.log.as_ref(), &stage).await?);
+        plans.push(plan(&app.places, app.log.as_ref(), &stage).await?);
     }
     if as_json {
         return json(&plans);

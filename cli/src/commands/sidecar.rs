@@ -5,10 +5,12 @@ use assay_core::{Clock, RandomIds, SystemClock};
 use assay_sidecar::{Listen, Parts, Sidecar};
 use assay_store::Store;
 
+use crate::app::open_log;
 use crate::args::SidecarArgs;
 use crate::commands::sending::Sending;
 use crate::config::Config;
 use crate::signals::Asked;
+use crate::telemetry::{Showing, Shown};
 
 pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     let mut settings = config.sidecar.clone();
@@ -21,10 +23,20 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     // What comes in is also sent on.
     let courier = config.targets.courier(Arc::new(store.clone()), &clock, Arc::new(RandomIds))?;
     let sending = Sending::of(courier, config.targets.grace);
-    let parts = Parts { settings, store: store.clone(), clock };
+    let (log, ids) = (open_log(&config, &clock).await?, Arc::new(RandomIds));
+    let parts = Parts { settings, store: store.clone(), log, clock: Arc::clone(&clock), ids };
     let sidecar = Sidecar::start(parts).await?;
     eprintln!("listening on {}", sidecar.address());
+    let (own, known) = (sidecar.metrics(), (store.clone(), Arc::clone(&clock)));
+    let shown = || {
+        let own = Shown::of_process(move || std::future::ready(Some(own())));
+        vec![own, Shown::of_sidecar(known)]
+    };
+    let showing = Showing::start(shown, true);
     sidecar.run(asked.stopped("stopping: finishing requests; ask again to stop at once")).await;
+    if let Some(showing) = showing {
+        showing.end().await;
+    }
     sending.after(()).await;
     store.close().await;
     eprintln!("stopped: all that was answered for is kept");

@@ -13,7 +13,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     let index = app.index();
     index.catch_up(&|_| {}).await?;
     let letters = index.summary().await?;
-    let lags = behind(&app.lake, app.log.as_ref()).await?;
+    let lags = behind(&app.places, app.log.as_ref()).await?;
     let pauses = app.store.pauses().await?;
     if as_json {
         let run = |record: &assay_store::RunRecord| {

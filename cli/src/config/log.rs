@@ -146,7 +146,7 @@ mod tests {
         std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, text).unwrap();
-        let loaded = Config::load(Some(&file), None, "default", "me");
+        let loaded = Config::load(Some(&file), (None, None), "default", "me");
         loaded.map(|config| config.log).map_err(|error| error.to_string())
     }
 

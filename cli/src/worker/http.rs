@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use assay_log::Log;
 use assay_metrics::{CONTENT_TYPE, Lag, render_following};
-use assay_pipeline::{Lake, Reads, SourceError, Stage, behind_stage};
+use assay_pipeline::{Places, Reads, SourceError, Stage, behind_stage};
 use axum::Router;
 use axum::extract::State as Given;
 use axum::http::{StatusCode, header};
@@ -22,7 +22,7 @@ use crate::app::App;
 struct Office {
     worker: Arc<Worker>,
     stages: Vec<Arc<Stage>>,
-    lake: Arc<Lake>,
+    places: Arc<Places>,
     log: Arc<dyn Log>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn serve(
     let office = Office {
         worker: Arc::clone(worker),
         stages: stages.to_vec(),
-        lake: Arc::clone(&app.lake),
+        places: Arc::clone(&app.places),
         log: Arc::clone(&app.log),
     };
     let routes = Router::new()
@@ -110,7 +110,7 @@ impl Office {
     async fn lags(&self) -> Result<Vec<Lag>, SourceError> {
         let mut lags = Vec::new();
         for stage in self.stages.iter().filter(|stage| matches!(stage.reads, Reads::Topic(_))) {
-            let behind = behind_stage(&self.lake, self.log.as_ref(), stage).await?;
+            let behind = behind_stage(&self.places, self.log.as_ref(), stage).await?;
             lags.extend(behind.into_iter().filter_map(|behind| {
                 Some(Lag {
                     group: behind.reader?,

@@ -1,14 +1,17 @@
 //! `POST /collect`: events come in, and are answered for when they are safe.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use assay_core::TraceContext;
 use assay_door::{Peer, announced, gzip, inflated, key, kind, whole};
 use assay_store::Deed;
+use assay_trace::{Kind, Span};
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use super::Service;
@@ -24,11 +27,28 @@ pub(super) async fn collect(
     State(service): State<Arc<Service>>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     request: Request,
+) -> Response {
+    let headers = request.headers();
+    let trace = TraceContext::read(|name| headers.get(name).map(HeaderValue::as_bytes));
+    let mut span = Span::begin("collect", Kind::Server, trace.as_ref());
+    let answer = answered(&service, peer, request, &mut span).await.into_response();
+    span.count("http.response.status_code", answer.status().as_u16().into());
+    if answer.status().is_server_error() {
+        span.fail("not kept");
+    }
+    answer
+}
+
+async fn answered(
+    service: &Service,
+    peer: SocketAddr,
+    request: Request,
+    span: &mut Span,
 ) -> Result<Response, Problem> {
     let (Parts { headers, .. }, body) = request.into_parts();
     let gzip = gzip(&headers).map_err(Problem::ContentEncoding)?;
     let form = form(&headers)?;
-    let owner = owner(&service, &headers).await?;
+    let owner = owner(service, &headers).await?;
     let limit = service.settings.body_mb << 20;
     let announced = announced(&headers).unwrap_or(limit);
     if announced > limit {
@@ -36,7 +56,7 @@ pub(super) async fn collect(
     }
     let reserve = |bytes| {
         let room = service.in_flight.room(bytes);
-        room.ok_or_else(|| refused(&service, Problem::Busy, "busy", 1))
+        room.ok_or_else(|| refused(service, Problem::Busy, "busy", 1))
     };
     let reading = reserve(announced)?;
     let body = whole(body, limit).await?;
@@ -63,9 +83,10 @@ pub(super) async fn collect(
         let client = owner.unwrap_or_else(|| peer.ip().to_string());
         let events = taken.outcomes.len();
         let passes = quotas.take(&client, events, Instant::now());
-        passes.map_err(|wait| refused(&service, Problem::Quota { wait }, "quota", events))?;
+        passes.map_err(|wait| refused(service, Problem::Quota { wait }, "quota", events))?;
     }
-    keep(&service, &taken).await?;
+    span.count("assay.events", taken.records.len() as u64);
+    keep(service, &taken, span.context()).await?;
     let answer = Answer::of(&taken, service.settings.durability);
     Ok((status_of(&taken), Json(answer)).into_response())
 }
@@ -81,7 +102,11 @@ async fn owner(service: &Service, headers: &HeaderMap) -> Result<Option<String>,
 }
 
 /// Makes the good events safe, and counts the others.
-async fn keep(service: &Service, taken: &Taken) -> Result<(), Problem> {
+async fn keep(
+    service: &Service,
+    taken: &Taken,
+    trace: Option<&TraceContext>,
+) -> Result<(), Problem> {
     service.meters.received.inc_by(taken.outcomes.len() as u64);
     for refusal in taken.outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
         service.meters.refused(refusal.reason.name(), 1);
@@ -89,7 +114,7 @@ async fn keep(service: &Service, taken: &Taken) -> Result<(), Problem> {
             service.meters.unpackable.inc();
         }
     }
-    let kept = service.journal.append(&taken.records, service.clock.now()).await;
+    let kept = service.journal.append(&taken.records, service.clock.now(), trace).await;
     kept.map_err(|error| {
         refused(service, Problem::from(error.as_ref()), reason_of(&error), taken.records.len())
     })

@@ -44,8 +44,7 @@ pub(crate) struct Service {
 /// Where a client finds what. Everything else has no endpoint's name.
 const ROUTES: [&str; 4] = ["/collect", "/health", "/metrics", "/openapi.json"];
 
-pub(crate) fn router(service: Service) -> Router {
-    let service = Arc::new(service);
+pub(crate) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/collect", post(collect::collect))
         .route("/health", get(pages::health))

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use assay_core::TraceContext;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use super::header::Header;
 use super::lanes::{Lanes, MessageSize};
 use super::records::Records;
 use super::tail::{Tail, Written};
+use super::traces::Traces;
 
 /// What an answer promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +58,7 @@ struct Shared {
     limits: Limits,
     state: Mutex<State>,
     tail: Mutex<Tail>,
+    traces: Traces,
     /// There are frames to be written, or the end is near.
     filled: Condvar,
     end: Mutex<Place>,
@@ -103,6 +106,7 @@ impl Journal {
             limits,
             state: Mutex::new(state),
             tail: Mutex::new(tail),
+            traces: Traces::default(),
             filled: Condvar::new(),
             end: Mutex::new(Place { segment: next, offset: 0 }),
             bytes: AtomicU64::new(bytes),
@@ -121,6 +125,7 @@ impl Journal {
         &self,
         records: &Records,
         now: DateTime<Utc>,
+        trace: Option<&TraceContext>,
     ) -> Result<(), Arc<SegmentError>> {
         if records.len() == 0 {
             return Ok(());
@@ -132,7 +137,12 @@ impl Journal {
             if state.closing {
                 return Err(Arc::new(SegmentError::Gone));
             }
-            state.frame(records, now, shared.limits.message);
+            state.frame(
+                records,
+                now,
+                shared.limits.message,
+                trace.map(|trace| (trace, &shared.traces)),
+            );
             if shared.durability == Durability::Process {
                 return shared.write_at_once(&mut state);
             }
@@ -144,6 +154,11 @@ impl Journal {
             |_| Err(Arc::new(SegmentError::Gone)),
             |outcome| outcome.clone().unwrap_or(Ok(())),
         )
+    }
+
+    /// The traces of what is not sent yet.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.shared.traces
     }
 
     /// Up to where everything is safe.
@@ -271,10 +286,19 @@ impl Shared {
 }
 
 impl State {
-    fn frame(&mut self, records: &Records, now: DateTime<Utc>, size: MessageSize) {
+    fn frame(
+        &mut self,
+        records: &Records,
+        now: DateTime<Utc>,
+        size: MessageSize,
+        trace: Option<(&TraceContext, &Traces)>,
+    ) {
         for part in records.parts(size.events, size.bytes) {
             let lane = self.lanes.take(part.len(), part.datums.len());
             self.turned |= lane.turned;
+            if let Some((trace, traces)) = trace {
+                traces.note((lane.partition, lane.first), trace);
+            }
             frame::put(part, lane, now.timestamp_micros(), &mut self.pending);
         }
         self.group.events += records.len() as u64;

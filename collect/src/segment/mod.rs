@@ -15,6 +15,7 @@ mod message;
 mod reader;
 mod records;
 mod tail;
+mod traces;
 
 pub use error::SegmentError;
 pub(crate) use folder::{Folder, Identity, Place};
@@ -25,3 +26,4 @@ pub(crate) use lanes::MessageSize;
 pub(crate) use message::Message;
 pub(crate) use reader::{Damage, Read, Reader};
 pub(crate) use records::Records;
+pub(crate) use traces::Traces;

@@ -21,6 +21,8 @@ pub(crate) struct DeadLetters {
     dataset: DatasetName,
     run: RunId,
     spool: PathBuf,
+    /// Fields that the contracts of the pipeline show to few.
+    sensitive: Vec<String>,
 }
 
 impl DeadLetters {
@@ -29,9 +31,9 @@ impl DeadLetters {
         stage: StageId,
         dataset: DatasetName,
         run: RunId,
-        spool: PathBuf,
+        (spool, sensitive): (PathBuf, Vec<String>),
     ) -> DeadLetters {
-        DeadLetters { log, queue: None, stage, dataset, run, spool }
+        DeadLetters { log, queue: None, stage, dataset, run, spool, sensitive }
     }
 
     /// Keeps a letter; on return it survives a loss of power.
@@ -100,7 +102,7 @@ impl DeadLetters {
             failed_at: DateTime::UNIX_EPOCH,
             first_failed_at: DateTime::UNIX_EPOCH,
             count: 1,
-            sensitive: vec![],
+            sensitive: self.sensitive.clone(),
         }
     }
 }

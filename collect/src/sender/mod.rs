@@ -127,6 +127,9 @@ impl Sender {
             self.set_aside(letter).await?;
         }
         let mut parcels: VecDeque<Parcel> = parcels.into();
+        for parcel in &mut parcels {
+            parcel.trace(self.journal.traces(), &self.topic.name);
+        }
         let mut together = usize::MAX;
         while !parcels.is_empty() {
             let group = parcels.len().min(together);
@@ -139,8 +142,11 @@ impl Sender {
                     let Some(first) = parcels.pop_front() else { break };
                     match first.message.halves() {
                         Ok((one, other)) => {
-                            parcels.push_front(Parcel::new(other));
-                            parcels.push_front(Parcel::new(one));
+                            for half in [other, one] {
+                                let mut parcel = Parcel::new(half);
+                                parcel.trace(self.journal.traces(), &self.topic.name);
+                                parcels.push_front(parcel);
+                            }
                             together = 1;
                         }
                         Err(message) => {
@@ -156,7 +162,8 @@ impl Sender {
     }
 
     fn sent(&self, parcel: &Parcel) {
-        let count = parcel.message.count();
+        let (message, count) = (&parcel.message, parcel.message.count());
+        self.journal.traces().forget(message.partition, message.first + count as u64);
         self.progress.sent.fetch_add(count as u64, Ordering::Relaxed);
         self.meters.sent.inc();
         self.meters.packing_seconds.observe(parcel.took.as_secs_f64());

@@ -1,11 +1,12 @@
 use std::time::{Duration, Instant};
 
 use assay_log::NewRecord;
-use assay_pipeline::message;
+use assay_pipeline::{message, part_of};
+use assay_trace::{Kind, Span};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::segment::Message;
+use crate::segment::{Message, Traces};
 
 /// A message, and how the log takes it.
 pub(super) struct Parcel {
@@ -13,6 +14,8 @@ pub(super) struct Parcel {
     pub(super) record: NewRecord,
     /// How long packing took.
     pub(super) took: Duration,
+    /// Until the log has it.
+    span: Option<Span>,
 }
 
 impl Parcel {
@@ -25,6 +28,21 @@ impl Parcel {
         let collector = message.collector.simple().to_string();
         let numbers = (message.first, count as u64);
         let record = self::message(&collector, message.partition, numbers, Bytes::from(value));
-        Parcel { message, record, took: begun.elapsed() }
+        Parcel { message, record, took: begun.elapsed(), span: None }
+    }
+
+    /// It goes on from the first of the requests that its records came with.
+    pub(super) fn trace(&mut self, traces: &Traces, topic: &str) {
+        let message = &self.message;
+        let came_with = traces.of((message.partition, message.first), message.count());
+        let mut span = Span::begin("send", Kind::Producer, came_with.first());
+        came_with.iter().skip(1).for_each(|other| span.link(other));
+        if span.recording() {
+            span.set("messaging.destination.name", topic.to_owned());
+            span.set("messaging.destination.partition.id", message.partition.to_string());
+            span.count("assay.events", message.count() as u64);
+        }
+        part_of(&mut self.record, span.context());
+        self.span = Some(span);
     }
 }

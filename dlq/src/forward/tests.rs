@@ -75,7 +75,7 @@ impl Desk {
         let topics: Vec<String> = topic.map(str::to_owned).into_iter().collect();
         let letters = LetterFilter { topics, unparked: true, ..LetterFilter::default() };
         let to = self.index.forward_to(TARGET, &letters).await.unwrap();
-        let stage = assay_core::StageId { pipeline: "to".into(), stage: TARGET.into() };
+        let stage = crate::stage_of_topic(TARGET);
         let options = ReplayOptions { to: Some(to), rate, ..ReplayOptions::default() };
         let who = "anna".to_owned();
         let reason = "mended".to_owned();
@@ -99,8 +99,12 @@ impl Desk {
     async fn sent(&self) -> Vec<Record> {
         let mut all = Vec::new();
         for ends in self.log.ends(TARGET).await.unwrap() {
-            let read = self.log.read(TARGET, ends.partition, ends.start, Default::default());
-            all.extend(read.await.unwrap());
+            let mut at = ends.start;
+            while at < ends.end {
+                let read = self.log.read(TARGET, ends.partition, at, Default::default());
+                all.extend(read.await.unwrap());
+                at = all.last().map_or(ends.end, |last: &Record| last.offset + 1);
+            }
         }
         all
     }

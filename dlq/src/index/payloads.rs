@@ -99,4 +99,5 @@ fn fill(letter: &mut LetterView, record: &Record, keep: usize) {
     letter.sensitive = sensitive(record);
     letter.key = record.key.as_ref().map(|key| beginning(key, keep));
     letter.payload = record.value.as_ref().map(|value| beginning(value, keep));
+    letter.payload_truncated = record.value.as_ref().is_some_and(|value| value.len() > keep);
 }

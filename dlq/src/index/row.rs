@@ -83,5 +83,6 @@ pub(crate) fn view(record: LetterRecord) -> LetterView {
         payload_kind: row.payload_kind.as_deref().and_then(PayloadKind::from_name),
         payload_bytes: row.payload_bytes,
         payload: None,
+        payload_truncated: false,
     }
 }

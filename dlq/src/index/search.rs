@@ -2,16 +2,12 @@
 
 use std::str::FromStr;
 
-use assay_store::{LetterFilter, LetterRow};
+use assay_store::LetterFilter;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Index, row};
+use super::Index;
 use crate::{DlqError, LetterView};
-
-/// Letters whose payloads are in memory at once have about this many bytes.
-const BYTES: u64 = 16 << 20;
-const LETTERS: u32 = 200;
 
 /// What a payload must have.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,7 +86,8 @@ impl Matching {
         self.path.is_some() || self.text.is_some()
     }
 
-    fn holds(&self, letter: &LetterView, json: &dyn Fn(&LetterView) -> Option<Value>) -> bool {
+    /// Whether the payload has all of it; `json` reads payloads.
+    pub fn holds(&self, letter: &LetterView, json: &dyn Fn(&LetterView) -> Option<Value>) -> bool {
         let path = |path: &AtPath| json(letter).is_some_and(|payload| path.holds(&payload));
         let text = |wanted: &String| {
             let wanted = wanted.to_lowercase();
@@ -118,6 +115,8 @@ impl Index {
             if matching.holds(&letter, json) {
                 // A copy: a slice would hold on to all of it.
                 let beginning = |all: Bytes| Bytes::copy_from_slice(&all[..all.len().min(keep)]);
+                letter.payload_truncated =
+                    letter.payload.as_ref().is_some_and(|all| all.len() > keep);
                 letter.payload = letter.payload.map(beginning);
                 found.letters.push(letter);
             }
@@ -136,26 +135,15 @@ impl Index {
         filter: &LetterFilter,
         mut take: impl FnMut(LetterView) -> Result<bool, E> + Send,
     ) -> Result<(), E> {
-        let mut after: Option<LetterRow> = None;
+        let mut reading = self.reading(filter, None);
         loop {
-            let page = self.store.letters(filter, after.as_ref(), LETTERS).await;
-            let page = page.map_err(DlqError::from)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.letter.clone());
-            let mut views: Vec<LetterView> = page.into_iter().map(row::view).collect();
-            while !views.is_empty() {
-                let mut bytes = 0;
-                let fits = |letter: &&LetterView| {
-                    bytes += letter.payload_bytes;
-                    bytes <= BYTES
-                };
-                let some = views.iter().take_while(fits).count().max(1);
-                let rest = views.split_off(some);
-                self.fetch(&mut views, usize::MAX).await?;
-                for letter in std::mem::replace(&mut views, rest) {
-                    if !take(letter)? {
-                        return Ok(());
-                    }
+            let letters = reading.next().await?;
+            if letters.is_empty() {
+                return Ok(());
+            }
+            for letter in letters {
+                if !take(letter)? {
+                    return Ok(());
                 }
             }
         }

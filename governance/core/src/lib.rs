@@ -17,6 +17,7 @@ mod report;
 mod rule;
 mod run;
 mod text_format;
+mod trace;
 
 pub use clock::{Clock, Ids, RandomIds, SystemClock};
 pub use contract::Contract;
@@ -36,3 +37,4 @@ pub use rule::{
 };
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
 pub use text_format::TextFormat;
+pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};

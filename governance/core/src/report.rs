@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetName, DimensionScore, DraftId, Mark, Position, Remembered, Run, Severity, Slice,
+    TraceContext,
 };
 
 /// What a judgement means for the batch.
@@ -163,6 +164,9 @@ pub struct Report {
     /// What later batches are held against, where quality was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<Remembered>,
+    /// The commit's place in the trace that the batch is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
 }
 
 impl Report {

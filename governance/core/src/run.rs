@@ -76,6 +76,14 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    pub const ALL: [RunStatus; 5] = [
+        RunStatus::Running,
+        RunStatus::Complete,
+        RunStatus::Halted,
+        RunStatus::Failed,
+        RunStatus::Aborted,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             RunStatus::Running => "running",
@@ -91,16 +99,8 @@ impl FromStr for RunStatus {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [
-            RunStatus::Running,
-            RunStatus::Complete,
-            RunStatus::Halted,
-            RunStatus::Failed,
-            RunStatus::Aborted,
-        ]
-        .into_iter()
-        .find(|status| status.name() == text)
-        .ok_or_else(|| format!("`{text}` is not the status of a run"))
+        let known = RunStatus::ALL.into_iter().find(|status| status.name() == text);
+        known.ok_or_else(|| format!("`{text}` is not the status of a run"))
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use assay_core::SystemClock;
+use assay_core::{RandomIds, SystemClock};
+use assay_log::EmbeddedLog;
 use assay_sidecar::{Listen, Parts, Quota, Settings, Sidecar};
 use assay_store::Store;
 use serde_json::json;
@@ -31,7 +32,10 @@ async fn measure(clients: u64, time: Duration, many: u64) {
         quota: Quota { events_per_second: 1e9, burst: 1e9 },
         ..Settings::default()
     };
-    let parts = Parts { settings, store: store.clone(), clock: Arc::new(SystemClock) };
+    let clock = Arc::new(SystemClock);
+    let log = EmbeddedLog::open(&folder.path().join("log.db"), clock.clone()).await.unwrap();
+    let (log, ids) = (Arc::new(log), Arc::new(RandomIds));
+    let parts = Parts { settings, store: store.clone(), log, clock, ids };
     let sidecar = Sidecar::start(parts).await.unwrap();
     let address = sidecar.address();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_core::Clock;
+use assay_core::{Clock, Ids};
 use assay_door::{Credentials, Door, DoorError, InFlight, Quotas, open, serve};
 use assay_lineage::receive::Intake;
+use assay_log::Log;
 use assay_store::{Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::http::{self, Service};
+use crate::letters::Letters;
 use crate::meters::Meters;
 use crate::requests::Asked;
 use crate::settings::Settings;
@@ -23,7 +25,10 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 pub struct Parts {
     pub settings: Settings,
     pub store: Store,
+    /// Where dead letters are; it may be away when the sidecar begins.
+    pub log: Arc<dyn Log>,
     pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
 }
 
 /// A sidecar that listens.
@@ -49,7 +54,7 @@ pub enum SidecarError {
 impl Sidecar {
     /// Takes the port, and begins to answer with [`Sidecar::run`].
     pub async fn start(parts: Parts) -> Result<Sidecar, SidecarError> {
-        let Parts { settings, store, clock } = parts;
+        let Parts { settings, store, log, clock, ids } = parts;
         settings.check().map_err(SidecarError::Settings)?;
         let locked = !settings.listen.is_loopback();
         let credentials = Credentials::load(&[], Some(store.clone()), locked).await?;
@@ -67,6 +72,8 @@ impl Sidecar {
         let telling = Arc::clone(&asked).tell(intake.clone(), Arc::clone(&clock), instance);
         let telling = tokio::spawn(telling);
         let service = Service {
+            letters: Letters::new(log, store.clone()),
+            ids,
             store,
             intake,
             clock,
@@ -74,7 +81,7 @@ impl Sidecar {
             quotas: Quotas::new(settings.quota),
             in_flight: Arc::new(InFlight::new(settings.in_flight_mb << 20)),
             turns: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
-            meters: Meters::new(),
+            meters: Arc::new(Meters::new()),
             asked: Arc::clone(&asked),
             settings,
         };
@@ -84,6 +91,12 @@ impl Sidecar {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.door.address()
+    }
+
+    /// What this process counts, as `/metrics` answers it, whenever it is asked for.
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let meters = Arc::clone(&self.service.meters);
+        move || meters.render()
     }
 
     /// Answers until `stopped`; then lets nobody in, and finishes what was begun.

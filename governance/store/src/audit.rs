@@ -29,10 +29,12 @@ pub enum Action {
     Pause,
     /// A paused stage was let go on.
     Resume,
+    /// What contracts show to few was looked at.
+    Reveal,
 }
 
 impl Action {
-    pub const ALL: [Action; 8] = [
+    pub const ALL: [Action; 9] = [
         Action::Rewind,
         Action::AcceptBatch,
         Action::Recompute,
@@ -41,6 +43,7 @@ impl Action {
         Action::Prune,
         Action::Pause,
         Action::Resume,
+        Action::Reveal,
     ];
 
     pub fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Action {
             Action::Prune => "prune",
             Action::Pause => "pause",
             Action::Resume => "resume",
+            Action::Reveal => "reveal",
         }
     }
 }

@@ -56,6 +56,14 @@ pub(crate) fn json<T: DeserializeOwned>(
     serde_json::from_str(row.try_get(column)?).map_err(|_| unreadable(column))
 }
 
+pub(crate) fn some_json<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &'static str,
+) -> Result<Option<T>, sqlx::Error> {
+    let text: Option<String> = row.try_get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|_| unreadable(column))).transpose()
+}
+
 fn unreadable(column: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(Unreadable(column).into())
 }

@@ -28,6 +28,8 @@ pub enum Deed {
     Look,
     Send,
     Change,
+    /// Looks also at what contracts show to few.
+    Reveal,
 }
 
 /// A key that was made.

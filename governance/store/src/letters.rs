@@ -2,7 +2,9 @@
 
 mod feed;
 mod find;
+mod place;
 mod take;
+mod words;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize, Serializer};
 pub use feed::{LetterBatch, LetterClosing};
 pub(crate) use find::conditions;
 pub use find::{LetterFilter, LetterGroup, LetterOfReplay};
+pub use place::LetterPlace;
+pub use words::LetterWord;
 
 /// A letter as its topic has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

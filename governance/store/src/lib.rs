@@ -34,13 +34,15 @@ pub use halts::Halt;
 pub use keys::{Deed, KeyRecord, Role};
 pub use letters::{
     LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup,
-    LetterOfReplay, LetterRecord, LetterRow, LetterState,
+    LetterOfReplay, LetterPlace, LetterRecord, LetterRow, LetterState, LetterWord,
 };
 pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
 pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};
-pub use replays::{Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, ReplayTopic};
+pub use replays::{
+    GivenUp, Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, ReplayTopic, Wish,
+};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use assay_core::StageId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -13,7 +14,10 @@ use self::rows::{choose, drop_dry, in_flight, insert, letter, replay};
 use crate::column::{count, from_count, from_time, word};
 use crate::{AuditEntry, LetterFilter, Store, StoreError, audit};
 
+mod handed;
 mod rows;
+
+pub use handed::{GivenUp, Wish};
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -124,6 +128,14 @@ pub struct Replay {
     /// Letters that fit, and were in flight for another job.
     pub skipped: u64,
     pub message: Option<String>,
+    /// Whether it is left to whichever worker comes for it.
+    pub handed: bool,
+    /// Who wants it given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
+    /// What the worker found out with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
 }
 
 /// A letter of a job, and where it lies.
@@ -223,7 +235,8 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// A sign of life of a job's worker; false when another has the job now, or it was cancelled.
+    /// A sign of life of a job's worker; false when another has the job now, it was cancelled, or is
+    /// to be given up.
     pub async fn beat_replay(
         &self,
         job: Uuid,
@@ -233,7 +246,7 @@ impl Store {
         let failed = self.failed("give a sign of life of a job");
         let done = sqlx::query(
             "UPDATE replays SET beat_at = $3
-             WHERE id = $1 AND worker = $2 AND state = 'running'",
+             WHERE id = $1 AND worker = $2 AND state = 'running' AND wish IS NULL",
         )
         .bind(job.to_string())
         .bind(worker.to_string())

@@ -117,8 +117,21 @@ impl ClientContext for Heard {
         // It follows from every other, and says less.
         if code != RDKafkaErrorCode::AllBrokersDown {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((code, reason.to_owned()));
+                Some((meant(code, reason), reason.to_owned()));
         }
+    }
+}
+
+/// The same refusal of TLS comes as one of the transport when librdkafka finds the socket ready to
+/// be written to before it has read the answer, which is a matter of luck.
+fn meant(code: RDKafkaErrorCode, reason: &str) -> RDKafkaErrorCode {
+    match code {
+        RDKafkaErrorCode::BrokerTransportFailure
+            if reason.contains(":SSL routines:") && !reason.contains("unexpected eof") =>
+        {
+            RDKafkaErrorCode::SSL
+        }
+        code => code,
     }
 }
 
@@ -146,5 +159,31 @@ fn protocol(settings: &KafkaSettings) -> &'static str {
         (None, Some(_)) => "ssl",
         (Some(_), None) => "sasl_plaintext",
         (Some(_), Some(_)) => "sasl_ssl",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_tls_is_told_from_a_connection_that_broke() {
+        use RDKafkaErrorCode::{BrokerTransportFailure, SSL, SaslAuthenticationFailed};
+        for (code, reason, means) in [
+            (
+                BrokerTransportFailure,
+                "error:0A000086:SSL routines::certificate verify failed (after 2ms)",
+                SSL,
+            ),
+            (
+                BrokerTransportFailure,
+                "error:0A000126:SSL routines::unexpected eof while reading",
+                BrokerTransportFailure,
+            ),
+            (BrokerTransportFailure, "Connection refused", BrokerTransportFailure),
+            (SaslAuthenticationFailed, "SSL routines", SaslAuthenticationFailed),
+        ] {
+            assert_eq!(meant(code, reason), means, "{reason}");
+        }
     }
 }

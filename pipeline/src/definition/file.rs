@@ -18,6 +18,9 @@ pub(super) struct PipelineFile {
     pub(super) datasets: BTreeMap<String, DatasetFile>,
     pub(super) ingest: Option<IngestFile>,
     pub(super) stages: Vec<StageFile>,
+    /// SQL files that make the tables in the database, in their order.
+    #[serde(default)]
+    pub(super) migrations: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,10 +43,14 @@ pub(super) struct DatasetFile {
     pub(super) schema: Option<String>,
     pub(super) partitions: Option<u32>,
     pub(super) retention_hours: Option<u32>,
+    /// Headers of JSON messages that become columns, `_header_NAME`.
+    pub(super) headers: Option<Vec<String>>,
     // Tables.
     pub(super) contract: Option<String>,
     pub(super) partition_by: Option<Vec<String>>,
     pub(super) target_file_size: Option<u64>,
+    /// The table of the database that it is, where it is none of the lake.
+    pub(super) postgres: Option<String>,
     // Both.
     pub(super) origin: Vec<String>,
 }
@@ -88,6 +95,48 @@ pub(super) struct StageFile {
     pub(super) aggregate: Option<AggregateFile>,
     pub(super) breaker: Option<BreakerFile>,
     pub(super) commit: Option<CommitFile>,
+    pub(super) event_time: Option<EventTimeFile>,
+    #[serde(default)]
+    pub(super) also: Vec<AlsoFile>,
+}
+
+/// When a row happened, and when it comes too late.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventTimeFile {
+    pub(super) column: String,
+    pub(super) late_after_seconds: u32,
+    pub(super) idle_after_seconds: Option<u32>,
+}
+
+/// Another table that is written in the same commit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlsoFile {
+    pub(super) write: String,
+    pub(super) model: String,
+    pub(super) windows: Option<WindowsFile>,
+    pub(super) merge: Option<MergeFile>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WindowsFile {
+    pub(super) seconds: u32,
+    /// From the beginning of one to that of the next; as long as they are, when it is not said.
+    pub(super) every_seconds: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergeFile {
+    pub(super) key: Vec<String>,
+    #[serde(default)]
+    pub(super) sum: Vec<String>,
+    #[serde(default)]
+    pub(super) min: Vec<String>,
+    #[serde(default)]
+    pub(super) max: Vec<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -6,7 +6,8 @@ use assay_core::{Contract, DatasetName, Document, Layer, Mistake, Mistakes};
 use super::file::{DatasetFile, IngestFile, PipelineFile, StageFile};
 use super::{Folder, FolderError, IngestSpec, MessageFormat, Pipeline, TableSpec, TopicSpec};
 use crate::avro::RecordSchema;
-use crate::source::{JSON_SCHEMA, topic_schema};
+use crate::postgres::Migration;
+use crate::source::{json_schema, topic_schema};
 use crate::stage::arrow_schema;
 
 /// The largest payload that a topic takes, when the pipeline does not say: a broker's default
@@ -56,10 +57,19 @@ impl Pipeline {
         }
         let ingest = file.ingest.as_ref().and_then(|ingest| loader.ingest(ingest));
         let stages = loader.stages(&file.name, &file.stages);
+        let migrations = loader.migrations(&file.migrations);
         let Loader { topics, tables, mistakes, .. } = loader;
         let description = file.description;
         Mistakes(mistakes)
-            .none_or(Pipeline { name: file.name, description, topics, tables, ingest, stages })
+            .none_or(Pipeline {
+                name: file.name,
+                description,
+                topics,
+                tables,
+                ingest,
+                stages,
+                migrations,
+            })
             .map_err(refused)
     }
 }
@@ -116,6 +126,7 @@ impl Loader<'_> {
             ("contract", file.contract.is_some()),
             ("partition_by", file.partition_by.is_some()),
             ("target_file_size", file.target_file_size.is_some()),
+            ("postgres", file.postgres.is_some()),
         ];
         for (key, _) in foreign.into_iter().filter(|(_, there)| *there) {
             self.mistake(&format!("{at}/{key}"), format!("a topic has no `{key}`"), "remove it");
@@ -133,7 +144,13 @@ impl Loader<'_> {
                 "say how many",
             );
         }
-        let Some(schema) = self.records(at, dataset, format, file.schema.as_deref()) else {
+        let headers = file.headers.clone().unwrap_or_default();
+        if format == MessageFormat::Avro && !headers.is_empty() {
+            let fix = "remove it; records of Avro have fields";
+            self.mistake(&format!("{at}/headers"), "a topic of Avro has no `headers`", fix);
+        }
+        let Some(schema) = self.records(at, dataset, (format, &headers), file.schema.as_deref())
+        else {
             return;
         };
         let columns = match format {
@@ -148,6 +165,7 @@ impl Loader<'_> {
             format,
             partitions,
             retention_hours: file.retention_hours,
+            headers,
             origin: file.origin.clone(),
             schema,
         };
@@ -159,7 +177,7 @@ impl Loader<'_> {
         &mut self,
         at: &str,
         dataset: &DatasetName,
-        format: MessageFormat,
+        (format, headers): (MessageFormat, &[String]),
         path: Option<&str>,
     ) -> Option<RecordSchema> {
         let place = format!("{at}/schema");
@@ -168,8 +186,15 @@ impl Loader<'_> {
                 let fix = "remove it; take columns out of `payload` by `extract`";
                 self.mistake(&place, "a topic of JSON has no `schema`", fix);
             }
-            let columns = RecordSchema::parse(JSON_SCHEMA);
-            return Some(columns.expect("the columns of JSON messages are a schema"));
+            for (place, header) in headers.iter().enumerate() {
+                self.name(&format!("{at}/headers/{place}"), header);
+            }
+            let columns = RecordSchema::parse(&json_schema(headers));
+            let wrong = |error| {
+                let what = format!("they are no columns: {error}");
+                self.mistake(&format!("{at}/headers"), what, "letters, digits and `_`, each once");
+            };
+            return columns.map_err(wrong).ok();
         }
         let Some(path) = path else {
             let what = format!("{dataset} lacks its schema");
@@ -192,6 +217,7 @@ impl Loader<'_> {
             ("schema", file.schema.is_some()),
             ("partitions", file.partitions.is_some()),
             ("retention_hours", file.retention_hours.is_some()),
+            ("headers", file.headers.is_some()),
         ];
         for (key, _) in foreign.into_iter().filter(|(_, there)| *there) {
             self.mistake(&format!("{at}/{key}"), format!("a table has no `{key}`"), "remove it");
@@ -228,8 +254,18 @@ impl Loader<'_> {
             target_file_size,
             origin,
             keys,
+            postgres: file.postgres.clone(),
         };
         self.tables.insert(dataset.clone(), Arc::new(table));
+    }
+
+    fn migrations(&mut self, paths: &[String]) -> Vec<Migration> {
+        let mut all = Vec::new();
+        for (place, path) in paths.iter().enumerate() {
+            let sql = self.text(&format!("/migrations/{place}"), path);
+            all.extend(sql.map(|sql| Migration { name: path.clone(), sql }));
+        }
+        all
     }
 
     fn columns_exist(&mut self, at: &str, columns: &[String], known: &[&str]) {

@@ -1,5 +1,6 @@
 //! A pipeline is a folder: one `pipeline.yaml`, ODCS contracts, SQL models, Avro schemas.
 
+mod also;
 mod file;
 mod folder;
 mod load;
@@ -20,6 +21,7 @@ pub use folder::{Folder, FolderError};
 pub use load::LoadError;
 
 use crate::avro::RecordSchema;
+use crate::postgres::Migration;
 use crate::stage::Stage;
 
 /// A pipeline whose every part was checked against every other.
@@ -32,6 +34,8 @@ pub struct Pipeline {
     pub ingest: Option<IngestSpec>,
     /// In the order in which data flows.
     pub stages: Vec<Arc<Stage>>,
+    /// What makes its tables in a database.
+    pub migrations: Vec<Migration>,
 }
 
 /// A topic of the log, as the pipeline declares it.
@@ -43,6 +47,8 @@ pub struct TopicSpec {
     pub schema: RecordSchema,
     pub partitions: u32,
     pub retention_hours: Option<u32>,
+    /// Headers of messages that are columns.
+    pub headers: Vec<String>,
     /// The columns that name a record for ever.
     pub origin: Vec<String>,
 }
@@ -59,6 +65,8 @@ pub struct TableSpec {
     pub origin: Vec<String>,
     /// Columns whose values are looked up, since stages deduplicate by them.
     pub keys: Vec<String>,
+    /// The table of the database that it is, where it is none of the lake.
+    pub postgres: Option<String>,
 }
 
 /// How lines of a file become messages of a topic.
@@ -91,19 +99,23 @@ pub enum Hop {
     KafkaToBronze,
     BronzeToSilver,
     SilverToGold,
+    Stream,
     All,
 }
 
 impl Hop {
-    pub const NAMES: [&'static str; 4] =
-        ["kafka-to-bronze", "bronze-to-silver", "silver-to-gold", "all"];
+    pub const NAMES: [&'static str; 5] =
+        ["kafka-to-bronze", "bronze-to-silver", "silver-to-gold", "stream", "all"];
 
-    /// Whether a stage that writes to `layer` belongs to it.
-    pub fn covers(self, layer: Layer) -> bool {
+    /// Whether a stage belongs to it: by the layer that it writes to, or as one that takes a topic
+    /// into a database.
+    pub fn covers(self, stage: &Stage) -> bool {
+        let (layer, streams) = (stage.writes.dataset.layer(), stage.streams());
         match self {
-            Hop::KafkaToBronze => layer == Layer::Bronze,
-            Hop::BronzeToSilver => layer == Layer::Silver,
-            Hop::SilverToGold => layer == Layer::Gold,
+            Hop::KafkaToBronze => layer == Layer::Bronze && !streams,
+            Hop::BronzeToSilver => layer == Layer::Silver && !streams,
+            Hop::SilverToGold => layer == Layer::Gold && !streams,
+            Hop::Stream => streams,
             Hop::All => true,
         }
     }
@@ -117,6 +129,7 @@ impl FromStr for Hop {
             "kafka-to-bronze" => Ok(Hop::KafkaToBronze),
             "bronze-to-silver" => Ok(Hop::BronzeToSilver),
             "silver-to-gold" => Ok(Hop::SilverToGold),
+            "stream" => Ok(Hop::Stream),
             "all" => Ok(Hop::All),
             _ => Err(format!("`{text}` is no stage; use one of {}", Hop::NAMES.join(", "))),
         }
@@ -129,6 +142,7 @@ impl fmt::Display for Hop {
             Hop::KafkaToBronze => "kafka-to-bronze",
             Hop::BronzeToSilver => "bronze-to-silver",
             Hop::SilverToGold => "silver-to-gold",
+            Hop::Stream => "stream",
             Hop::All => "all",
         })
     }
@@ -144,7 +158,7 @@ impl Pipeline {
 
     /// The stages of `hop`, in the order in which data flows.
     pub fn stages_of(&self, hop: Hop) -> Vec<Arc<Stage>> {
-        let covered = |stage: &&Arc<Stage>| hop.covers(stage.writes.dataset.layer());
+        let covered = |stage: &&Arc<Stage>| hop.covers(stage);
         self.stages.iter().filter(covered).map(Arc::clone).collect()
     }
 }

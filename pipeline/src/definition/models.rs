@@ -21,7 +21,7 @@ impl Loader<'_> {
         }
         let schema = extract.schema(&reads.schema());
         let planned = RowModel::plan(sql, reads.dataset(), &schema, DateTime::<Utc>::UNIX_EPOCH);
-        planned.map_err(|errors| self.model_mistakes(file, errors)).ok()
+        planned.map_err(|errors| self.model_mistakes(&file.model, errors)).ok()
     }
 
     pub(super) fn query(
@@ -33,13 +33,13 @@ impl Loader<'_> {
     ) -> Option<()> {
         let source = reads.schema();
         match query_columns(sql, &[(reads.dataset(), &source)], &writes.schema) {
-            Ok(columns) => self.columns_fit(file, sql, &columns, writes),
-            Err(errors) => self.model_mistakes(file, errors),
+            Ok(columns) => self.columns_fit(&file.model, sql, &columns, writes),
+            Err(errors) => self.model_mistakes(&file.model, errors),
         }
     }
 
-    fn model_mistakes(&mut self, file: &StageFile, errors: Vec<ModelError>) -> Option<()> {
-        let place = self.folder.place(&file.model);
+    pub(super) fn model_mistakes(&mut self, path: &str, errors: Vec<ModelError>) -> Option<()> {
+        let place = self.folder.place(path);
         self.mistakes.extend(errors.into_iter().map(|error| assay_core::Mistake {
             file: place.clone(),
             line: error.line,
@@ -52,13 +52,13 @@ impl Loader<'_> {
     /// The model gives the columns of the contract: all, no other, and of a type that fits.
     pub(super) fn columns_fit(
         &mut self,
-        file: &StageFile,
+        path: &str,
         sql: &str,
         model: &arrow::datatypes::Schema,
         writes: &TableSpec,
     ) -> Option<()> {
         let before = self.mistakes.len();
-        let place = self.folder.place(&file.model);
+        let place = self.folder.place(path);
         // What is there is on its last line; what is missing belongs into the last SELECT.
         let mut complain = |word: &str, what: String, fix: String| {
             let line = line_of(sql, word).or_else(|| line_of(sql, "select"));

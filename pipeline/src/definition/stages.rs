@@ -70,10 +70,14 @@ impl Loader<'_> {
                 if let Some(model) = &model {
                     self.day_fits(at, file, model, &reads, &writes);
                 }
-                model.and_then(|model| self.columns_fit(file, &sql, model.schema(), &writes))
+                model.and_then(|model| self.columns_fit(&file.model, &sql, model.schema(), &writes))
             }
         };
         self.deduplicate_fits(at, file, &writes);
+        self.database_fits(at, file, &reads, &writes);
+        let event_time =
+            file.event_time.as_ref().and_then(|time| self.event_time(at, time, &reads, &writes));
+        let also = self.also(at, file, &reads, &writes);
         let suite = self.suite(&writes, file.aggregate.is_some())?;
         let mut references = BTreeMap::new();
         for reference in suite.references() {
@@ -82,6 +86,7 @@ impl Loader<'_> {
             }
         }
         planned?;
+        let also = also?;
         Some(Stage {
             id: StageId { pipeline: pipeline.to_owned(), stage: file.name.clone() },
             reads,
@@ -91,9 +96,12 @@ impl Loader<'_> {
             model: sql,
             deduplicate: file.deduplicate.clone(),
             aggregate,
+            event_time,
+            also,
             day: file.day.clone(),
             suite,
             columns: OnceLock::new(),
+            also_columns: OnceLock::new(),
             references,
             pace: self.pace(at, file),
             breaker: file.breaker.as_ref().map_or_else(Breaker::default, |breaker| Breaker {
@@ -151,7 +159,7 @@ impl Loader<'_> {
         None
     }
 
-    fn undeclared(&mut self, at: &str, dataset: &DatasetName) {
+    pub(super) fn undeclared(&mut self, at: &str, dataset: &DatasetName) {
         if !self.broken.contains(dataset) {
             let what = format!("{dataset} is not a dataset of this pipeline");
             self.mistake(at, what, "declare it under `datasets`");

@@ -22,15 +22,18 @@ use assay_lineage::{DatasetRef, batch, ended, started};
 use assay_log::{Log, LogError};
 use assay_metrics::{of_batch, of_run};
 use assay_store::{RunEnd, Store, StoreError};
+use assay_trace::{Kind, Span};
+use tracing::Instrument;
 
 pub use self::encode::Wrong;
 pub use self::event::EventEncoder;
 pub use self::input::Input;
-pub use self::pack::message;
+pub use self::pack::{message, part_of};
 pub use self::replay::Resent;
 use self::taking::Taking;
 pub(crate) use self::taking::take_apart;
 use crate::definition::{IngestSpec, Pipeline};
+use crate::runner::lines_of;
 use crate::stop::Stop;
 use crate::telling::SILENCE;
 
@@ -123,8 +126,10 @@ impl Ingest {
         self.close_abandoned(&run.stage).await?;
         self.store.start_run(&run, run.started_at, &[start], &[]).await?;
 
-        let mut taking = Taking::new(self, pipeline, (spec, &run), opened);
-        let outcome = taking.all(progress).await;
+        let mut span = Span::begin("ingest", Kind::Producer, None);
+        let trace = span.context().cloned();
+        let mut taking = Taking::new(self, pipeline, (spec, &run), opened, trace);
+        let outcome = taking.all(progress).instrument(lines_of(&run)).await;
         let summary = taking.summary();
         let message = outcome.as_ref().err().map(told);
         let end = RunEnd {
@@ -135,11 +140,25 @@ impl Ingest {
             batches: summary.messages,
             message,
         };
-        let report = self.report(&run, spec, &summary);
+        if span.recording() {
+            span.set("assay.run.id", run.id.to_string());
+            span.set("assay.pipeline", run.stage.pipeline.clone());
+            span.set("messaging.destination.name", spec.topic.dataset.name().to_owned());
+            span.count("assay.rows.read", summary.counts.read);
+            span.count("assay.rows.written", summary.counts.written);
+            span.count("assay.rows.rejected", summary.counts.rejected);
+            span.count("assay.messages", summary.messages);
+        }
+        if let Err(error) = &outcome {
+            span.fail(error.status().name());
+        }
+        let trace = span.context().cloned();
+        drop(span);
+        let report = Report { trace, ..self.report(&run, spec, &summary) };
         let mut events = vec![ended(&end, None, &from, &to, self.ids.next())];
         if summary.counts.written > 0 {
             let now = self.clock.now();
-            events.insert(0, batch(&report, &from, &to[0], None, self.ids.next(), now));
+            events.insert(0, batch(&report, &from, (&to[0], &[]), None, self.ids.next(), now));
         }
         let totals = [of_batch(&report), of_run(&end)].concat();
         let told = self.store.end_run(&end, &events, &totals).await;
@@ -188,6 +207,7 @@ impl Ingest {
             recomputed: None,
             closed: Default::default(),
             remembered: None,
+            trace: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use apache_avro::Writer;
 use apache_avro::types::Value;
+use assay_core::TraceContext;
 use assay_log::NewRecord;
 use bytes::Bytes;
 
@@ -108,6 +109,13 @@ pub fn message(
             header(COUNT, count.to_string()),
         ],
     }
+}
+
+/// Names the trace that a message is part of, for those who read it.
+pub fn part_of(message: &mut NewRecord, trace: Option<&TraceContext>) {
+    let headers = trace.into_iter().flat_map(TraceContext::headers);
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), Bytes::from(value.to_owned()));
+    message.headers.extend(headers.map(owned));
 }
 
 /// What a record weighs before compression, about.

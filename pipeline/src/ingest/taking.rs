@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use assay_core::{Counts, Run};
+use assay_core::{Counts, Run, TraceContext};
 use assay_dlq::{DeadLetter, LetterId, Letters, MAX_PAYLOAD_BYTES, Origin, PayloadKind, Reason};
 use assay_log::{NewRecord, TopicSpec};
 use assay_quality::Breaker;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::encode::RecordEncoder;
 use super::input::Opened;
 use super::lines::{Line, Lines};
-use super::pack::Packer;
+use super::pack::{Packer, part_of};
 use super::{Ingest, IngestError, IngestSummary};
 use crate::definition::{IngestSpec, Pipeline};
 
@@ -56,6 +56,8 @@ pub(super) struct Taking<'a> {
     name: String,
     hash: String,
     lines: Lines,
+    /// What its messages are part of.
+    trace: Option<TraceContext>,
 }
 
 impl<'a> Taking<'a> {
@@ -64,6 +66,7 @@ impl<'a> Taking<'a> {
         pipeline: &Pipeline,
         (spec, run): (&'a IngestSpec, &'a Run),
         opened: Opened,
+        trace: Option<TraceContext>,
     ) -> Taking<'a> {
         Taking {
             encoder: RecordEncoder::new(spec, &opened.hash),
@@ -79,6 +82,7 @@ impl<'a> Taking<'a> {
             ingest,
             spec,
             run,
+            trace,
         }
     }
 
@@ -205,7 +209,8 @@ impl<'a> Taking<'a> {
                 std::mem::replace(&mut self.letters, Letters::new(&self.ingest.spool));
             self.ingest.queue.put(&mut letters, None).await?;
         }
-        let messages = self.packer.ready();
+        let mut messages = self.packer.ready();
+        messages.iter_mut().for_each(|message| part_of(message, self.trace.as_ref()));
         if !messages.is_empty() {
             self.ingest.log.append(self.spec.topic.dataset.name(), messages).await?;
         }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use assay_core::{DatasetName, DraftId, Report};
+use assay_core::{DatasetName, DraftId, Report, TraceContext};
 use iceberg::spec::SnapshotRef;
 use iceberg::table::Table;
 
@@ -21,6 +21,8 @@ pub(super) mod summary {
     pub(crate) const SCORE: &str = "assay.score";
     pub(crate) const VERDICT: &str = "assay.verdict";
     pub(crate) const CONTRACT: &str = "assay.contract";
+    /// What the commit is part of; the rest of the key is the name of a header.
+    pub(crate) const TRACE: &str = "assay.trace.";
     /// In commits that are no stage's: which upkeep it was.
     pub(crate) const MAINTENANCE: &str = "assay.maintenance";
     pub(crate) const ROWS: [&str; 5] = [
@@ -122,6 +124,24 @@ pub(crate) fn as_of(table: &Table, sequence: Option<u64>) -> Option<SnapshotRef>
     let wanted =
         |snapshot: &&SnapshotRef| u64::try_from(snapshot.sequence_number()).ok() == sequence;
     history(table).find(wanted).or(table.metadata().current_snapshot()).cloned()
+}
+
+/// The traces that commits up to `snapshot` and behind a sequence number are part of, oldest first.
+pub(crate) fn traces_since(table: &Table, snapshot: &SnapshotRef, mark: u64) -> Vec<TraceContext> {
+    let new = ancestors(table, snapshot)
+        .take_while(|one| u64::try_from(one.sequence_number()).is_ok_and(|at| at > mark));
+    let mut traces: Vec<TraceContext> = new
+        .filter_map(|snapshot| {
+            let properties = &snapshot.summary().additional_properties;
+            TraceContext::read(|name| {
+                let said = properties.get(&format!("{}{name}", summary::TRACE));
+                said.map(String::as_bytes)
+            })
+        })
+        .collect();
+    traces.reverse();
+    traces.truncate(crate::source::MOST_TRACES);
+    traces
 }
 
 /// Whether nothing came before `snapshot`. That it names no parent does not say so: some engines

@@ -73,6 +73,12 @@ impl Target for LakeTarget {
 
     async fn draft(&self, of: DraftOf<'_>, write: Write) -> Result<Box<dyn Draft>, TargetError> {
         let dataset = &self.spec.dataset;
+        if matches!(write, Write::Merge { .. }) || !of.also.is_empty() {
+            return Err(TargetError::Refused {
+                doing: format!("write {dataset}"),
+                why: "a table of the lake merges no rows, and is committed alone".to_owned(),
+            });
+        }
         let table = self.lake.existing(dataset).await?;
         // Who reads other partitions moves other marks; of those that were read, none may differ.
         if !position_of(dataset, &table, of.reader)?.agrees_with(of.from) {
@@ -216,7 +222,7 @@ impl Draft for LakeDraft {
             let table = lake.existing(&dataset).await?;
             ground.check(lake, spec, &table, closing).await?;
             match &ground.write {
-                Write::Append => {}
+                Write::Append | Write::Merge { .. } => {}
                 Write::Replace { column, from } => {
                     change.removed = replaced(&dataset, &table, column, from).await?;
                 }
@@ -301,6 +307,9 @@ fn summary_of(report: &Report, path: String) -> HashMap<String, String> {
     if let Some(contract) = &report.contract {
         let name = format!("{} {}", contract.id, contract.version);
         properties.insert(summary::CONTRACT.to_owned(), name);
+    }
+    for (name, value) in report.trace.iter().flat_map(assay_core::TraceContext::headers) {
+        properties.insert(format!("{}{name}", summary::TRACE), value.to_owned());
     }
     let counts = &report.counts;
     let rows = [counts.read, counts.written, counts.rejected, counts.filtered, counts.duplicates];

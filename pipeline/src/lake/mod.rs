@@ -51,7 +51,7 @@ use iceberg::{Catalog, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::SqlCatalog;
 use sqlx::sqlite::SqlitePool;
 
-pub(crate) use self::commits::as_of;
+pub(crate) use self::commits::{as_of, traces_since};
 pub use self::compact::{Compact, Compacted, CompactedPartition};
 pub use self::day::{DayOfTable, day_of_table};
 pub(crate) use self::day::{files_of_day, in_order};

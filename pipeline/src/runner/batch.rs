@@ -6,25 +6,43 @@ use std::sync::Arc;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::error::ArrowError;
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
 use assay_dlq::{Closed, Letters};
-use assay_quality::{
-    BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Past, PastLag, Profiler, Tally,
-};
+use assay_quality::{BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Profiler, Tally};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
+use super::times::Times;
 use super::{RunError, Runner};
 use crate::source::{Chunk, SourceError};
 use crate::stage::{Broken, Reads, Shaped, Shaper, Stage, conform};
 use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 
 mod fates;
+mod past;
+mod timed;
 
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
     rows: RecordBatch,
     input: Vec<u32>,
+}
+
+impl Good {
+    fn only(&self, keep: &[bool]) -> Result<Good, ArrowError> {
+        let rows = filter_record_batch(&self.rows, &BooleanArray::from(keep.to_vec()))?;
+        // The rows of an aggregate come from no row.
+        let input = self.input.iter().zip(keep).filter(|(_, keep)| **keep);
+        Ok(Good { rows, input: input.map(|(place, _)| *place).collect() })
+    }
+}
+
+/// What of a chunk goes into the draft.
+pub(super) struct Taken {
+    pub(super) rows: RecordBatch,
+    /// For each further table of the stage.
+    pub(super) also: Vec<RecordBatch>,
 }
 
 /// A batch that is summed up.
@@ -55,10 +73,8 @@ pub(super) struct Batch<'a> {
     /// What was before this batch, where a rule asks for it.
     history: History,
     profiler: Profiler<'a>,
+    times: Option<Times<'a>>,
 }
-
-/// Earlier batches that a batch is held against: a quarter of a year, when there is one each hour.
-const HISTORY: u32 = 13 * 7 * 24;
 
 impl<'a> Batch<'a> {
     pub(super) async fn new(
@@ -66,7 +82,7 @@ impl<'a> Batch<'a> {
         run: &'a Run,
         stage: &'a Stage,
         target: &dyn Target,
-        base: Option<Snapshot>,
+        (base, from): (Option<Snapshot>, &Position),
         write: &Write,
     ) -> Result<Batch<'a>, RunError> {
         let at = runner.clock.now();
@@ -97,7 +113,7 @@ impl<'a> Batch<'a> {
             }
         }
         let history = match run.governed.quality {
-            true => history(runner, run, stage).await?,
+            true => past::history(runner, run, stage).await?,
             false => History::default(),
         };
         Ok(Batch {
@@ -116,6 +132,7 @@ impl<'a> Batch<'a> {
             references,
             history,
             profiler: stage.suite.profiler(),
+            times: Times::new(stage, from),
         })
     }
 
@@ -124,7 +141,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Shapes and judges a chunk, and gives the rows that go into the draft.
-    pub(super) async fn take(&mut self, chunk: Chunk) -> Result<RecordBatch, RunError> {
+    pub(super) async fn take(&mut self, chunk: Chunk) -> Result<Taken, RunError> {
         for refused in &chunk.refused {
             self.letters.refused(refused)?;
         }
@@ -142,13 +159,9 @@ impl<'a> Batch<'a> {
             true => self.judge(&chunk, &shaped).await?,
             false => Good { input: shaped.input, rows: shaped.rows },
         };
-        let mut written = good.input.clone();
-        let (fresh, new) = self.deduplicate(&chunk, good).await?;
-        if let Some(new) = new {
-            let mut new = new.into_iter();
-            written.retain(|_| new.next() == Some(true));
-        }
-        self.settle(&chunk, &shaped_rows, &written);
+        let good = self.in_time(&chunk, good)?;
+        let Good { rows: fresh, input } = self.deduplicate(&chunk, good).await?;
+        self.settle(&chunk, &shaped_rows, &input);
         if self.run.governed.quality {
             self.stage.suite.observe(&fresh, &mut self.tally)?;
             self.profiler.take(&fresh);
@@ -156,7 +169,8 @@ impl<'a> Batch<'a> {
         self.conserve(&fresh)?;
         self.counts.rejected = self.letters.rows();
         self.counts.written += fresh.num_rows() as u64;
-        Ok(fresh)
+        let also = self.also(&chunk, &fresh, &input).await?;
+        Ok(Taken { rows: fresh, also })
     }
 
     /// Rows that could not be judged because they could not be read or transformed.
@@ -206,20 +220,16 @@ impl<'a> Batch<'a> {
     /// The rows whose key is neither in the target nor in this draft. A table shows rows again: of
     /// a commit that was read in part, or that another engine compacted. A row of it without a key
     /// could not be known then, so it is set aside.
-    async fn deduplicate(
-        &mut self,
-        chunk: &Chunk,
-        good: Good,
-    ) -> Result<(RecordBatch, Option<Vec<bool>>), RunError> {
-        let Good { rows: good, input } = good;
-        let Some((hasher, lookup)) = &self.keys else { return Ok((good, None)) };
+    async fn deduplicate(&mut self, chunk: &Chunk, found: Good) -> Result<Good, RunError> {
+        let Some((hasher, lookup)) = &self.keys else { return Ok(found) };
+        let Good { rows: good, input } = &found;
         let wrong = |stage: &Stage| format!("compare the keys of {}", stage.id);
         let places: Result<Vec<usize>, _> =
             self.stage.deduplicate.iter().map(|name| good.schema().index_of(name)).collect();
         let keys = places.and_then(|places| good.project(&places));
         let keys = keys.map_err(|error| query(wrong(self.stage), error))?;
         let known = lookup.known(&keys).await?;
-        let hashes = hasher.hash(&good).map_err(|error| query(wrong(self.stage), error))?;
+        let hashes = hasher.hash(good).map_err(|error| query(wrong(self.stage), error))?;
         let shown_again = matches!(self.stage.reads, Reads::Table(_));
         let mut fresh = Vec::with_capacity(good.num_rows());
         for (row, hash) in hashes.into_iter().enumerate() {
@@ -233,9 +243,7 @@ impl<'a> Batch<'a> {
             self.counts.duplicates += u64::from(!new);
             fresh.push(new);
         }
-        let rows = filter_record_batch(&good, &BooleanArray::from(fresh.clone()))
-            .map_err(|error| query(wrong(self.stage), error))?;
-        Ok((rows, Some(fresh)))
+        found.only(&fresh).map_err(|error| query(wrong(self.stage), error))
     }
 
     /// From here on more may die than usual, or less.
@@ -339,6 +347,7 @@ impl<'a> Batch<'a> {
             recomputed: None,
             closed: Default::default(),
             remembered,
+            trace: None,
         };
         Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }
@@ -350,31 +359,12 @@ fn without_key(stage: &Stage) -> String {
     format!("its key (`{columns}`) has a NULL, so it could not be known if it came again")
 }
 
-/// What was before the batch, as far as a rule asks for it.
-async fn history(runner: &Runner, run: &Run, stage: &Stage) -> Result<History, RunError> {
-    let (asks, dataset) = (stage.suite.asks(), &stage.writes.dataset);
-    let mut history = History::default();
-    if asks.volumes {
-        let known = runner.ledger.rows_added(dataset, HISTORY).await?;
-        history.batches = known.into_iter().map(|(at, rows)| Past { at, rows }).collect();
-    }
-    for rule in asks.lags {
-        let known = runner.ledger.lags(dataset, &rule, HISTORY).await?;
-        let lags = known.into_iter().map(|(at, seconds)| PastLag { at, seconds }).collect();
-        history.lags.insert(rule, lags);
-    }
-    if asks.runs > 0 {
-        history.runs = runner.ledger.profiles(dataset, run.id, asks.runs).await?;
-    }
-    Ok(history)
-}
-
 /// Columns under the names that they have in the other dataset.
 fn renamed(
     rows: &RecordBatch,
     places: &[usize],
     names: &[String],
-) -> Result<RecordBatch, arrow::error::ArrowError> {
+) -> Result<RecordBatch, ArrowError> {
     let column =
         |(place, name): (&usize, &String)| (name.clone(), Arc::clone(rows.column(*place)), true);
     RecordBatch::try_from_iter_with_nullable(places.iter().zip(names).map(column))

@@ -7,11 +7,12 @@ use std::time::Duration;
 use assay_core::{Counts, Governed, Report, RunId};
 use assay_store::Pause;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::feed::Feed;
 use super::opened::Opened;
 use super::patience::Faulty;
-use super::{BEAT, RunError, RunSummary, Runner, Way};
+use super::{BEAT, RunError, RunSummary, Runner, Way, traced};
 use crate::definition::Pipeline;
 use crate::source::Extent;
 use crate::stage::{Reads, Stage};
@@ -104,7 +105,8 @@ impl Runner {
         };
         let mut all = Counts::default();
         loop {
-            let outcome = self.one_run(&mut following, pace.run).await;
+            let lines = traced::lines_of(&following.summary.run);
+            let outcome = self.one_run(&mut following, pace.run).instrument(lines).await;
             let (summary, batches) = (&following.summary, following.batches);
             let told = self.end(&teller, summary, batches, outcome.as_ref().err()).await;
             all.add(&summary.counts);

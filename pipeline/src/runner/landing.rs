@@ -4,9 +4,10 @@ use assay_core::{DraftId, Report, Verdict};
 use assay_dlq::{Closed, Letters};
 use assay_metrics::of_halt;
 use assay_quality::KeySet;
+use assay_trace::Span;
 
 use super::patience::Faulty;
-use super::{RunError, Runner};
+use super::{RunError, Runner, traced};
 use crate::stage::Stage;
 use crate::target::{Closing, Day, Draft, Target, TargetError};
 
@@ -20,6 +21,7 @@ pub(super) struct Judged {
     pub(super) closed: Vec<Closed>,
     /// The day that is computed anew.
     pub(super) day: Option<Day>,
+    pub(super) span: Span,
 }
 
 impl Runner {
@@ -30,8 +32,9 @@ impl Runner {
         target: &dyn Target,
         judged: Judged,
     ) -> Result<Report, RunError> {
-        let Judged { mut draft, mut report, mut letters, keys, day, .. } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, day, mut span, .. } = judged;
         if report.verdict() == Some(Verdict::Halt) && report.accepted_at.is_none() {
+            span.fail("halted by quality");
             draft.abandon().await;
             let totals = of_halt(&report);
             self.patience.keep(|| self.ledger.halted(&report, &[], &totals)).await?;
@@ -43,8 +46,11 @@ impl Runner {
         if let Some(day) = &day {
             self.close_letters(stage, day, &mut letters, &mut report).await?;
         }
+        let commit = traced::commit(&span, &mut report);
         let closing = Closing { upto: &report.upto, report: &report, keys: &keys };
-        self.commit(stage, target, draft.as_mut(), closing).await?;
+        let outcome = self.commit(stage, target, draft.as_mut(), closing).await;
+        traced::committed(commit, &outcome);
+        outcome?;
         Ok(report)
     }
 

@@ -84,6 +84,11 @@ impl<'a> Writer<'a> {
         )
     }
 
+    pub(super) fn late(&mut self, chunk: &Chunk, row: u32, why: &str) -> Result<(), RunError> {
+        let cause = Cause { reason: Reason::Late, rules: vec![], detail: why.to_owned() };
+        self.row(chunk, row, cause)
+    }
+
     pub(super) fn rule_broken(
         &mut self,
         chunk: &Chunk,

@@ -10,6 +10,8 @@ mod opened;
 mod patience;
 mod replay;
 mod run;
+mod times;
+mod traced;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use self::opened::Opened;
 use self::patience::Faulty;
 pub use self::patience::Patience;
 pub use self::replay::{Replaying, Sample};
+pub(crate) use self::traced::lines_of;
 use crate::definition::Pipeline;
 use crate::lake::Lake;
 use crate::ledger::Ledger;
@@ -209,17 +212,28 @@ impl Runner {
     ) -> Result<Option<Judged>, RunError> {
         let read_before = opened.source.read();
         let Some(mut chunk) = opened.next_chunk().await? else { return Ok(None) };
+        let mut span = traced::begun(run, stage, &opened.source.came_from());
         let id = DraftId(self.ids.next());
         let reader = match &opened.apart {
             Some((reader, _)) => reader.clone(),
             None => stage.reader(),
         };
         let begun_at = self.clock.now();
-        let of = DraftOf { id, reader: &reader, from, key: &stage.deduplicate, begun_at };
+        let of = DraftOf {
+            id,
+            reader: &reader,
+            from,
+            key: &stage.deduplicate,
+            also: &stage.also,
+            event_time: stage.event_time.as_ref(),
+            begun_at,
+        };
         let mut draft = target.draft(of, opened.write.clone()).await?;
-        let mut batch = Batch::new(self, run, stage, target, draft.base(), &opened.write).await?;
+        let ground = (draft.base(), from);
+        let mut batch = Batch::new(self, run, stage, target, ground, &opened.write).await?;
         if let Some((_, breaker)) = opened.apart {
             batch.trip_at(breaker);
+            batch.never_late();
         }
         let mut beat_at = begun_at;
         loop {
@@ -227,8 +241,11 @@ impl Runner {
                 draft.abandon().await;
                 return Err(RunError::Interrupted);
             }
-            let rows = batch.take(chunk).await?;
-            draft.write(&stage.writes.dataset, rows).await?;
+            let taken = batch.take(chunk).await?;
+            draft.write(&stage.writes.dataset, taken.rows).await?;
+            for (also, rows) in stage.also.iter().zip(taken.also) {
+                draft.write(&also.writes.dataset, rows).await?;
+            }
             batch.check_keeping()?;
             self.watch.progress(stage, &batch.counts);
             self.beat(run.id, &mut beat_at).await;
@@ -246,7 +263,8 @@ impl Runner {
             true => opened.source.read(),
             false => opened.source.read() - read_before,
         };
-        let upto = opened.source.upto();
+        let mut upto = opened.source.upto();
+        batch.stamp(&mut upto);
         // A batch that ends within a sequence number leaves the place where it was, and yet fences.
         let all = opened.day.is_some() || upto.reaches_as_far(from);
         let upto = stamped(from, upto, id, all);
@@ -254,7 +272,8 @@ impl Runner {
         let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);
-        Ok(Some(Judged { draft, report, letters, keys, closed, day }))
+        traced::judged(&mut span, &report, &opened.source.came_from());
+        Ok(Some(Judged { draft, report, letters, keys, closed, day, span }))
     }
 
     /// Says now and then that the run is alive. That it can't be said does not stop a run.

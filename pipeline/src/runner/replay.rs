@@ -7,11 +7,12 @@ use assay_quality::Breaker;
 use assay_store::Replay;
 use async_trait::async_trait;
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::landing::Judged;
 use super::opened::Opened;
 use super::patience::Faulty;
-use super::{RunError, RunSummary, Runner};
+use super::{RunError, RunSummary, Runner, traced};
 use crate::definition::Pipeline;
 use crate::source::{Diff, ReplaySource, Transform};
 use crate::stage::Stage;
@@ -83,7 +84,9 @@ impl Runner {
             changes: vec![],
         };
         let mut way = Way { job, set, watch, found, tried: 0 };
-        let outcome = self.letters(stage, target.as_ref(), &teller, &mut way).await;
+        let lines = traced::lines_of(&way.found.summary.run);
+        let outcome =
+            self.letters(stage, target.as_ref(), &teller, &mut way).instrument(lines).await;
         let found = way.found;
         if job.dry {
             return outcome.map(|()| found);
@@ -107,14 +110,20 @@ impl Runner {
         why: &str,
     ) -> Result<(), RunError> {
         let target = self.targets.target(&stage.writes);
-        if self.lake.table(&stage.writes.dataset).await?.is_some() {
+        let database = stage.writes.postgres.is_some();
+        if database || self.lake.table(&stage.writes.dataset).await?.is_some() {
             let reader = stage.replayer();
             let from = self.patience.keep(|| target.position(&reader)).await?;
             let id = DraftId(self.ids.next());
             let mut to = from.clone();
             let mark = Mark { at: job.letters, draft: Some(id), ..Mark::default() };
             to.0.insert(crate::source::slice_of(set), mark);
-            self.lake.rewind(&stage.writes.dataset, &reader, (&from, &to), id, why).await?;
+            match database {
+                true => target.move_reader(&reader, (&from, &to)).await?,
+                false => {
+                    self.lake.rewind(&stage.writes.dataset, &reader, (&from, &to), id, why).await?;
+                }
+            }
         }
         let teller = self.teller(pipeline, stage, target.as_ref());
         Ok(self.patience.keep(|| Box::pin(teller.follow())).await.map(drop)?)
@@ -210,7 +219,7 @@ impl Runner {
         judged: Judged,
         set: &ReplaySet,
     ) -> Result<assay_core::Report, RunError> {
-        let Judged { mut draft, mut report, mut letters, keys, closed, .. } = judged;
+        let Judged { mut draft, mut report, mut letters, keys, closed, span, .. } = judged;
         if report.verdict() == Some(Verdict::Halt) {
             draft.abandon().await;
             return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
@@ -223,8 +232,11 @@ impl Runner {
         let by = (report.draft, report.judged_at);
         let (queue, job, closed) = (&self.queue, set.job(), &closed[..]);
         report.closed = self.patience.keep(|| queue.settle(closed, job, by)).await?;
+        let commit = traced::commit(&span, &mut report);
         let closing = Closing { upto: &report.upto, report: &report, keys: &keys };
-        self.commit(stage, target, draft.as_mut(), closing).await?;
+        let outcome = self.commit(stage, target, draft.as_mut(), closing).await;
+        traced::committed(commit, &outcome);
+        outcome?;
         Ok(report)
     }
 }

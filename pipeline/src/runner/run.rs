@@ -4,8 +4,9 @@ use assay_core::{Counts, Governed, Run, RunId, RunStatus};
 use assay_metrics::of_run;
 use assay_store::RunEnd;
 use chrono::NaiveDate;
+use tracing::Instrument;
 
-use super::{RunError, RunSummary, Runner};
+use super::{RunError, RunSummary, Runner, traced};
 use crate::definition::Pipeline;
 use crate::stage::{Reads, Stage};
 use crate::target::Day;
@@ -54,7 +55,9 @@ impl Runner {
         let teller = self.teller(pipeline, stage, target.as_ref());
         let run = self.begin(&teller, stage, governed, false).await?;
         let mut summary = RunSummary { run, counts: Counts::default(), batches: vec![] };
-        let outcome = self.batches(stage, target.as_ref(), &teller, day, &mut summary).await;
+        let lines = traced::lines_of(&summary.run);
+        let batches = self.batches(stage, target.as_ref(), &teller, day, &mut summary);
+        let outcome = Box::pin(batches).instrument(lines).await;
         let batches = summary.batches.len() as u64;
         let told = self.end(&teller, &summary, batches, outcome.as_ref().err()).await;
         // What went wrong first is what a person has to hear.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_core::{Mark, Position, Slice};
+use assay_core::{Mark, Position, Slice, TraceContext};
 use async_trait::async_trait;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::view::ViewTable;
@@ -14,7 +14,9 @@ use iceberg::table::Table;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::{Aggregate, TableSpec};
-use crate::lake::{Lake, LakeScan, Removed, as_of, earliest, new_since, removed_since};
+use crate::lake::{
+    Lake, LakeScan, Removed, as_of, earliest, new_since, removed_since, traces_since,
+};
 use crate::session::{plan, register, rows, session};
 use crate::stage::{Reads, Stage};
 use crate::target::{Snapshot, TargetError, Write};
@@ -26,6 +28,7 @@ pub(crate) struct AggregateSource {
     position: Position,
     write: Write,
     /// Rows of the source, as its manifests count them.
+    traces: Vec<TraceContext>,
     read: u64,
     given: bool,
 }
@@ -43,6 +46,7 @@ impl AggregateSource {
             stream: None,
             position: from.clone(),
             write: Write::Append,
+            traces: Vec::new(),
             read: 0,
             given: false,
         };
@@ -59,6 +63,7 @@ impl AggregateSource {
             Extent::Day(day) => Some(day.value()),
             _ => {
                 let mark = read_before.unwrap_or(0);
+                source.traces = traces_since(&table, &snapshot, mark);
                 let new = new_since(dataset, &table, &snapshot, mark).await?;
                 let removed = match removed_since(dataset, &table, &snapshot, mark).await? {
                     Removed::Files(files) => files,
@@ -119,6 +124,10 @@ impl Source for AggregateSource {
 
     fn read(&self) -> u64 {
         self.read
+    }
+
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        std::mem::take(&mut self.traces)
     }
 }
 

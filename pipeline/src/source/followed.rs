@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_core::{Position, ReaderId, Slice};
+use assay_core::{Position, ReaderId, Slice, TraceContext};
 use assay_log::{Log, Membership};
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -172,5 +172,9 @@ impl Source for FollowedTopic {
             Some(source) => source.confirm().await,
             None => Ok(()),
         }
+    }
+
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        self.reading.as_mut().map(Source::came_from).unwrap_or_default()
     }
 }

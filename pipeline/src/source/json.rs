@@ -11,6 +11,7 @@ use assay_dlq::{Origin, PayloadKind, Source as Place};
 use assay_log::Record;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
+use serde_json::json;
 
 use super::rows::origin_of;
 use super::{Provenance, SourceError};
@@ -18,14 +19,20 @@ use crate::definition::TopicSpec;
 use crate::stage::is_object;
 
 /// The columns of such a message, as a schema of Avro, which topics are described by.
-pub(crate) const SCHEMA: &str = r#"{"type": "record", "name": "message", "fields": [
-    {"name": "payload", "type": "string"},
-    {"name": "_key", "type": ["null", "string"], "default": null}]}"#;
+/// Each header is one.
+pub(crate) fn schema(headers: &[String]) -> String {
+    let text = |name: String| json!({"name": name, "type": ["null", "string"], "default": null});
+    let mut fields = vec![json!({"name": "payload", "type": "string"}), text("_key".to_owned())];
+    fields.extend(headers.iter().map(|name| text(format!("_header_{name}"))));
+    json!({"type": "record", "name": "message", "fields": fields}).to_string()
+}
 
 /// Rows while they are gathered.
 pub(super) struct JsonRows {
     payload: StringBuilder,
     key: StringBuilder,
+    /// Names of headers, and their values.
+    headers: Vec<(String, StringBuilder)>,
     partition: Int32Builder,
     offset: Int64Builder,
     timestamp: TimestampMicrosecondBuilder,
@@ -34,8 +41,10 @@ pub(super) struct JsonRows {
 }
 
 impl JsonRows {
-    pub(super) fn new(rows: usize, bytes: usize) -> JsonRows {
+    pub(super) fn new(rows: usize, bytes: usize, headers: &[String]) -> JsonRows {
+        let header = |name: &String| (name.clone(), StringBuilder::with_capacity(rows, 0));
         JsonRows {
+            headers: headers.iter().map(header).collect(),
             payload: StringBuilder::with_capacity(rows, bytes),
             key: StringBuilder::with_capacity(rows, 0),
             partition: Int32Builder::with_capacity(rows),
@@ -59,6 +68,9 @@ impl JsonRows {
             Some(key) => self.key.append_value(String::from_utf8_lossy(key)),
             None => self.key.append_null(),
         }
+        for (name, values) in &mut self.headers {
+            values.append_option(message.header(name).map(|value| String::from_utf8_lossy(value)));
+        }
         self.partition.append_value(i32::try_from(message.partition).unwrap_or(i32::MAX));
         self.offset.append_value(i64::try_from(message.offset).unwrap_or(i64::MAX));
         self.timestamp.append_value(message.timestamp.timestamp_micros());
@@ -72,14 +84,19 @@ impl JsonRows {
         let name = topic.dataset.name();
         let mut names = StringBuilder::with_capacity(self.rows, self.rows * name.len());
         (0..self.rows).for_each(|_| names.append_value(name));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.payload.finish()),
-            Arc::new(self.key.finish()),
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(self.payload.finish()), Arc::new(self.key.finish())];
+        columns.extend(self.headers.into_iter().map(|(_, mut values)| {
+            let values: ArrayRef = Arc::new(values.finish());
+            values
+        }));
+        let places: [ArrayRef; 4] = [
             Arc::new(names.finish()),
             Arc::new(self.partition.finish()),
             Arc::new(self.offset.finish()),
             Arc::new(self.timestamp.finish()),
         ];
+        columns.extend(places);
         RecordBatch::try_new(Arc::clone(schema), columns)
             .expect("the builders have the columns of the topic")
     }

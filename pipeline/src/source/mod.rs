@@ -10,12 +10,13 @@ mod replay;
 mod rows;
 mod table;
 mod topic;
+mod traces;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use assay_core::{Fault, Position, Slice};
+use assay_core::{Fault, Position, Slice, TraceContext};
 use assay_dlq::{DlqError, LetterId, Origin, PayloadKind, Source as Place};
 use assay_log::LogError;
 use async_trait::async_trait;
@@ -26,11 +27,12 @@ use datafusion::error::DataFusionError;
 pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
 pub(crate) use self::followed::FollowedTopic;
-pub(crate) use self::json::SCHEMA as JSON_SCHEMA;
+pub(crate) use self::json::schema as json_schema;
 pub(crate) use self::replay::{Diff, ReplaySource, Transform, patch, patched, slice_of};
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
 pub(crate) use self::topic::{COLLECTOR, COUNT, FIRST_SEQUENCE, TopicSource, topic_schema};
+pub(crate) use self::traces::{MOST as MOST_TRACES, Traces};
 use crate::target::{Day, TargetError};
 
 /// How much of what is new a source gives.
@@ -133,6 +135,11 @@ pub(crate) trait Source: Send {
     async fn confirm(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
+
+    /// The traces that the chunks given so far come from, but for those that were asked for before.
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        vec![]
+    }
 }
 
 /// A source that is read on behalf of one batch, and goes on to the next.
@@ -152,6 +159,10 @@ impl<S: Source + ?Sized> Source for &mut S {
 
     async fn confirm(&mut self) -> Result<(), SourceError> {
         (**self).confirm().await
+    }
+
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        (**self).came_from()
     }
 }
 

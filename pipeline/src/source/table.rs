@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use assay_core::{Mark, Position, Slice};
+use assay_core::{Mark, Position, Slice, TraceContext};
 use async_trait::async_trait;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
 use super::{Chunk, Extent, Source, SourceError, TableRows};
 use crate::definition::TableSpec;
-use crate::lake::{FileRows, Lake, as_of, sequences_since};
+use crate::lake::{FileRows, Lake, as_of, sequences_since, traces_since};
 use crate::target::TargetError;
 
 /// The files of one snapshot that are new to a reader.
@@ -22,6 +22,7 @@ pub(crate) struct TableSource {
     /// How far the position is once so many rows were given. It stays behind the sequence number
     /// whose rows were given only in part: those are read again after a crash, as duplicates.
     reached: Vec<(u64, u64)>,
+    traces: Vec<TraceContext>,
     read: u64,
 }
 
@@ -47,6 +48,7 @@ impl TableSource {
             slice: slice.clone(),
             from: from.clone(),
             reached: Vec::new(),
+            traces: Vec::new(),
             read: 0,
         };
         let table = lake.existing(dataset).await?;
@@ -58,6 +60,7 @@ impl TableSource {
         if found.is_empty() {
             return Ok(source);
         }
+        source.traces = traces_since(&table, &snapshot, mark);
         let mut rows = 0;
         for (sequence, file) in &found {
             rows += file.record_count();
@@ -135,5 +138,10 @@ impl Source for TableSource {
 
     fn read(&self) -> u64 {
         self.read
+    }
+
+    /// Of all that is read: which commit a row is of does not show.
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        self.traces.clone()
     }
 }

@@ -9,7 +9,7 @@ use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use assay_core::{Mark, Position, Slice};
+use assay_core::{Mark, Position, Slice, TraceContext};
 use assay_dlq::{Origin, PayloadKind, Source as Place};
 use assay_log::{Ends, Fetch, Log, Membership, Record};
 use async_trait::async_trait;
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use super::containers::{Gathered, Message};
 use super::json::{JsonMessages, JsonRows};
 use super::last_record::{check_ends, check_last_records, explained, fingerprint};
-use super::{Chunk, Extent, Refused, Source, SourceError};
+use super::{Chunk, Extent, Refused, Source, SourceError, Traces};
 use crate::definition::{MessageFormat, TopicSpec};
 
 /// Headers of a message that carries records in the order in which a collector took them.
@@ -63,6 +63,7 @@ pub(crate) struct TopicSource {
     begun: Position,
     /// The last record taken of each partition.
     last: BTreeMap<u32, Record>,
+    traces: Traces,
     read: u64,
 }
 
@@ -89,6 +90,7 @@ impl TopicSource {
             position: from.clone(),
             begun: from.clone(),
             last: BTreeMap::new(),
+            traces: Traces::default(),
             read: 0,
         };
         source.starts = source.next_offsets();
@@ -188,7 +190,7 @@ impl TopicSource {
 
     /// The next chunk of messages each of which is a row.
     async fn next_json(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let mut rows = JsonRows::new(CHUNK_ROWS, CHUNK_BYTES / 2);
+        let mut rows = JsonRows::new(CHUNK_ROWS, CHUNK_BYTES / 2, &self.topic.headers);
         let (mut refused, mut repeated) = (Vec::new(), 0);
         while rows.rows < CHUNK_ROWS && rows.bytes < CHUNK_BYTES && refused.len() < CHUNK_ROWS {
             if self.fetched.is_empty() {
@@ -205,6 +207,7 @@ impl TopicSource {
             }
             for message in self.fetched.drain(..taking) {
                 mark.at = message.offset + 1;
+                self.traces.note(&message);
                 self.read += 1;
                 match fresh(&message, 1, mark) {
                     Ok(new) if new.is_empty() => repeated += 1,
@@ -272,6 +275,7 @@ impl Source for TopicSource {
             }
             let Some(message) = self.fetched.pop_front() else { break };
             self.take(&message, &mut chunk);
+            self.traces.note(&message);
             self.last.insert(message.partition, message);
         }
         if chunk.messages.is_empty() && chunk.refused.is_empty() {
@@ -291,6 +295,10 @@ impl Source for TopicSource {
 
     fn read(&self) -> u64 {
         self.read
+    }
+
+    fn came_from(&mut self) -> Vec<TraceContext> {
+        self.traces.take()
     }
 
     /// A client of Kafka goes on with a topic that was made anew as if it were the old one. When what

@@ -9,8 +9,9 @@ use assay_lineage::plans::{MadeColumn, PlanTable, Tables, column_lineage};
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::LogicalPlan;
 
+use super::also::WINDOW;
 use super::model::query_planned;
-use super::{Expression, RowModel, Stage};
+use super::{Also, Expression, RowModel, Stage};
 
 /// A model as it is written and as it is run.
 #[derive(Debug)]
@@ -30,6 +31,43 @@ impl Stage {
             }
             lineage
         })
+    }
+
+    /// The further tables, each with what its columns are made of: columns of the stage's own
+    /// table, and of the topic where those have other names.
+    pub(crate) fn also_columns(&self) -> impl Iterator<Item = (&Also, &ColumnLineage)> {
+        let read = || self.also.iter().map(|also| self.read_also(also)).collect();
+        self.also.iter().zip(self.also_columns.get_or_init(read))
+    }
+
+    fn read_also(&self, also: &Also) -> ColumnLineage {
+        let (of, schema) = (&self.writes.dataset, &self.writes.schema);
+        let planned = also.planned(of, schema, &self.reads.schema());
+        let mut table = PlanTable::of(of);
+        if let (Some(windows), Some(time)) = (also.windows, &self.event_time) {
+            let edge = |name: &str| {
+                let seconds = windows.length.num_seconds();
+                let expression = format!("{name} of {seconds} s around {}", time.column);
+                (name.to_owned(), MadeColumn { from: time.column.clone(), expression })
+            };
+            table.made = WINDOW.into_iter().map(edge).collect();
+        }
+        let tables = BTreeMap::from([(of.to_string(), table)]);
+        let made = planned.ok().and_then(|model| {
+            surviving(|| column_lineage(&model.written, &model.optimized, &tables)).ok()
+        });
+        let Some(mut lineage) = made else {
+            let unknown = vec!["its model can't be read".to_owned()];
+            return ColumnLineage { unknown, ..ColumnLineage::default() };
+        };
+        let inputs = lineage.columns.iter_mut().flat_map(|column| &mut column.inputs);
+        for input in inputs.chain(&mut lineage.rows) {
+            if schema.field_with_name(&input.column).is_err() {
+                input.dataset = self.reads.dataset().clone();
+            }
+        }
+        lineage.columns.sort_by_key(|column| also.writes.schema.index_of(&column.column).ok());
+        lineage
     }
 
     fn read_columns(&self) -> ColumnLineage {

@@ -1,6 +1,7 @@
 //! A stage is a value: what it reads, how it shapes and judges rows, where they go. It performs
 //! no effect; the runner does.
 
+mod also;
 mod columns;
 mod extract;
 mod lineage;
@@ -15,6 +16,7 @@ use assay_core::{DatasetName, ReaderId, StageId};
 use assay_lineage::ColumnLineage;
 use assay_quality::{Breaker, Suite};
 
+pub use also::{Also, EventTime, Merge, Windows};
 pub use columns::arrow_schema;
 pub(crate) use columns::{UTC, fits};
 pub(crate) use extract::{Extract, ExtractColumn, is_object};
@@ -37,11 +39,17 @@ pub struct Stage {
     pub model: String,
     pub deduplicate: Vec<String>,
     pub aggregate: Option<Aggregate>,
+    /// When a row of a topic happened, and when it is late.
+    pub event_time: Option<EventTime>,
+    /// What else is written in the same commit.
+    pub also: Vec<Also>,
     /// The column, of what is read and what is written, by whose days a row stage is recomputed.
     pub day: Option<String>,
     pub suite: Suite,
     /// See `columns()`.
     pub(crate) columns: OnceLock<ColumnLineage>,
+    /// The same of each further table.
+    pub(crate) also_columns: OnceLock<Vec<ColumnLineage>>,
     /// The tables that rules of the contract refer to.
     pub(crate) references: BTreeMap<DatasetName, Arc<TableSpec>>,
     pub breaker: Breaker,
@@ -82,6 +90,11 @@ impl Reads {
 }
 
 impl Stage {
+    /// Whether it takes a topic straight into a database.
+    pub fn streams(&self) -> bool {
+        self.writes.postgres.is_some()
+    }
+
     /// The columns of what it reads and writes whose values the contracts show to few.
     pub fn sensitive(&self) -> Vec<String> {
         let mut names = self.writes.contract.sensitive();

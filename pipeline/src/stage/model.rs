@@ -271,6 +271,18 @@ pub(super) fn query_planned(
     Ok(Planned { written, optimized })
 }
 
+/// The columns that a query over one table gives.
+pub(crate) fn query_columns_alone(
+    sql: &str,
+    table: (&DatasetName, &SchemaRef),
+) -> Result<SchemaRef, Vec<ModelError>> {
+    let state = planning(DateTime::<Utc>::UNIX_EPOCH, &[table]);
+    let state = state.map_err(|error| ModelError::all(&error))?;
+    let plan = create(&state, sql)?;
+    let optimized = guarded(|| state.optimize(&plan)).map_err(|error| ModelError::all(&error))?;
+    Ok(Arc::new(optimized.schema().as_arrow().clone()))
+}
+
 /// Plans without running: nothing here waits, so it needs no runtime.
 fn create(state: &SessionState, sql: &str) -> Result<LogicalPlan, Vec<ModelError>> {
     let plan = futures::executor::block_on(plan(state, sql));

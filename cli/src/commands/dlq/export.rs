@@ -8,14 +8,13 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use assay_dlq::{DlqError, LetterView, mask};
+use assay_dlq::{DlqError, LetterView};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
-use super::which::Which;
+use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::{DlqExportArgs, Exported};
-use crate::avro_text;
 use crate::output::{json as print_json, line, number};
 
 /// Letters of a row group, and about what their payloads weigh.
@@ -25,17 +24,22 @@ const BYTES: usize = 32 << 20;
 pub(crate) async fn export(app: &App, what: &DlqExportArgs, as_json: bool) -> Result<()> {
     let mut which = Which::of(app, &what.which, what.reason, what.all).await?;
     let any = which.resolve().await?;
-    let mut writer = Writer::create(&what.to, what.format)?;
+    let parquet = what.to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+    let by_name = if parquet { Exported::Parquet } else { Exported::Ndjson };
+    let mut writer = Writer::create(&what.to, what.format.unwrap_or(by_name))?;
     let mut written = 0u64;
     if any {
         let take = |letter: LetterView| {
-            let letter = if what.reveal { letter } else { masked(letter) };
+            let letter = if what.reveal { letter } else { letter.masked() };
             written += 1;
             writer.push(letter).map(|()| true).map_err(Failed::Write)
         };
         which.index.each(&which.filter, take).await.map_err(anyhow::Error::from)?;
     }
     writer.finish()?;
+    if written == 0 {
+        say_unknown(&which.index, &which.filter).await?;
+    }
     match as_json {
         true => print_json(&json!({"letters": written, "file": what.to})),
         false => line(format!("{} letters in {}", number(written), what.to.display())),
@@ -48,18 +52,6 @@ enum Failed {
     Letters(#[from] DlqError),
     #[error(transparent)]
     Write(anyhow::Error),
-}
-
-/// The letter without what the contract shows to few; all of its payload, where that is not known.
-fn masked(letter: LetterView) -> LetterView {
-    if letter.sensitive.is_empty() {
-        return letter;
-    }
-    let json = avro_text::json(&letter).map(|mut value| {
-        mask(&mut value, &letter.sensitive);
-        value.to_string().into()
-    });
-    LetterView { payload: json, key: None, ..letter }
 }
 
 enum Writer {
@@ -89,12 +81,7 @@ impl Writer {
     fn push(&mut self, letter: LetterView) -> Result<()> {
         match self {
             Writer::Lines(file) => {
-                let mut value = serde_json::to_value(&letter)?;
-                // A payload that is JSON is not quoted once more.
-                if let Some(json) = avro_text::json(&letter) {
-                    value["payload"] = json;
-                }
-                serde_json::to_writer(&mut *file, &value)?;
+                serde_json::to_writer(&mut *file, &letter.value()?)?;
                 file.write_all(b"\n")?;
             }
             Writer::Parquet { writer, schema, letters, bytes } => {

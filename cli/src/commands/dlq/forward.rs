@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_core::{Counts, StageId};
-use assay_dlq::{Asked, Index};
+use assay_core::Counts;
+use assay_dlq::{Asked, Index, stage_of_topic};
 use assay_pipeline::{Forwarder, ReplayError};
 use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
 use serde_json::json;
 
-use super::replay::{hide, show};
-use super::which::Which;
+use super::replay::show;
+use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
 use crate::output::{json as print_json, line, number};
@@ -24,10 +24,11 @@ pub(super) async fn replay(
     as_json: bool,
 ) -> Result<()> {
     let index = &which.index;
+    Forwarder::check_transform(what.transform.as_deref())?;
     let options = ReplayOptions {
         rate: what.rate,
         transform: what.transform.clone(),
-        to: Some(index.forward_to(topic, &which.filter.topics).await.map_err(ReplayError::from)?),
+        to: Some(index.forward_to(topic, &which.filter).await.map_err(ReplayError::from)?),
         ..ReplayOptions::default()
     };
     let letters = match any {
@@ -37,7 +38,10 @@ pub(super) async fn replay(
     if letters == 0 || (!what.dry_run && !what.yes) {
         return match (as_json, letters) {
             (true, _) => print_json(&json!({"letters": letters, "to": topic})),
-            (false, 0) => line("no letter is meant"),
+            (false, 0) => {
+                say_unknown(index, &which.filter).await?;
+                line("no letter is meant")
+            }
             (false, _) => line(format!(
                 "{} letters would be sent to topic {topic}. --dry-run says what would become of \
                  them, --yes does it.",
@@ -46,8 +50,7 @@ pub(super) async fn replay(
         };
     }
     let asked = Asked {
-        // They have no stage in common, nor need they have any.
-        stage: StageId { pipeline: "to".to_owned(), stage: topic.to_owned() },
+        stage: stage_of_topic(topic),
         letters: which.filter.clone(),
         limit: what.limit,
         options,
@@ -96,7 +99,7 @@ pub(super) async fn carry_out(app: &App, index: &Index, job: &Replay, as_json: b
             return Err(error.into());
         }
     };
-    hide(index, &mut carried).await?;
+    carried.hide(index).await?;
     match as_json {
         true => print_json(&carried),
         false => show(&carried),

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use assay_dlq::{Index, LetterView};
-use assay_store::{Outcome, Replay};
+use assay_store::{Outcome, Replay, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -71,6 +71,19 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     say("job", job.id.to_string())?;
     say("stage", job.stage.to_string())?;
     say("state", job.state.name().to_owned())?;
+    if job.handed && job.state == ReplayState::Waiting {
+        let work = "`assay dlq work`";
+        say(
+            "waits for",
+            match &job.options.to {
+                Some(_) => work.to_owned(),
+                None => format!("{work}, which knows the pipeline {}", job.stage.pipeline),
+            },
+        )?;
+    }
+    if let Some(wish) = job.wish.as_ref().filter(|_| !job.state.over()) {
+        say("given up", format!("soon, as {} asked: {}", wish.who, wish.reason))?;
+    }
     if let Some(message) = &job.message {
         say("message", message.clone())?;
     }

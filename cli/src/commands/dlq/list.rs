@@ -2,7 +2,7 @@ use anyhow::Result;
 use assay_dlq::{LetterView, mask};
 use serde_json::{Value, json};
 
-use super::which::Which;
+use super::which::{Which, say_unknown};
 use super::{caught_up, letter_id, no_letter};
 use crate::app::App;
 use crate::args::DlqListArgs;
@@ -21,6 +21,7 @@ pub(crate) async fn list(app: &App, what: &DlqListArgs, as_json: bool) -> Result
         return json(&letters);
     }
     if letters.is_empty() {
+        say_unknown(&which.index, &which.filter).await?;
         return line("no dead letters");
     }
     let mut grid = Grid::new(&["letter", "failed", "stage", "reason", "detail"]);
@@ -52,6 +53,7 @@ pub(crate) async fn groups(app: &App, what: &DlqListArgs, as_json: bool) -> Resu
         return json(&groups);
     }
     if groups.is_empty() {
+        say_unknown(&which.index, &which.filter).await?;
         return line("no dead letters");
     }
     let mut grid =
@@ -184,7 +186,7 @@ fn masked(letter: &LetterView) -> String {
     if letter.sensitive.is_empty() {
         return avro_text::payload(letter);
     }
-    match avro_text::json(letter) {
+    match letter.json() {
         Some(mut value) => {
             mask(&mut value, &letter.sensitive);
             serde_json::to_string_pretty(&value).unwrap_or_default()

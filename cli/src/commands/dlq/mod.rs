@@ -8,6 +8,7 @@ mod list;
 mod replay;
 mod trace;
 mod which;
+mod work;
 
 use anyhow::Result;
 use assay_dlq::{CaughtUp, Index, LetterId};
@@ -38,6 +39,7 @@ pub(crate) async fn dlq(app: &App, command: &DlqCommand, as_json: bool) -> Resul
             replay::cancel(app, job, (pipeline.as_deref(), reason), as_json).await
         }
         DlqCommand::Trace { id } => trace::trace(app, id, as_json).await,
+        DlqCommand::Work(what) => work::work(app, what, as_json).await,
         DlqCommand::Reindex => reindex(app, as_json).await,
     }
 }

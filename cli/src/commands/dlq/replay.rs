@@ -1,14 +1,13 @@
 use anyhow::Result;
 use assay_core::Counts;
-use assay_dlq::{Asked, Index, LetterView, mask};
+use assay_dlq::{Asked, Choice, Index, Reason};
 use assay_pipeline::{Carried, Pipeline, Replayer};
 use assay_store::{Action, AuditEntry, ReplayOptions};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-use super::which::{Which, stage_id};
+use super::which::{Which, say_unknown, usage};
 use super::{caught_up, forward, jobs};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
@@ -19,28 +18,23 @@ use crate::progress::Progress;
 use crate::shipped;
 
 pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Result<()> {
-    let mut which = Which::of(app, &what.which, what.died_of, false).await?;
-    which.only(&what.ids)?;
+    let mut which = Which::of(app, &what.which, died_of(what), false).await?;
+    which.only(&what.ids).await?;
     which.filter.unparked = what.ids.is_empty() && !what.parked;
     let any = which.resolve().await?;
     if let Some(topic) = &what.to {
         return forward::replay(app, what, (&which, any), topic, as_json).await;
     }
-    let stages = if any { stages(&which).await? } else { BTreeMap::new() };
-    let (stage, letters) = match stages.into_iter().collect::<Vec<_>>().as_slice() {
-        [] => {
-            return match as_json {
-                true => print_json(&json!({"letters": 0})),
-                false => line("no letter is meant"),
-            };
-        }
-        [(stage, letters)] => (stage_id(stage)?, *letters),
-        many => {
-            let each = |(stage, n): &(String, u64)| format!("{} of --stage {stage}", number(*n));
-            let each: Vec<String> = many.iter().map(each).collect();
-            let told = "letters of several stages are meant; send one stage's back at a time";
-            return Err(Usage(format!("{told}: {}", each.join(", "))).into());
-        }
+    let choice = match any {
+        true => which.index.one_stage(&which.filter).await.map_err(usage)?,
+        false => None,
+    };
+    let Some(Choice { stage, letters }) = choice else {
+        say_unknown(&which.index, &which.filter).await?;
+        return match as_json {
+            true => print_json(&json!({"letters": 0})),
+            false => line("no letter is meant"),
+        };
     };
     let pipeline = shipped::load(what.pipeline.as_deref().unwrap_or(&stage.pipeline))?;
     if what.pipeline.is_none() {
@@ -76,18 +70,9 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
     start(app, &which.index, &pipeline, &asked, as_json).await
 }
 
-/// How many letters are meant, by stage.
-async fn stages(which: &Which) -> Result<BTreeMap<String, u64>> {
-    let mut stages: BTreeMap<String, u64> = BTreeMap::new();
-    for group in which.index.store().letter_groups(&which.filter, u32::MAX).await? {
-        let Some(stage) = group.cause.stage else {
-            let told = "letters of other systems have no stage of ours to go back into; choose \
-                        others with --stage, or send them to a topic with --to";
-            return Err(Usage(told.to_owned()).into());
-        };
-        *stages.entry(stage).or_default() += group.letters;
-    }
-    Ok(stages)
+/// `--reason late` means the late ones, and says why as well.
+fn died_of(what: &DlqReplayArgs) -> Option<Reason> {
+    what.died_of.or_else(|| what.reason.as_deref()?.parse().ok())
 }
 
 async fn start(
@@ -121,22 +106,33 @@ pub(crate) async fn resume(
 ) -> Result<()> {
     let index = caught_up(app, None).await?;
     let job = jobs::find(&index, job).await?;
+    let id = job.id;
+    if job.state.over() {
+        let state = job.state.name();
+        let told = format!("job {id} is {state}: `assay dlq jobs {id}` shows its letters");
+        return Err(Usage(told).into());
+    }
+    if let Some(wish) = &job.wish {
+        let told = format!("job {id} is to be given up ({}, {})", wish.who, wish.reason);
+        return Err(Usage(format!("{told}: `assay dlq work` or `assay dlq cancel` does it")).into());
+    }
+    let pipeline = match &job.options.to {
+        Some(_) => None,
+        None => Some(shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?),
+    };
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
         action: Action::Replay,
-        subject: format!("{} job {}", job.stage, job.id),
+        subject: format!("{} job {id}", job.stage),
         reason: "gone on with".to_owned(),
         details: json!({}),
     };
-    if !job.state.over() {
-        app.store.record(&entry).await?;
+    app.store.record(&entry).await?;
+    match pipeline {
+        Some(pipeline) => carry_out(app, &index, &pipeline, id, as_json).await,
+        None => forward::carry_out(app, &index, &job, as_json).await,
     }
-    if job.options.to.is_some() {
-        return forward::carry_out(app, &index, &job, as_json).await;
-    }
-    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
-    carry_out(app, &index, &pipeline, job.id, as_json).await
 }
 
 pub(crate) async fn cancel(
@@ -203,25 +199,11 @@ async fn carry_out(
             return Err(error.into());
         }
     };
-    hide(index, &mut carried).await?;
+    carried.hide(index).await?;
     match as_json {
         true => print_json(&carried),
         false => show(&carried),
     }
-}
-
-/// What the contract shows to few is not in what changed either.
-pub(super) async fn hide(index: &Index, carried: &mut Carried) -> Result<()> {
-    for change in &mut carried.changes {
-        let letter: Option<LetterView> = match change.letter.parse() {
-            Ok(id) => index.show(id).await?.map(|shown| shown.letter),
-            Err(_) => None,
-        };
-        let names = letter.map(|letter| letter.sensitive).unwrap_or_default();
-        mask(&mut change.before, &names);
-        mask(&mut change.after, &names);
-    }
-    Ok(())
 }
 
 pub(super) fn show(carried: &Carried) -> Result<()> {

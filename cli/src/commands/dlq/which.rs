@@ -2,13 +2,12 @@
 
 use anyhow::Result;
 use assay_core::StageId;
-use assay_dlq::{Index, LetterView, Matching, Reason, TOPICS};
+use assay_dlq::{Index, LetterView, Matching, NotMeant, Reason, TOPICS};
 use assay_store::LetterFilter;
 
 use super::{caught_up, letter_id};
 use crate::app::App;
 use crate::args::WhichArgs;
-use crate::avro_text;
 use crate::exit::Usage;
 use crate::output::number;
 use crate::progress::Counting;
@@ -60,15 +59,15 @@ impl Which {
         Ok(Which { index: caught_up(app, foreign).await?, filter, matching })
     }
 
-    /// Only these letters, whatever their topics.
-    pub(super) fn only(&mut self, ids: &[String]) -> Result<()> {
+    /// Only these letters, whatever their topics; each has to be there, and open.
+    pub(super) async fn only(&mut self, ids: &[String]) -> Result<()> {
         for id in ids {
             self.filter.ids.push(letter_id(id)?.to_string());
         }
         if !ids.is_empty() {
             self.filter.topics.clear();
         }
-        Ok(())
+        self.index.check_ids(&self.filter).await.map_err(usage)
     }
 
     /// The letters themselves, newest first, with the beginning of their payloads.
@@ -78,9 +77,9 @@ impl Which {
         }
         let counting = Counting::new("payloads read");
         let progress = |read| counting.at(read);
-        let json = |letter: &LetterView| avro_text::json(letter);
+        let (filter, matching) = (&self.filter, &self.matching);
         let found =
-            self.index.search(&self.filter, &self.matching, &json, (limit, keep), &progress);
+            self.index.search(filter, matching, &LetterView::json, (limit, keep), &progress);
         let found = found.await?;
         drop(counting);
         let (letters, scanned) = (found.letters, number(found.scanned));
@@ -98,6 +97,22 @@ impl Which {
         self.matching = Matching::default();
         // No id would mean all of them.
         Ok(!self.filter.ids.is_empty())
+    }
+}
+
+/// Says what was asked for and no letter ever named: where nothing is found it may be misspelt.
+pub(super) async fn say_unknown(index: &Index, filter: &LetterFilter) -> Result<()> {
+    for told in index.unknown(filter).await? {
+        eprintln!("{told}");
+    }
+    Ok(())
+}
+
+/// What a person can put right.
+pub(super) fn usage(error: NotMeant) -> anyhow::Error {
+    match error {
+        NotMeant::Letters(error) => error.into(),
+        other => Usage(other.to_string()).into(),
     }
 }
 

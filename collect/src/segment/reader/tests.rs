@@ -51,7 +51,7 @@ impl Process {
             all.datums.extend(record.as_bytes());
             all.ends.push(all.datums.len());
         }
-        self.journal.append(&all, DateTime::UNIX_EPOCH).await
+        self.journal.append(&all, DateTime::UNIX_EPOCH, None).await
     }
 
     /// What is read to the end: partition, first sequence number, records.

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use assay_core::Fault;
+use assay_dlq::{DlqError, ForwardError, NotMeant};
 use assay_door::{Unreadable, Unwhole};
 use assay_lineage::NotFound;
 use assay_lineage::receive::{self, Unkept};
+use assay_log::LogError;
 use assay_store::{Deed, Role, StoreError};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -44,6 +46,12 @@ pub(super) enum Problem {
     BrokenBody,
     Question(String),
     Unknown(String),
+    /// What is asked for does not go with how things stand.
+    Conflict(String),
+    /// The log, in which dead letters are.
+    Log {
+        fault: Fault,
+    },
     Nowhere,
     NotSo,
 }
@@ -82,10 +90,12 @@ impl Problem {
             Problem::NoKey => StatusCode::UNAUTHORIZED,
             Problem::Page | Problem::Role { .. } => StatusCode::FORBIDDEN,
             Problem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Problem::Busy | Problem::Store { fault: Fault::Transient } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Problem::Store { fault: Fault::Permanent } => StatusCode::INTERNAL_SERVER_ERROR,
+            Problem::Conflict(_) => StatusCode::CONFLICT,
+            Problem::Busy
+            | Problem::Store { fault: Fault::Transient }
+            | Problem::Log { fault: Fault::Transient } => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Store { fault: Fault::Permanent }
+            | Problem::Log { fault: Fault::Permanent } => StatusCode::INTERNAL_SERVER_ERROR,
             Problem::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Problem::Unknown(_) | Problem::Nowhere => StatusCode::NOT_FOUND,
             Problem::NotSo => StatusCode::METHOD_NOT_ALLOWED,
@@ -109,6 +119,8 @@ impl Problem {
             Problem::SlowBody | Problem::BrokenBody => "body",
             Problem::Question(_) => "question",
             Problem::Unknown(_) => "unknown",
+            Problem::Conflict(_) => "conflict",
+            Problem::Log { .. } => "log",
             Problem::Nowhere => "not_found",
             Problem::NotSo => "method",
         }
@@ -135,7 +147,7 @@ impl Problem {
             Problem::ContentEncoding(found) => {
                 format!("`{found}` is not taken: pack the body with gzip, or not at all")
             }
-            Problem::Page => "events of a page in a browser are not taken".to_owned(),
+            Problem::Page => "what a page in a browser sends is not taken".to_owned(),
             Problem::NoKey => {
                 "send a key that is known here, as `Authorization: Bearer KEY`".to_owned()
             }
@@ -144,6 +156,7 @@ impl Problem {
                     Deed::Look => "look",
                     Deed::Send => "send events",
                     Deed::Change => "change anything",
+                    Deed::Reveal => "see what contracts show to few",
                 };
                 format!("a key of a {role} may not {deed}: make one of another role")
             }
@@ -159,7 +172,13 @@ impl Problem {
             }
             Problem::SlowBody => "the body did not come in time".to_owned(),
             Problem::BrokenBody => "the body broke off".to_owned(),
-            Problem::Question(why) | Problem::Unknown(why) => why.clone(),
+            Problem::Log { fault: Fault::Transient } => {
+                "the log does not answer right now: ask again later".to_owned()
+            }
+            Problem::Log { fault: Fault::Permanent } => {
+                "the log can't be used: what is wrong stands in the sidecar's log lines".to_owned()
+            }
+            Problem::Question(why) | Problem::Unknown(why) | Problem::Conflict(why) => why.clone(),
             Problem::Nowhere => {
                 "there is nothing here: /openapi.json lists what there is".to_owned()
             }
@@ -170,9 +189,9 @@ impl Problem {
     fn wait(&self) -> Option<Duration> {
         match self {
             Problem::Quota { wait } => Some(*wait),
-            Problem::Busy | Problem::Store { fault: Fault::Transient } => {
-                Some(Duration::from_secs(1))
-            }
+            Problem::Busy
+            | Problem::Store { fault: Fault::Transient }
+            | Problem::Log { fault: Fault::Transient } => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -183,6 +202,39 @@ impl From<StoreError> for Problem {
         // Where things are on our disk is not for clients.
         tracing::error!(%error, "a request could not be answered");
         Problem::Store { fault: error.fault() }
+    }
+}
+
+impl From<DlqError> for Problem {
+    fn from(error: DlqError) -> Problem {
+        match error {
+            DlqError::Index(error) => error.into(),
+            DlqError::Log { source: LogError::UnknownTopic { topic, .. }, .. } => {
+                Problem::Unknown(format!("topic `{topic}` is not in the log"))
+            }
+            error => {
+                tracing::error!(%error, "a request about dead letters could not be answered");
+                Problem::Log { fault: error.fault() }
+            }
+        }
+    }
+}
+
+impl From<NotMeant> for Problem {
+    fn from(error: NotMeant) -> Problem {
+        match error {
+            NotMeant::Letters(error) => error.into(),
+            other => Problem::Question(other.to_string()),
+        }
+    }
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Problem {
+        match error {
+            ForwardError::Letters(error) => error.into(),
+            other => Problem::Question(other.to_string()),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! What clients see. A route is a file; who may use it stands here, beside its address.
 
 mod admission;
+mod body;
 mod error;
 mod question;
 mod routes;
+mod which;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use assay_core::Clock;
+use assay_core::{Clock, Ids};
 use assay_door::{Credentials, InFlight, Quotas};
 use assay_lineage::receive::Intake;
 use assay_store::{Deed, Store};
@@ -20,9 +22,10 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::sync::Semaphore;
 
 use self::routes::{
-    blame, columns, datasets, diff, events, graph, health, impact, metrics, openapi, receive, runs,
-    stats,
+    blame, columns, datasets, diff, dlq, events, graph, health, impact, metrics, openapi, receive,
+    runs, stats,
 };
+use crate::letters::Letters;
 use crate::meters::Meters;
 use crate::requests::{Asked, Handled};
 use crate::settings::Settings;
@@ -30,14 +33,16 @@ use crate::settings::Settings;
 /// What answers are made from.
 pub(crate) struct Service {
     pub(crate) store: Store,
+    pub(crate) letters: Letters,
     pub(crate) intake: Intake,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
     pub(crate) credentials: Credentials,
     pub(crate) quotas: Quotas,
     pub(crate) in_flight: Arc<InFlight>,
     /// Large bodies are taken apart a few at a time: what they unpack to is known only then.
     pub(crate) turns: Semaphore,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) settings: Settings,
 }
@@ -49,7 +54,9 @@ type Route = (&'static str, Option<Deed>, MethodRouter<Arc<Service>>);
 
 /// Every address, what is done there, and so who may; without a deed anybody.
 fn all() -> Vec<Route> {
-    let (look, send) = (Some(Deed::Look), Some(Deed::Send));
+    let (look, send, change) = (Some(Deed::Look), Some(Deed::Send), Some(Deed::Change));
+    // Who looks and who changes is said apart, where both is done at one address.
+    let jobs = "/api/v1/dlq/jobs";
     vec![
         ("/api/v1/lineage", send, post(receive::receive)),
         ("/api/v1/lineage/batch", send, post(receive::batch)),
@@ -63,6 +70,19 @@ fn all() -> Vec<Route> {
         ("/api/v1/lineage/impact", look, get(impact::reach)),
         ("/api/v1/lineage/blame", look, get(blame::accuse)),
         ("/api/v1/lineage/diff", look, get(diff::diff)),
+        ("/api/v1/dlq/topics", look, get(dlq::topics::topics)),
+        ("/api/v1/dlq/groups", look, get(dlq::groups::groups)),
+        ("/api/v1/dlq/letters", look, get(dlq::letters::letters)),
+        ("/api/v1/dlq/letters/{id}", look, get(dlq::letter::letter)),
+        ("/api/v1/dlq/letters/{id}/trace", look, get(dlq::trace::trace)),
+        ("/api/v1/dlq/export", look, get(dlq::export::export)),
+        ("/api/v1/dlq/discard", change, post(dlq::discard::discard)),
+        (jobs, look, get(dlq::jobs::jobs)),
+        (jobs, change, post(dlq::start::start)),
+        ("/api/v1/dlq/jobs/{id}", look, get(dlq::jobs::job)),
+        ("/api/v1/dlq/jobs/{id}/letters", look, get(dlq::jobs::letters)),
+        ("/api/v1/dlq/jobs/{id}/cancel", change, post(dlq::job::cancel)),
+        ("/api/v1/dlq/jobs/{id}/resume", change, post(dlq::job::resume)),
         ("/healthz", None, get(health::alive)),
         ("/readyz", None, get(health::ready)),
         ("/metrics", None, get(metrics::metrics)),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::http::Uri;
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
 use super::error::Problem;
 
@@ -25,6 +26,35 @@ impl Question {
             Some(_) => Err(Problem::Question(format!("the parameters are {}", known.join(", ")))),
             None => Ok(Question(all)),
         }
+    }
+
+    /// The same of the members of an object, which are texts or numbers.
+    pub(super) fn of_object(
+        members: &Map<String, Value>,
+        known: &[&str],
+    ) -> Result<Question, Problem> {
+        let mut all = BTreeMap::new();
+        for (name, value) in members {
+            if !known.contains(&name.as_str()) {
+                let told = format!("`{name}` is no condition: they are {}", known.join(", "));
+                return Err(Problem::Question(told));
+            }
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => return Err(Problem::Question(format!("`{name}` is a text or a number"))),
+            };
+            all.insert(name.clone(), text);
+        }
+        Ok(Question(all))
+    }
+
+    pub(super) fn all(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.word(name, "true or false")?.unwrap_or(false))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {

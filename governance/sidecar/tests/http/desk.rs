@@ -3,7 +3,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_core::SystemClock;
+use assay_core::{RandomIds, SystemClock};
+use assay_log::{EmbeddedLog, Log};
 use assay_sidecar::{Listen, Parts, Settings, Sidecar, SidecarError};
 use assay_store::Store;
 use serde_json::{Value, json};
@@ -42,10 +43,15 @@ impl Desk {
         Store::open(&self.folder.path().join("store.db")).await.unwrap()
     }
 
+    pub(crate) async fn log(&self) -> Arc<dyn Log> {
+        let file = self.folder.path().join("log.db");
+        Arc::new(EmbeddedLog::open(&file, Arc::new(SystemClock)).await.unwrap())
+    }
+
     pub(crate) async fn try_open(&self) -> Result<Open, SidecarError> {
-        let (settings, store) = (self.settings.clone(), self.store().await);
-        let sidecar =
-            Sidecar::start(Parts { settings, store, clock: Arc::new(SystemClock) }).await?;
+        let (settings, store, log) = (self.settings.clone(), self.store().await, self.log().await);
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds));
+        let sidecar = Sidecar::start(Parts { settings, store, log, clock, ids }).await?;
         let address = sidecar.address();
         let (stop, stopped) = oneshot::channel();
         let stopped = async {

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
-use super::{LetterCause, LetterClosed, LetterRecord, LetterRow, LetterState};
+use super::{LetterCause, LetterClosed, LetterPlace, LetterRecord, LetterRow, LetterState};
 use crate::column::{count, from_count, from_time, json, some_time, time};
 use crate::{Store, StoreError};
 
@@ -86,6 +86,17 @@ impl Store {
         &self,
         filter: &LetterFilter,
         after: Option<&LetterRow>,
+        limit: u32,
+    ) -> Result<Vec<LetterRecord>, StoreError> {
+        let after = after.map(LetterPlace::of);
+        self.letters_behind(filter, after.as_ref(), limit).await
+    }
+
+    /// The letters that fit, newest first, behind a place in the list.
+    pub async fn letters_behind(
+        &self,
+        filter: &LetterFilter,
+        after: Option<&LetterPlace>,
         limit: u32,
     ) -> Result<Vec<LetterRecord>, StoreError> {
         let failed = self.failed("list letters");

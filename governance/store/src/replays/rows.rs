@@ -5,7 +5,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{Replay, ReplayLetter};
-use crate::column::{count, from_count, from_json, from_time, json, some_time, time, word};
+use crate::column::{
+    count, from_count, from_json, from_time, json, some_json, some_time, time, word,
+};
 use crate::letters::conditions;
 
 /// Another job that is not over has the letter.
@@ -74,8 +76,8 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO replays (id, pipeline, stage, state, dry, who, reason, wanted, options,
-             created_at, letters, skipped)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             created_at, letters, skipped, handed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(job.id.to_string())
     .bind(&job.stage.pipeline)
@@ -89,6 +91,7 @@ pub(super) async fn insert(
     .bind(from_time(job.created_at))
     .bind(from_count(job.letters))
     .bind(from_count(job.skipped))
+    .bind(i64::from(job.handed))
     .execute(connection)
     .await?;
     Ok(())
@@ -110,6 +113,9 @@ pub(super) fn replay(row: &SqliteRow) -> Result<Replay, sqlx::Error> {
         letters: count(row, "letters")?,
         skipped: count(row, "skipped")?,
         message: row.try_get("message")?,
+        handed: count(row, "handed")? > 0,
+        wish: some_json(row, "wish")?,
+        result: some_json(row, "result")?,
     })
 }
 

@@ -16,3 +16,4 @@ mod runs;
 mod sample;
 mod telling;
 mod version_1;
+mod working;

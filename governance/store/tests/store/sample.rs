@@ -80,6 +80,7 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
         recomputed: None,
         closed: Default::default(),
         remembered: None,
+        trace: None,
     }
 }
 

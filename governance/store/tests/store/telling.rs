@@ -1,4 +1,4 @@
-use assay_core::{Evaluated, Verdict};
+use assay_core::{Evaluated, Mark, Position, Slice, Verdict};
 use assay_store::{CommitRef, EventKind, Told};
 use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 
@@ -91,6 +91,28 @@ async fn the_latest_report_of_each_dataset_is_found_judged_or_not() {
     assert_eq!(drafts(store.latest_reports().await.unwrap()), [draft(1), draft(3)]);
     assert_eq!(drafts(store.latest_judged().await.unwrap()), [draft(1), draft(4)]);
     assert_eq!(drafts(store.reports(None, 2).await.unwrap()), [draft(3), draft(4)]);
+}
+
+#[tokio::test]
+async fn letters_that_come_back_are_no_news_of_a_dataset() {
+    let (_folder, store) = store().await;
+    let run = run(1, "parse");
+    store.tell(&telling(&run, 3)).await.unwrap();
+    let mut again = telling(&run, 4);
+    again.report.upto = Position([(Slice::replay(id(9)), Mark::default())].into());
+    again.report.quality = Evaluated::NotEvaluated;
+    let mut elsewhere = report(&run, 5, 5);
+    elsewhere.output = dataset("gold.repo_daily");
+    elsewhere.upto = again.report.upto.clone();
+    store.tell(&again).await.unwrap();
+    store.halted(&elsewhere, &[], &[]).await.unwrap();
+
+    let latest = store.latest_reports().await.unwrap();
+    let drafts: Vec<_> = latest.iter().map(|record| record.report.draft.0).collect();
+    assert_eq!(drafts, [id(1_000_003)]);
+    assert_eq!(store.latest_judged().await.unwrap(), latest);
+    let added = store.rows_added(&dataset("silver.github_events"), 9).await.unwrap();
+    assert_eq!(added, [(at(3), 9)]);
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ fn encoder() -> EventEncoder {
         partitions: 1,
         retention_hours: None,
         origin: vec![],
+        headers: vec![],
     };
     EventEncoder::new(&IngestSpec {
         topic: Arc::new(topic),

@@ -12,11 +12,13 @@ impl Batch<'_> {
     /// is a letter again.
     pub(super) fn settle(&mut self, chunk: &Chunk, judged: &[u32], written: &[u32]) {
         let rejected = self.letters.take_rejected();
+        let windowed = self.stage.also.iter().any(|also| also.windows.is_some());
         let any =
             |rows: &[u32], of: &Range<usize>| rows.iter().any(|row| of.contains(&(*row as usize)));
         for letter in chunk.provenance.replayed() {
             let died = any(&rejected, &letter.rows);
             let fate = match () {
+                () if any(written, &letter.rows) && windowed => Fate::Corrected,
                 () if any(written, &letter.rows) => Fate::Landed,
                 () if died && letter.splits => Fate::Split,
                 () if died => continue,

@@ -17,7 +17,7 @@ fn message(value: Option<&[u8]>) -> Record {
 }
 
 fn taken(value: &[u8]) -> Result<(), String> {
-    JsonRows::new(1, 0).push(&message(Some(value)))
+    JsonRows::new(1, 0, &[]).push(&message(Some(value)))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_is_no_object_says_what_it_is_and_where() {
     for (value, expected) in cases {
         assert_eq!(taken(value).unwrap_err(), expected);
     }
-    let tombstone = JsonRows::new(1, 0).push(&message(None)).unwrap_err();
+    let tombstone = JsonRows::new(1, 0, &[]).push(&message(None)).unwrap_err();
     assert_eq!(tombstone, "a tombstone: the message has no value");
 }
 

@@ -66,7 +66,7 @@ fn message(
         headers: Vec::new(),
     };
     if topic.format == MessageFormat::Json {
-        let mut rows = JsonRows::new(1, payload.len());
+        let mut rows = JsonRows::new(1, payload.len(), &topic.headers);
         rows.push(&record)?;
         return Ok(rows.finish(&schema, topic));
     }

@@ -4,6 +4,7 @@ pub(super) mod blame;
 pub(super) mod columns;
 pub(super) mod datasets;
 pub(super) mod diff;
+pub(super) mod dlq;
 pub(super) mod events;
 pub(super) mod graph;
 pub(super) mod health;

@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use assay_door::{Room, announced, gzip, inflated, kind, whole_within};
+use assay_core::TraceContext;
+use assay_door::{Room, announced, gzip, inflated, whole_within};
+use assay_lineage::part_of;
 use assay_lineage::receive::{Body, read};
+use assay_trace::{Kind, Span};
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::http::Service;
 use crate::http::admission::Client;
+use crate::http::body::check_kind;
 use crate::http::error::{KEPT, Problem};
 use crate::requests::Handled;
 
@@ -25,6 +29,8 @@ const LARGE: usize = 1 << 20;
 struct Taken {
     body: Body,
     room: Room,
+    /// It takes until they are answered for.
+    span: Option<Span>,
 }
 
 /// All events of the body, or none.
@@ -35,7 +41,7 @@ pub(in crate::http) async fn receive(
 ) -> Result<Response, Problem> {
     let body = taken(&service, &client, request).await;
     let kept = async {
-        let Taken { body: Body { events, faults }, room } = body?;
+        let Taken { body: Body { events, faults }, room, span: _span } = body?;
         if !faults.is_empty() {
             return Err(Problem::Events(faults));
         }
@@ -56,7 +62,8 @@ pub(in crate::http) async fn batch(
     request: Request,
 ) -> Result<Response, Problem> {
     let taken = taken(&service, &client, request).await;
-    let Taken { body, room } = taken.inspect_err(|problem| count(&service, problem))?;
+    let Taken { body, room, span: _span } =
+        taken.inspect_err(|problem| count(&service, problem))?;
     let Body { events, faults } = body;
     let (good, bad) = (events.len(), faults.len());
     let kept = service.intake.keep_in(events, room).await.map_err(Problem::from);
@@ -81,8 +88,27 @@ pub(in crate::http) async fn batch(
     Ok((handled, Json(answer)).into_response())
 }
 
-/// The events of a body that is not too large, of a client that has not sent too much.
+/// The events of a body, part of the trace of their request.
 async fn taken(service: &Service, client: &Client, request: Request) -> Result<Taken, Problem> {
+    let headers = request.headers();
+    let trace = TraceContext::read(|name| headers.get(name).map(HeaderValue::as_bytes));
+    let mut span = Span::begin("receive", Kind::Server, trace.as_ref());
+    let mut taken = checked(service, client, request).await;
+    match &mut taken {
+        Ok(taken) => {
+            if let Some(trace) = span.context() {
+                part_of(&mut taken.body.events, trace);
+            }
+            span.count("assay.events", taken.body.events.len() as u64);
+            taken.span = Some(span);
+        }
+        Err(problem) => span.fail(problem.name()),
+    }
+    taken
+}
+
+/// The events of a body that is not too large, of a client that has not sent too much.
+async fn checked(service: &Service, client: &Client, request: Request) -> Result<Taken, Problem> {
     let (Parts { headers, .. }, body) = request.into_parts();
     check_kind(&headers)?;
     let gzip = gzip(&headers).map_err(Problem::ContentEncoding)?;
@@ -98,7 +124,7 @@ async fn taken(service: &Service, client: &Client, request: Request) -> Result<T
         // Events in memory are some times as large as their text, and stay until they are kept.
         let room = in_flight.room(3 * text.len()).ok_or(Problem::Busy)?;
         drop(reading);
-        Ok(Taken { body: read(&text).map_err(Problem::NoJson)?, room })
+        Ok(Taken { body: read(&text).map_err(Problem::NoJson)?, room, span: None })
     };
     let taken = match large {
         false => take()?,
@@ -112,20 +138,6 @@ async fn taken(service: &Service, client: &Client, request: Request) -> Result<T
     let passes = service.quotas.take(&client.0, events.max(1), Instant::now());
     passes.map_err(|wait| Problem::Quota { wait })?;
     Ok(taken)
-}
-
-/// JSON, or nothing said. What a page in a browser sends names the page, and is not for us: it
-/// could send to a port of this machine unasked.
-fn check_kind(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.contains_key(header::ORIGIN) {
-        return Err(Problem::Page);
-    }
-    match kind(headers) {
-        None => Ok(()),
-        Some(kind) if kind == "application/json" || kind == "text/json" => Ok(()),
-        Some(kind) if kind.starts_with("application/") && kind.ends_with("+json") => Ok(()),
-        Some(kind) => Err(Problem::ContentType(kind.chars().take(100).collect())),
-    }
 }
 
 fn count(service: &Service, problem: &Problem) {

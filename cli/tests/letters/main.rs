@@ -1,8 +1,11 @@
 //! Dead letters as a person on call meets them: from a wrong contract to all rows home.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod forward;
+mod office;
+mod working;
+
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,102 +13,8 @@ use assay_core::SystemClock;
 use assay_log::{EmbeddedLog, Log, NewRecord, TopicSpec};
 use bytes::Bytes;
 use serde_json::Value;
-use tempfile::TempDir;
 
-struct Office {
-    folder: TempDir,
-}
-
-const CONTRACT: &str = "contracts/silver.github_events_parsed.odcs.yaml";
-
-impl Office {
-    /// A copy of the shipped pipeline whose contract forgets that people watch repositories, and
-    /// so many events that went through it.
-    fn with_a_wrong_contract(events: u32) -> Office {
-        let office = Office { folder: tempfile::tempdir().unwrap() };
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/github_events");
-        for part in ["contracts", "models", "schemas", "."] {
-            std::fs::create_dir_all(office.path("own").join(part)).unwrap();
-            for entry in std::fs::read_dir(shipped.join(part)).unwrap() {
-                let from = entry.unwrap().path();
-                if from.is_file() {
-                    let to = office.path("own").join(part).join(from.file_name().unwrap());
-                    std::fs::copy(&from, to).unwrap();
-                }
-            }
-        }
-        office.edit("          - value: WatchEvent\n", "");
-        let count = events.to_string();
-        let generate = ["generate", "github-events", "--defects", "0%", "--count", &count];
-        office.fine(&[&generate[..], &["--out", "events.jsonl"]].concat());
-        office.fine(&["ingest", "own", "--file", "events.jsonl"]);
-        office.fine(&["run", "all", "--pipeline", "own", "--governed"]);
-        office
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn edit(&self, from: &str, to: &str) {
-        let path = self.path("own").join(CONTRACT);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{from} is not in the contract");
-        std::fs::write(path, text.replace(from, to)).unwrap();
-    }
-
-    /// The contract as it should have been.
-    fn mend(&self) {
-        self.edit(
-            "          - value: ReleaseEvent\n",
-            "          - value: ReleaseEvent\n          - value: WatchEvent\n",
-        );
-        self.edit("version: 1.0.0", "version: 1.1.0");
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
-        command
-            .current_dir(self.folder.path())
-            .env_remove("ASSAY_DATA_DIR")
-            .env_remove("ASSAY_CONFIG")
-            .args(["--as", "anna"])
-            .args(arguments);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn fine(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.fine(&[arguments, &["-o", "json"]].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"))
-    }
-
-    /// Rows of bronze that silver does not have, and rows that it has twice.
-    fn astray(&self) -> (i64, i64) {
-        let missing = "SELECT count(*) AS n FROM bronze.github_events b WHERE NOT EXISTS (
-            SELECT 1 FROM silver.github_events_parsed s WHERE s.event_id = b.id)";
-        let twice = "SELECT count(*) - count(DISTINCT event_id) AS n
-            FROM silver.github_events_parsed";
-        let number = |sql: &str| self.json(&["query", sql])[0]["n"].as_i64().unwrap();
-        (number(missing), number(twice))
-    }
-
-    fn letters(&self) -> Vec<String> {
-        let letters = self.json(&["dlq", "list", "--limit", "0"]);
-        let ids = letters.as_array().unwrap().iter();
-        ids.map(|letter| letter["id"].as_str().unwrap().to_owned()).collect()
-    }
-}
+use office::Office;
 
 #[test]
 fn from_a_wrong_contract_to_all_rows_home() {
@@ -209,6 +118,8 @@ fn killed_again_and_again_a_replay_goes_on_and_lands_every_letter_once() {
     assert!(begun.elapsed() < Duration::from_secs(30));
     assert_eq!(office.astray(), (0, 0));
     assert!(office.letters().is_empty());
+    let told = office.refused(&["dlq", "resume", &job, "--pipeline", "own"]);
+    assert!(told.contains("is complete") && !told.contains("goes on with it"), "{told}");
 }
 
 #[test]
@@ -218,14 +129,28 @@ fn letters_are_given_up_exported_and_masked() {
     let many = letters.len();
     let given_up = ["dlq", "discard", &letters[0], "--reason", "a test event"];
     office.fine(&given_up);
-    assert_eq!(office.run(&given_up).status.code(), Some(2), "it is not open any more");
+    let told = office.refused(&given_up);
+    assert!(told.contains("is not open any more: discarded"), "{told}");
+    // One that is wrong among others is not left out in silence.
+    let nobody = uuid::Uuid::nil().to_string();
+    for command in ["discard", "replay"] {
+        let told = office.refused(&["dlq", command, &letters[1], &nobody, "--reason", "a test"]);
+        assert!(told.contains(&format!("there is no dead letter {nobody}")), "{told}");
+    }
+    let asked = office.run(&["dlq", "replay", "--stage", "github_events/prase", "--dry-run"]);
+    let told = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert!(told.contains("no letter names the stage `github_events/prase`"), "{told}");
+    assert!(told.contains("github_events/parse"), "{told}");
+    let listed = office.json(&["dlq", "list", "--limit", "1"]);
+    assert_eq!(listed[0]["payload_truncated"], true, "{listed}");
     assert_eq!(office.letters().len(), many - 1);
     let traced = office.fine(&["dlq", "trace", &letters[0]]);
     assert!(traced.contains("discarded"), "{traced}");
 
+    // The ending says how.
     for format in ["ndjson", "parquet"] {
         let to = format!("letters.{format}");
-        let wrote = office.json(&["dlq", "export", "--format", format, "--to", &to]);
+        let wrote = office.json(&["dlq", "export", "--to", &to]);
         assert_eq!(wrote["letters"], many - 1);
     }
     let text = std::fs::read_to_string(office.path("letters.ndjson")).unwrap();

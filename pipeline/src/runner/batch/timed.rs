@@ -1,0 +1,62 @@
+//! Which rows of a batch are late, and what the others are for further tables.
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use assay_core::Position;
+
+use super::super::RunError;
+use super::{Batch, Good, query};
+use crate::source::Chunk;
+use crate::stage::Also;
+
+impl Batch<'_> {
+    /// Sets aside what is late. A row that broke a rule makes no other one late.
+    pub(super) fn in_time(&mut self, chunk: &Chunk, good: Good) -> Result<Good, RunError> {
+        let Some(times) = &mut self.times else { return Ok(good) };
+        let late = times.late(&good.rows, &good.input, &chunk.rows);
+        if !late.contains(&true) {
+            return Ok(good);
+        }
+        let why = times.why();
+        for (place, _) in good.input.iter().zip(&late).filter(|(_, late)| **late) {
+            self.letters.late(chunk, *place, &why)?;
+        }
+        good.only(&late.into_iter().map(|late| !late).collect::<Vec<_>>())
+            .map_err(|error| query(format!("leave out late rows of {}", self.stage.id), error))
+    }
+
+    /// What the new rows are for the other tables of the stage.
+    pub(super) async fn also(
+        &self,
+        chunk: &Chunk,
+        fresh: &RecordBatch,
+        input: &[u32],
+    ) -> Result<Vec<RecordBatch>, RunError> {
+        let mut all = Vec::new();
+        if self.stage.also.is_empty() {
+            return Ok(all);
+        }
+        let doing = |also: &Also| format!("make the rows of {}", also.writes.dataset);
+        let read = take_record_batch(&chunk.rows, &UInt32Array::from(input.to_vec()))
+            .map_err(|error| query(format!("take the rows of {}", self.stage.id), error))?;
+        let (of, now) = (&self.stage.writes.dataset, self.runner.clock.now());
+        for also in &self.stage.also {
+            let time = self.stage.event_time.as_ref();
+            let rows = also.rows(of, time, (fresh, &read), now).await;
+            all.push(rows.map_err(|error| query(doing(also), error))?);
+        }
+        Ok(all)
+    }
+
+    /// What is replayed was late once, or held back for another reason: it is taken as it comes.
+    pub(crate) fn never_late(&mut self) {
+        self.times = None;
+    }
+
+    /// Writes the times that were seen into the position behind the batch.
+    pub(crate) fn stamp(&self, upto: &mut Position) {
+        if let Some(times) = &self.times {
+            times.stamp(upto);
+        }
+    }
+}
