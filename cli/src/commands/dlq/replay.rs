@@ -228,7 +228,9 @@ pub(super) fn show(carried: &Carried) -> Result<()> {
         }
     }
     if carried.outcome.contains_key("refused") {
-        line("  refused: can't be changed as was asked, or is too large for the topic; stays open")?;
+        line(
+            "  refused: can't be changed as was asked, or is too large for the topic; stays open",
+        )?;
     }
     for because in &carried.halted {
         line(format!("  quality would halt it: {because}"))?;
