@@ -15,19 +15,40 @@ STATES = ["new", "paid", "sent", "free"]
 FIRST_DAY = "2020-01-01T00:00:00+00:00"
 
 
+# Rows that are made at a time, so that a file may have any number of them.
+PART = 1_000_000
+
+
 def generate(path, rows):
     """One row in a hundred has one defect, of ten kinds, each as often; the same for the same number."""
-    import numpy as np
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    random = np.random.default_rng(20261128)
+    each, writer = 0, None
+    for first in range(0, rows, PART):
+        table, defects = part(first, min(PART, rows - first))
+        each += defects
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table, row_group_size=122_880)
+    writer.close()
+    names = ["id.not_null", "id.unique", "email.not_null", "email.pattern", "country.one_of", "amount.range"]
+    names += ["quantity.range", "status.one_of", "updated_after_created", "free_costs_nothing"]
+    planted = {"rows": rows, "failed": dict.fromkeys(names, each)}
+    planted["failed"] |= {"country.not_null": 0, "created_at.range": 0}
+    Path(path).with_suffix(".json").write_text(json.dumps(planted))
+
+
+def part(first, rows):
+    """Rows whose ids begin with a number, and how many have each defect."""
+    import numpy as np
+    import pyarrow as pa
+
+    random = np.random.default_rng(20261128 + first)
     each = rows // 1000
     chosen = random.permutation(rows)
     kinds = chosen[: 10 * each].reshape(10, each)
     good = chosen[10 * each : 11 * each]
 
-    numbers = random.permutation(rows)
+    numbers = first + random.permutation(rows)
     ids = np.char.add("ORD-", np.char.zfill(numbers.astype(str), 9)).astype(object)
     emails = np.char.add(np.char.add("user", random.integers(0, rows, rows).astype(str)), "@example.com").astype(object)
     countries = random.choice(np.array(COUNTRIES, dtype=object), rows)
@@ -51,7 +72,7 @@ def generate(path, rows):
     states[kinds[9]], amounts[kinds[9]] = "free", 5.0
 
     time = pa.timestamp("us", tz="UTC")
-    table = pa.table({
+    return pa.table({
         "id": pa.array(ids, pa.string()),
         "email": pa.array(emails, pa.string()),
         "country": pa.array(countries, pa.string()),
@@ -60,13 +81,7 @@ def generate(path, rows):
         "status": pa.array(states, pa.string()),
         "created_at": pa.array(created, time),
         "updated_at": pa.array(updated, time),
-    })
-    pq.write_table(table, path, row_group_size=122_880, compression="zstd")
-    names = ["id.not_null", "id.unique", "email.not_null", "email.pattern", "country.one_of", "amount.range"]
-    names += ["quantity.range", "status.one_of", "updated_after_created", "free_costs_nothing"]
-    planted = {"rows": rows, "failed": dict.fromkeys(names, each)}
-    planted["failed"] |= {"country.not_null": 0, "created_at.range": 0}
-    Path(path).with_suffix(".json").write_text(json.dumps(planted))
+    }), each
 
 
 def duckdb(path):

@@ -7,6 +7,7 @@ use assay_core::DatasetName;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 
+mod amiss;
 mod bringing;
 mod collect;
 mod columns;
@@ -24,8 +25,10 @@ mod quality;
 mod run;
 mod sidecar;
 mod table;
+mod top;
 mod verify;
 
+pub(crate) use amiss::in_our_words;
 pub(crate) use bringing::{DemoArgs, IngestArgs};
 pub(crate) use collect::{CollectArgs, Durability};
 pub(crate) use columns::ColumnsArgs;
@@ -48,7 +51,11 @@ pub(crate) use quality::{
 pub(crate) use run::{RewindArgs, RunArgs, RunsArgs};
 pub(crate) use sidecar::{KeysCommand, SidecarArgs};
 pub(crate) use table::{CompactArgs, ExpireArgs, TableCommand};
+pub(crate) use top::TopArgs;
 pub(crate) use verify::{VerifyArgs, VerifyCommand};
+
+/// What every command has stands behind what is its own.
+const GLOBAL: &str = "Options of every command";
 
 /// Governed data pipelines: every batch judged, traced, and its bad rows set aside.
 #[derive(Debug, Parser)]
@@ -63,11 +70,11 @@ quality (or by a bad row where dead letters are off), 4 fenced off by another
 worker, 5 a contract's change breaks someone, 130 stopped by Ctrl-C.")]
 pub(crate) struct Args {
     /// Where log, lake and store are kept [default: ./assay-data; demo: ./assay-demo]
-    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR")]
+    #[arg(long, global = true, env = "ASSAY_DATA_DIR", value_name = "DIR", help_heading = GLOBAL)]
     pub(crate) data_dir: Option<PathBuf>,
 
     /// A file with settings [default: ./assay.yaml, when it is there]
-    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "ASSAY_CONFIG", value_name = "FILE", help_heading = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
 
     /// The database of streams, postgres://USER@HOST:PORT/DATABASE
@@ -80,16 +87,17 @@ pub(crate) struct Args {
         global = true,
         env = "USER",
         default_value = "unknown",
-        value_name = "NAME"
+        value_name = "NAME",
+        help_heading = GLOBAL
     )]
     pub(crate) who: String,
 
     /// How answers are written
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL)]
     pub(crate) output: Format,
 
     /// Say more about what happens, on standard error
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
 
     #[command(subcommand)]
@@ -100,6 +108,11 @@ impl Args {
     /// Whether it goes on until it is told to stop.
     pub(crate) fn follows(&self) -> bool {
         matches!(&self.command, Command::Run(run) if run.follow)
+    }
+
+    /// Whether it has the terminal for itself.
+    pub(crate) fn draws(&self) -> bool {
+        matches!(&self.command, Command::Top(top) if !top.once)
     }
 }
 
@@ -225,6 +238,18 @@ Without --yes it shows what would be read again, and moves nothing.")]
     #[command(after_help = "Examples:\n  assay status\n  assay status -o json")]
     Status,
 
+    /// Watch stages, lag, scores, dead letters and the outbox on the terminal
+    #[command(after_help = "\
+Examples:
+  assay top
+  assay top --every 10         on a slow line
+  assay top --once             one frame as text
+
+q or Ctrl-C ends it, the arrows scroll the stages, space looks at once. What
+somebody has to look at stands first. Rows a second are those of a whole run,
+or of the last minute while it goes on.")]
+    Top(TopArgs),
+
     /// List runs, or show one
     #[command(
         after_help = "Examples:\n  assay runs\n  assay runs --stage parse --status failed\n  assay runs 0199c0de-…"
@@ -279,6 +304,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   assay metrics > /var/lib/node_exporter/assay.prom
+  assay metrics -o json          the same names and numbers, for other programs
   assay metrics --push           to the `pushgateway` of assay.yaml")]
     Metrics(MetricsArgs),
 

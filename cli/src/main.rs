@@ -17,6 +17,7 @@ mod scratch;
 mod shipped;
 mod signals;
 mod telemetry;
+mod top;
 mod worker;
 
 use std::process::ExitCode;
@@ -34,9 +35,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const STACK: usize = 128 << 20;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| args::in_our_words(error).exit());
     assay_core::hush_survived_panics();
-    output::start_logging(args.verbose, args.follows());
+    output::start_logging(args.verbose, args.follows(), args.draws());
     // The first thread has the stack that the system gives it.
     let work = std::thread::Builder::new().stack_size(STACK).spawn(move || work(args));
     let done = match work.map(std::thread::JoinHandle::join) {

@@ -8,7 +8,11 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 /// Logs go to standard error: human on a terminal, JSON otherwise.
-pub(crate) fn start_logging(verbose: bool, follows: bool) {
+pub(crate) fn start_logging(verbose: bool, follows: bool, draws: bool) {
+    if draws && std::io::stderr().is_terminal() {
+        // A line of the log would stand in the middle of a picture.
+        return;
+    }
     let level = match (verbose, follows) {
         (true, _) => "info,assay=debug",
         // What a worker does is told by nobody else.
@@ -87,6 +91,12 @@ pub(crate) fn number(value: u64) -> String {
     text
 }
 
+/// So many of what is named in the singular: `1 letter`, `2,000 letters`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", number(count))
+}
+
 pub(crate) fn bytes(value: u64) -> String {
     #[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
     let value = value as f64;
@@ -117,7 +127,7 @@ pub(crate) fn short(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, number, printable, short};
+    use super::{bytes, counted, number, printable, short};
 
     #[test]
     fn data_can_t_command_the_terminal() {
@@ -129,6 +139,9 @@ mod tests {
         assert_eq!(number(0), "0");
         assert_eq!(number(999), "999");
         assert_eq!(number(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "letter"), "1 letter");
+        assert_eq!(counted(0, "letter"), "0 letters");
+        assert_eq!(counted(2_000, "row"), "2,000 rows");
         assert_eq!(bytes(12), "12 B");
         assert_eq!(bytes(20_480_000), "20.5 MB");
         assert_eq!(short("abcdef", 4), "abc…");

@@ -14,7 +14,7 @@ impl Asked {
         Ok(Asked { interrupt: signal(interrupt)?, terminate: signal(terminate)? })
     }
 
-    async fn once(&mut self) {
+    pub(crate) async fn once(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -66,10 +66,10 @@ impl Worker {
         self.stages.lock().map(|stages| stages.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// What this process counts, as `/metrics` shows it, without how far the stages are behind.
+    /// What this process counts, as `/metrics` shows it, without what the store and the log know.
     pub(crate) fn text(&self) -> Option<String> {
         let following: Vec<_> = self.known().into_iter().map(|known| known.following).collect();
-        render_following(&following, &[]).ok()
+        render_following(&following, &[], &[], self.clock.now()).ok()
     }
 
     /// Leaves nothing on the terminal.

@@ -70,7 +70,14 @@ fn the_demo_shows_the_whole_road_and_can_be_run_again() {
     ] {
         assert!(first.contains(part), "{part} is not in:\n{first}");
     }
-    fine(&data, &["demo", "--events", "600"]);
+    let again = json(&data, &["demo", "--events", "600"]);
+    assert_eq!(
+        (&again["generated"], &again["ingest"]["counts"]["read"]),
+        (&600.into(), &600.into())
+    );
+    let planted = again["planted"].as_object().unwrap().values();
+    assert_eq!(planted.map(|count| count.as_u64().unwrap()).sum::<u64>(), 12, "{again}");
+    assert_eq!(again["runs"].as_array().unwrap().len(), 4, "{again}");
     let status = json(&data, &["status"]);
     assert_eq!(status["stages"].as_array().unwrap().len(), 5, "{status}");
 }
@@ -111,6 +118,10 @@ fn every_answer_is_json_when_asked_for() {
     fine(&data, &["query", "SELECT count(*) FROM bronze.github_events", "--at", &snapshot]);
     let metrics = fine(&data, &["metrics"]);
     assert!(metrics.contains("# TYPE job_duration_seconds histogram"), "{metrics}");
+    let listed = json(&data, &["metrics"]);
+    let named =
+        |metric: &Value| metrics.contains(&format!("# TYPE {} ", metric["name"].as_str().unwrap()));
+    assert!(listed.as_array().unwrap().iter().all(named), "{listed}");
 }
 
 #[test]
@@ -144,6 +155,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
         (&["check", "."], "has no pipeline.yaml"),
         (&["quality", "show", "iron.x"], "is not a dataset"),
         (&["generate", "github-events", "--defects", "200%"], "between 0% and 100%"),
+        (&["contract", "infer", "nope"], "there is no file nope, and no table is named so"),
         (&["--config", "nowhere.yaml", "status"], "cannot read the configuration nowhere.yaml"),
     ] {
         let (code, error) = refused(&data, arguments);

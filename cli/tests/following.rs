@@ -185,6 +185,21 @@ fn a_worker_says_how_it_is_and_ends_well_when_it_is_told_to() {
 }
 
 #[test]
+fn a_worker_waits_for_a_topic_that_is_made_later_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let office = Office { data: folder.path().join("data"), _folder: folder };
+    let worker = office.follow(&[]);
+    let waits = worker.becomes(|stage| stage["state"] == "retrying");
+    let told = waits["last_error"]["message"].as_str().unwrap();
+    assert!(told.contains("topic `topic_clickstream` is not in the log"), "{told}");
+    office.append(&[GOOD]);
+    worker.becomes(|stage| stage["batches"] == 1);
+    worker.signal("TERM");
+    let (code, told) = worker.end();
+    assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
 fn a_paused_stage_waits_and_runs_are_refused_until_it_is_resumed() {
     let office = Office::open();
     let worker = office.follow(&[]);

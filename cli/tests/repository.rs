@@ -195,7 +195,7 @@ fn every_contract_is_valid_by_the_standards_own_schema() {
 
 #[test]
 fn only_the_list_of_metrics_knows_their_names() {
-    let lists = ["", "/collector", "/following", "/labels", "/outbox", "/sidecar"]
+    let lists = ["", "/collector", "/following", "/labels", "/outbox", "/replays", "/sidecar"]
         .map(|name| root().join(format!("metrics/src/names{name}.rs")));
     let outside = |path: &PathBuf| !lists.contains(path) && !is_test(path);
     let mut wrong = vec![];

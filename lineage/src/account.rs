@@ -73,8 +73,18 @@ pub async fn account(
     now: DateTime<Utc>,
 ) -> Result<Option<Account>, StoreError> {
     let Some(known) = store.lineage_run(run).await? else { return Ok(None) };
-    let events = store.events_of(run).await?;
-    Ok(Some(Account::of(Standing::of(known, now), events)))
+    let mut account = Account::new(Standing::of(known, now));
+    // Those of one time, which their ids do not put in order.
+    let mut together: Vec<Event> = vec![];
+    let each = |event: Event| {
+        if together.last().is_some_and(|last| last.at != event.at) {
+            account.take(std::mem::take(&mut together));
+        }
+        together.push(event);
+    };
+    store.each_event_of(run, each).await?;
+    account.take(together);
+    Ok(Some(account))
 }
 
 impl Standing {
@@ -93,34 +103,38 @@ impl Standing {
 }
 
 impl Account {
-    fn of(standing: Standing, mut events: Vec<Event>) -> Account {
-        events.sort_by_key(|event| (event.at, order(&event.body), event.id));
-        let mut account = Account {
+    fn new(standing: Standing) -> Account {
+        Account {
             standing,
-            events: events.len(),
+            events: 0,
             facets: Map::new(),
             job_facets: Map::new(),
             inputs: BTreeMap::new(),
             outputs: BTreeMap::new(),
-        };
+        }
+    }
+
+    /// Takes in events of one time, behind all of the times before.
+    fn take(&mut self, mut events: Vec<Event>) {
+        events.sort_by_key(|event| (order(&event.body), event.id));
         for event in &events {
+            self.events += 1;
             let body = &event.body;
-            replace(&mut account.facets, &body["run"]["facets"]);
-            replace(&mut account.job_facets, &body["job"]["facets"]);
+            replace(&mut self.facets, &body["run"]["facets"]);
+            replace(&mut self.job_facets, &body["job"]["facets"]);
             let inputs = body["inputs"].as_array().map_or(&[][..], Vec::as_slice);
             for (label, dataset) in event.inputs.iter().zip(inputs) {
-                let named = account.inputs.entry(label.clone()).or_default();
+                let named = self.inputs.entry(label.clone()).or_default();
                 replace(&mut named.facets, &dataset["facets"]);
                 replace(&mut named.own, &dataset["inputFacets"]);
             }
             let outputs = body["outputs"].as_array().map_or(&[][..], Vec::as_slice);
             for (label, dataset) in event.outputs.iter().zip(outputs) {
-                let named = account.outputs.entry(label.clone()).or_default();
+                let named = self.outputs.entry(label.clone()).or_default();
                 replace(&mut named.facets, &dataset["facets"]);
                 replace(&mut named.own, &dataset["outputFacets"]);
             }
         }
-        account
     }
 }
 

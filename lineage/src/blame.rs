@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use assay_core::RunId;
-use assay_store::{Direction, LineageRun, Store, StoreError};
+use assay_store::{Direction, Event, LineageRun, Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -169,9 +169,9 @@ async fn finding(
         error: None,
     };
     let mut failed = BTreeSet::new();
-    for event in store.events_of(run.id).await? {
+    let each = |event: Event| {
         let summary = Summary::of(&event);
-        found.error = summary.error.or(found.error);
+        found.error = summary.error.or(found.error.take());
         found.rows_in = summary.rows_in.or(found.rows_in);
         found.rows_out = summary.rows_out.or(found.rows_out);
         let outputs = event.body["outputs"].as_array().map_or(&[][..], Vec::as_slice);
@@ -182,14 +182,15 @@ async fn finding(
                 let scores = [quality["score"].as_f64(), found.score];
                 found.score = scores.into_iter().flatten().reduce(f64::min);
                 let verdict = quality["verdict"].as_str().map(str::to_owned);
-                found.verdict = verdict.or(found.verdict);
+                found.verdict = verdict.or(found.verdict.take());
                 failed.extend(broken(&output["facets"]));
             }
         }
-    }
+    };
+    store.each_event_of(run.id, each).await?;
     let datasets = names.all(dataset);
     for test in store.tests_after(&datasets, run).await? {
-        for event in store.events_of(test).await? {
+        let each = |event: Event| {
             let inputs = event.body["inputs"].as_array().map_or(&[][..], Vec::as_slice);
             for (label, input) in event.inputs.iter().zip(inputs) {
                 if names.best(label) == dataset {
@@ -197,7 +198,8 @@ async fn finding(
                     failed.extend(broken(&input["inputFacets"]));
                 }
             }
-        }
+        };
+        store.each_event_of(test, each).await?;
     }
     found.failed = failed.into_iter().collect();
     Ok(found)

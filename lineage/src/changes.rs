@@ -38,6 +38,14 @@ impl What {
     }
 }
 
+impl Change {
+    /// Where it stands in a list: by dataset, columns behind their datasets.
+    fn place(&self) -> impl Ord + '_ {
+        let Change { what, output, output_column, input, input_column, job, at } = self;
+        (output, input_column.is_some(), output_column, input_column, input, what, at, job)
+    }
+}
+
 /// The changes from one time to another, by dataset; columns behind their datasets.
 pub async fn changes(
     store: &Store,
@@ -75,10 +83,6 @@ pub async fn changes(
             at,
         });
     }
-    let place = |c: &Change| {
-        let columns = (c.output_column.clone(), c.input_column.clone());
-        (c.output.clone(), c.input_column.is_some(), columns, c.input.clone(), c.what, c.at)
-    };
-    all.sort_by_cached_key(place);
+    all.sort_by(|a, b| a.place().cmp(&b.place()));
     Ok(all)
 }

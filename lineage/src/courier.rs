@@ -190,6 +190,7 @@ impl Courier {
                 let (away, _) = self.store.held(name).await?;
                 let wait = self.wait(away + 1).max(SILENT);
                 let why = "it did not answer the end of a command within 2 s";
+                self.store.failed_attempt(name).await?;
                 self.store.hold(name, after(now, wait), why).await
             };
             if let Err(error) = held.await {

@@ -27,6 +27,8 @@ pub enum NotFound {
     Unknown { name: String, known: String },
     #[error("{name} may be one of several, write more of it: {known}")]
     Several { name: String, known: String },
+    #[error("{dataset} has no column {column}, as far as events tell; {known}")]
+    Column { dataset: String, column: String, known: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -88,7 +90,7 @@ impl Names {
         if store.lineage_knows(&self.all(best)).await? {
             return Ok(best.to_owned());
         }
-        let known = store.lineage_datasets("", u32::MAX).await?;
+        let known = store.lineage_datasets_ending(name).await?;
         let meant = |known: &&String| {
             let end = known.strip_suffix(name);
             end.is_some_and(|before| before.ends_with([' ', '.', '/']))
@@ -108,6 +110,7 @@ impl Names {
         match found.len() {
             1 => Ok(found.into_iter().collect()),
             0 => {
+                let known = store.lineage_datasets("", u32::MAX).await?;
                 let all: BTreeSet<&str> = known.iter().map(|one| self.best(one)).collect();
                 Err(NotFound::Unknown { name, known: list(&mut all.into_iter()) })
             }

@@ -44,19 +44,17 @@ pub async fn newest(
     limit: u32,
 ) -> Result<(Vec<Summary>, Option<Place>), StoreError> {
     let after = after.map(|place| (place.at, place.id));
-    let mut events = store.events_before(kind, after, limit.saturating_add(1)).await?;
-    let more = events.len() > limit as usize;
-    events.truncate(limit as usize);
-    let last = events.last().map(|event| Place { at: event.at, id: event.id });
-    let mut all = Vec::with_capacity(events.len());
-    for event in &events {
-        let mut summary = Summary::of(event);
-        if event.kind == EventKind::JobEnd && summary.duration_seconds.is_none() {
-            let run = store.lineage_run(event.run).await?;
-            let since = run.map(|run| (event.at - run.started_at).as_seconds_f64());
-            summary.duration_seconds = since.filter(|seconds| *seconds > 0.0);
-        }
-        all.push(summary);
+    let mut all = vec![];
+    let each = |event: Event| all.push(Summary::of(&event));
+    store.each_event_before(kind, after, limit.saturating_add(1), each).await?;
+    let more = all.len() > limit as usize;
+    all.truncate(limit as usize);
+    let last = all.last().map(|event| Place { at: event.at, id: event.id });
+    let ends = all.iter_mut().filter(|one| one.kind == EventKind::JobEnd.name());
+    for summary in ends.filter(|one| one.duration_seconds.is_none()) {
+        let run = store.lineage_run(summary.run).await?;
+        let since = run.map(|run| (summary.at - run.started_at).as_seconds_f64());
+        summary.duration_seconds = since.filter(|seconds| *seconds > 0.0);
     }
     Ok((all, last.filter(|_| more)))
 }

@@ -1,5 +1,7 @@
 //! Walks the graph that the store keeps, as it is or as it was, from one dataset on.
 
+mod far;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::{RunId, StageId};
@@ -11,6 +13,9 @@ use crate::{Graph, Names, Tree};
 
 /// Datasets that one walk visits; a larger graph is cut there, and says so.
 const MOST: usize = 20_000;
+/// A walk that has come to so many datasets goes on over an atlas: the store is asked once then,
+/// and not at each step for thousands of names.
+const FAR: usize = 1_000;
 
 /// Where to, how far, and as of when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +76,26 @@ pub async fn walk(
     dataset: &str,
     route: Route,
 ) -> Result<Map, StoreError> {
-    let mut links = Links::new();
-    let mut distances = BTreeMap::from([(dataset.to_owned(), 0)]);
-    let mut cut = false;
-    let ways = [(route.upstream, Direction::Upstream), (route.downstream, Direction::Downstream)];
-    for (_, direction) in ways.into_iter().filter(|(wanted, _)| *wanted) {
-        cut |= go(store, names, dataset, (direction, route), &mut links, &mut distances).await?;
-    }
+    walk_by(store, names, dataset, route, FAR).await
+}
+
+/// The same; what is `far` is said.
+async fn walk_by(
+    store: &Store,
+    names: &Names,
+    dataset: &str,
+    route: Route,
+    far: usize,
+) -> Result<Map, StoreError> {
+    let found = match near(store, names, dataset, route, far).await? {
+        Some(found) => found,
+        None => match store.atlas(route.at).await? {
+            Some(atlas) => far::walk(&atlas, names, dataset, route),
+            // Too many to hold are asked for in steps.
+            None => near(store, names, dataset, route, usize::MAX).await?.unwrap_or_default(),
+        },
+    };
+    let (links, distances, cut) = found;
     let mut nodes: Vec<Node> = distances
         .into_iter()
         .map(|(dataset, distance)| Node { aliases: others(names, &dataset), dataset, distance })
@@ -85,31 +103,55 @@ pub async fn walk(
     nodes.sort_by(|a, b| {
         (a.distance.abs(), a.distance, &a.dataset).cmp(&(b.distance.abs(), b.distance, &b.dataset))
     });
-    let link = |((input, output), jobs)| Link { input, output, jobs };
-    let links = links.into_iter().map(link).collect();
     Ok(Map { dataset: dataset.to_owned(), at: route.at, nodes, links, cut })
 }
 
-/// Every dataset is visited once, a step at a time; true when something was left out.
+/// Goes step by step; nothing when that leads to more than `far` datasets.
+async fn near(
+    store: &Store,
+    names: &Names,
+    dataset: &str,
+    route: Route,
+    far: usize,
+) -> Result<Option<far::Found>, StoreError> {
+    let mut links = Links::new();
+    let mut distances = BTreeMap::from([(dataset.to_owned(), 0)]);
+    let mut cut = false;
+    let ways = [(route.upstream, Direction::Upstream), (route.downstream, Direction::Downstream)];
+    for (_, direction) in ways.into_iter().filter(|(wanted, _)| *wanted) {
+        let which = (direction, route, far);
+        match go(store, names, dataset, which, &mut links, &mut distances).await? {
+            Some(more) => cut |= more,
+            None => return Ok(None),
+        }
+    }
+    let link = |((input, output), jobs)| Link { input, output, jobs };
+    Ok(Some((links.into_iter().map(link).collect(), distances, cut)))
+}
+
+/// Every dataset is visited once, a step at a time; true when something was left out, and nothing
+/// when it is too far.
 async fn go(
     store: &Store,
     names: &Names,
     dataset: &str,
-    (direction, route): (Direction, Route),
+    (direction, route, far): (Direction, Route, usize),
     links: &mut Links,
     distances: &mut BTreeMap<String, i64>,
-) -> Result<bool, StoreError> {
+) -> Result<Option<bool>, StoreError> {
     let mut seen = BTreeSet::from([dataset.to_owned()]);
     let mut open = vec![dataset.to_owned()];
     let sign = if direction == Direction::Upstream { -1 } else { 1 };
     let mut steps = 0;
     while !open.is_empty() {
+        let all: Vec<&str> = open.iter().flat_map(|one| names.all(one)).collect();
         if route.depth.is_some_and(|depth| steps >= depth) || seen.len() > MOST {
-            let all: Vec<&str> = open.iter().flat_map(|one| names.all(one)).collect();
-            return store.leads_on(&all, direction, route.at).await;
+            return store.leads_on(&all, direction, route.at).await.map(Some);
+        }
+        if seen.len() > far {
+            return Ok(None);
         }
         steps += 1;
-        let all: Vec<&str> = open.iter().flat_map(|one| names.all(one)).collect();
         let ways = store.ways(&all, direction, route.at).await?;
         let mut next = vec![];
         for way in ways {
@@ -120,23 +162,23 @@ async fn go(
                 distances.entry(end.to_owned()).or_insert(sign * i64::from(steps));
             }
             let passages = links.entry((input.to_owned(), output.to_owned())).or_default();
-            join(passages, way);
+            let Way { job, since, run, last_at, .. } = way;
+            join(passages, Passage { job, since, run, last_at });
         }
         open = next;
     }
-    Ok(false)
+    Ok(Some(false))
 }
 
 /// A job is there once, also when it named a dataset by two names.
-fn join(passages: &mut Vec<Passage>, way: Way) {
-    let Way { job, since, run, last_at, .. } = way;
-    match passages.binary_search_by(|known| known.job.cmp(&job)) {
-        Err(place) => passages.insert(place, Passage { job, since, run, last_at }),
+fn join(passages: &mut Vec<Passage>, new: Passage) {
+    match passages.binary_search_by(|known| known.job.cmp(&new.job)) {
+        Err(place) => passages.insert(place, new),
         Ok(place) => {
             let known = &mut passages[place];
-            known.since = known.since.min(since);
-            if last_at > known.last_at {
-                (known.run, known.last_at) = (run, last_at);
+            known.since = known.since.min(new.since);
+            if new.last_at > known.last_at {
+                (known.run, known.last_at) = (new.run, new.last_at);
             }
         }
     }
@@ -166,3 +208,6 @@ impl Map {
         Graph::of(steps)
     }
 }
+
+#[cfg(test)]
+mod tests;

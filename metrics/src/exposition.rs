@@ -9,6 +9,7 @@ use prometheus::proto::{
 
 use crate::names::{self, DURATION_BUCKETS, Kind, Metric};
 use crate::outbox::of_targets;
+use crate::replays::of_jobs;
 use crate::text::{shown, text};
 use crate::{DeadLetters, Lag, Observed, names::BOUND};
 
@@ -46,7 +47,8 @@ pub(crate) fn of_all(observed: &Observed) -> Vec<MetricFamily> {
     let mut families = of_events(observed);
     families.extend(lags(&observed.lags));
     families.extend(of_letters(&observed.letters));
-    families.extend(of_targets(observed));
+    families.extend(of_targets(&observed.targets, observed.at));
+    families.extend(of_jobs(observed));
     families
 }
 

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
 use assay_core::{Counts, StageId};
+use assay_store::TargetHealth;
 use chrono::{DateTime, Utc};
 use prometheus::proto::{Bucket, Histogram};
 
 use crate::Lag;
 use crate::exposition::{RenderError, Series, histogram, labels, lags, number, plain, seconds};
 use crate::names::{self, COMMIT_BUCKETS};
+use crate::outbox::of_targets;
 use crate::text::text;
 
 /// What one process knows of a stage that it follows.
@@ -74,9 +76,14 @@ impl Following {
     }
 }
 
-/// The text that Prometheus scrapes from a worker: what its stages did in this process, and how
-/// far they are behind.
-pub fn render_following(stages: &[Following], behind: &[Lag]) -> Result<String, RenderError> {
+/// The text that Prometheus scrapes from a worker: what its stages did in this process, how far
+/// they are behind, and what its courier has to send, as seen at `at`.
+pub fn render_following(
+    stages: &[Following],
+    behind: &[Lag],
+    targets: &[TargetHealth],
+    at: DateTime<Utc>,
+) -> Result<String, RenderError> {
     let of = |metric: &names::Metric, value: &dyn Fn(&Following) -> Option<f64>| {
         let one = |following: &Following| {
             let stage = [following.stage.pipeline.as_str(), &following.stage.stage];
@@ -99,6 +106,7 @@ pub fn render_following(stages: &[Following], behind: &[Lag]) -> Result<String, 
         of(&names::FOLLOW_FENCED, &|following| Some(number(following.fenced))),
     ];
     families.extend(lags(behind));
+    families.extend(of_targets(targets, at));
     text(families, 0)
 }
 

@@ -6,15 +6,18 @@
 mod exposition;
 mod feed;
 mod following;
+mod listed;
 pub mod names;
 mod observed;
 mod outbox;
 mod push;
+mod replays;
 mod text;
 
 pub use exposition::{CONTENT_TYPE, RenderError, render};
 pub use feed::{of_batch, of_halt, of_run};
 pub use following::{Durations, Following, render_following};
+pub use listed::{Bucket, Listed, Series, Value, list};
 pub use observed::{DeadLetters, Lag, Observed};
 pub use push::{Gateway, GroupKey, Pushed, push};
 pub use push::{GatewayError, NoGateway};

@@ -5,12 +5,14 @@ mod collector;
 mod following;
 mod labels;
 mod outbox;
+mod replays;
 mod sidecar;
 
 pub use collector::*;
 pub use following::*;
 pub use labels::{LABELS, Label, Values};
 pub use outbox::*;
+pub use replays::*;
 pub use sidecar::*;
 
 /// What Prometheus does with a metric.
@@ -204,7 +206,11 @@ pub static ALL: [Metric; 15] = [
 pub static OUTBOX: [Metric; 4] =
     [OUTBOX_DEPTH, OUTBOX_OLDEST_AGE, OUTBOX_DELIVERED, OUTBOX_FAILURES];
 
-/// What a worker that follows its source shows, at its own `/metrics`, beside the lags.
+/// What the store knows of jobs that send dead letters back.
+pub static REPLAYS: [Metric; 2] = [REPLAY_JOBS, REPLAY_SILENCE];
+
+/// What a worker that follows its source shows, at its own `/metrics`, beside the lags and the
+/// outbox.
 pub static FOLLOWING: [Metric; 8] = [
     FOLLOW_BATCHES,
     FOLLOW_ROWS,
@@ -251,7 +257,13 @@ pub static BESIDE: [Metric; 2] = [BUILD_INFO, SERIES_DROPPED];
 
 /// Every metric, whoever shows it.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    ALL.iter().chain(&OUTBOX).chain(&FOLLOWING).chain(&COLLECTOR).chain(&SIDECAR).chain(&BESIDE)
+    ALL.iter()
+        .chain(&OUTBOX)
+        .chain(&REPLAYS)
+        .chain(&FOLLOWING)
+        .chain(&COLLECTOR)
+        .chain(&SIDECAR)
+        .chain(&BESIDE)
 }
 
 /// The totals that the duration is kept in: how many runs took at most so long, how many there

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_store::{EventKind, ReportRecord, StageHealth, Store, StoreError, TargetHealth, Total};
+use assay_store::{
+    EventKind, Replay, ReportRecord, StageHealth, Store, StoreError, TargetHealth, Total,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How far a reader is behind in one partition of a topic.
@@ -37,6 +39,8 @@ pub struct Observed {
     pub letters: Vec<DeadLetters>,
     /// How it stands with each target that events are sent to.
     pub targets: Vec<TargetHealth>,
+    /// Jobs that send dead letters back and are not over.
+    pub jobs: Vec<Replay>,
     /// When all this was seen.
     pub at: DateTime<Utc>,
 }
@@ -52,6 +56,7 @@ impl Observed {
             lags: vec![],
             letters: vec![],
             targets: store.targets().await?,
+            jobs: store.open_replays().await?,
             at: now,
         })
     }

@@ -1,18 +1,20 @@
+use assay_store::TargetHealth;
+use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
 
 use crate::exposition::{Series, labels, number, plain};
-use crate::{Observed, names};
+use crate::names;
 
 /// What is known of the targets that events are sent to.
-pub(crate) fn of_targets(observed: &Observed) -> Vec<MetricFamily> {
+pub(crate) fn of_targets(targets: &[TargetHealth], at: DateTime<Utc>) -> Vec<MetricFamily> {
     let (mut depth, mut age) = (Series::new(), Series::new());
     let (mut delivered, mut failures) = (Series::new(), Series::new());
-    for target in &observed.targets {
+    for target in targets {
         let name = target.target.as_str();
         for (state, events) in [("waiting", target.waiting), ("parked", target.parked)] {
             depth.insert(labels(&names::OUTBOX_DEPTH, &[name, state]), number(events));
         }
-        let seconds = target.oldest.map(|oldest| (observed.at - oldest).as_seconds_f64().max(0.0));
+        let seconds = target.oldest.map(|oldest| (at - oldest).as_seconds_f64().max(0.0));
         age.insert(labels(&names::OUTBOX_OLDEST_AGE, &[name]), seconds.unwrap_or_default());
         delivered.insert(labels(&names::OUTBOX_DELIVERED, &[name]), number(target.delivered));
         failures.insert(labels(&names::OUTBOX_FAILURES, &[name]), number(target.failures));

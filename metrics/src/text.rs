@@ -17,10 +17,12 @@ const LONGEST_VALUE: usize = 200;
 
 /// The text of families, in the order of their names; an empty one is left out. `elsewhere` so many
 /// series were left out of other parts of the same answer.
-pub(crate) fn text(
-    mut families: Vec<MetricFamily>,
-    elsewhere: usize,
-) -> Result<String, RenderError> {
+pub(crate) fn text(families: Vec<MetricFamily>, elsewhere: usize) -> Result<String, RenderError> {
+    encode(&whole(families, elsewhere))
+}
+
+/// The families of one answer, bounded, with what stands beside them.
+pub(crate) fn whole(mut families: Vec<MetricFamily>, elsewhere: usize) -> Vec<MetricFamily> {
     let dropped = elsewhere + bound(&mut families, MOST_SERIES);
     families.push(plain(
         &names::SERIES_DROPPED,
@@ -28,19 +30,23 @@ pub(crate) fn text(
     ));
     let version = labels(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]);
     families.push(plain(&names::BUILD_INFO, BTreeMap::from([(version, 1.0)])));
-    encode(families)
+    in_order(families)
 }
 
 /// The same without what stands beside the others, and how many series were left out of it.
 pub(crate) fn part(mut families: Vec<MetricFamily>) -> Result<(String, usize), RenderError> {
     let dropped = bound(&mut families, MOST_SERIES);
-    Ok((encode(families)?, dropped))
+    Ok((encode(&in_order(families))?, dropped))
 }
 
-fn encode(mut families: Vec<MetricFamily>) -> Result<String, RenderError> {
+fn in_order(mut families: Vec<MetricFamily>) -> Vec<MetricFamily> {
     families.retain(|family| !family.get_metric().is_empty());
     families.sort_by(|a, b| a.name().cmp(b.name()));
-    let text = TextEncoder::new().encode_to_string(&families);
+    families
+}
+
+fn encode(families: &[MetricFamily]) -> Result<String, RenderError> {
+    let text = TextEncoder::new().encode_to_string(families);
     text.map_err(|error| RenderError(error.to_string()))
 }
 

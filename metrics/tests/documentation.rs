@@ -10,10 +10,11 @@ use assay_metrics::names::{self, LABELS, Metric, Values};
 use assay_store::EventKind;
 
 /// The tables by the mark that each stands behind.
-fn tables() -> [(&'static str, String); 7] {
+fn tables() -> [(&'static str, String); 8] {
     [
         ("store", table(&names::ALL)),
         ("outbox", table(&names::OUTBOX)),
+        ("replays", table(&names::REPLAYS)),
         ("worker", table(&names::FOLLOWING)),
         ("collector", table(&names::COLLECTOR)),
         ("sidecar", table(&names::SIDECAR)),

@@ -163,6 +163,7 @@ async fn every_metric_that_is_declared_is_fed_and_no_other_is_shown() {
     let mut declared: Vec<_> = names::ALL
         .iter()
         .chain(&names::OUTBOX)
+        .chain(&names::REPLAYS)
         .chain(&names::BESIDE)
         .map(|metric| format!("{} {}", metric.name, metric.kind.name()))
         .collect();

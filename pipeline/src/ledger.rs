@@ -1,6 +1,8 @@
 //! Where runs are written down: what the runner asks of the governance store.
 
-use assay_core::{ContractRef, DatasetName, Position, Profile, Report, Run, RunId, StageId};
+use assay_core::{
+    ContractRef, DatasetName, Position, Profile, Report, Run, RunId, Season, StageId,
+};
 use assay_store::{
     Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
 };
@@ -72,11 +74,13 @@ pub trait Ledger: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, f64)>, StoreError>;
 
-    /// What the rows of the newest runs of a dataset look like, but for one run; newest first.
+    /// What the rows of the newest runs of a dataset look like that are like one of that time, but
+    /// for one run; newest first.
     async fn profiles(
         &self,
         dataset: &DatasetName,
         but: RunId,
+        like: (Season, DateTime<Utc>),
         limit: u32,
     ) -> Result<Vec<Profile>, StoreError>;
 }
@@ -160,9 +164,10 @@ impl Ledger for Store {
         &self,
         dataset: &DatasetName,
         but: RunId,
+        like: (Season, DateTime<Utc>),
         limit: u32,
     ) -> Result<Vec<Profile>, StoreError> {
-        let known = Store::profiles(self, dataset, Some(but), limit).await?;
+        let known = Store::profiles_like(self, dataset, Some(but), like, limit).await?;
         Ok(known.into_iter().map(|known| known.profile).collect())
     }
 }

@@ -37,8 +37,8 @@ pub use ingest::{
     EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message, part_of,
 };
 pub use inspect::{
-    FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows, Sample,
-    Subject, infer, judge,
+    Earlier, FileFormat, Inferred, InspectError, Judgement, Look, Opening, Place, RefusedRows,
+    Sample, Subject, infer, judge,
 };
 pub use lake::{
     CATALOG, Compact, Compacted, CompactedPartition, DayOfTable, Expire, Expired, Freed, Lake,

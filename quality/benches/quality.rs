@@ -1,7 +1,8 @@
 //! Judges a Parquet file by a contract, as a process of its own that `bench/quality.py` measures.
 //!
 //! `quality FILE CONTRACT DATASET [COPIES]` prints the score and what each rule found as JSON. With
-//! COPIES every row rule stands so many times in the contract, to see what more rules cost.
+//! COPIES every row rule stands so many times in the contract, each a little different, to see what more
+//! rules cost.
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on panics")]
 
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use arrow::datatypes::Schema;
-use assay_core::{Clock, Contract, SystemClock};
+use assay_core::{Check, Clock, Contract, SystemClock};
 use assay_quality::{BatchFacts, Facts, Suite, Tally};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 
@@ -51,14 +52,34 @@ fn main() {
     );
 }
 
-/// Lets every rule about rows stand so many times.
+/// Lets every rule about rows stand so many times, each time with a bound, value, pattern or term
+/// of its own that no row of the bench meets: it finds the same, and can't share the work.
 fn multiply(contract: &mut Contract, copies: usize) {
     let rows: Vec<_> = contract.rules.iter().filter(|rule| rule.check.of_rows()).cloned().collect();
     for copy in 1..copies {
         contract.rules.extend(rows.iter().cloned().map(|mut rule| {
             rule.name = format!("{}_{copy}", rule.name);
+            vary(&mut rule.check, copy);
             rule
         }));
+    }
+}
+
+fn vary(check: &mut Check, copy: usize) {
+    match check {
+        Check::Between { max: Some(max), .. } => {
+            let value = max.value.as_i64().unwrap_or_default();
+            max.value = (value + copy as i64 * 1000).into();
+        }
+        Check::Between { min: Some(min), .. } => {
+            min.value = format!("2019-01-{:02}T00:00:00Z", copy % 28 + 1).into();
+        }
+        Check::OneOf { values, .. } => values.push(format!("x{copy}").into()),
+        Check::Matches { pattern, .. } => *pattern = format!("{pattern}|^{copy}$"),
+        Check::Holds { expression } => {
+            *expression = format!("({expression}) OR quantity = -{copy}")
+        }
+        _ => {}
     }
 }
 

@@ -49,7 +49,7 @@ fn readable() -> Compiled {
         dimension: "conformity".to_owned(),
         line: 0,
     };
-    Compiled { rule, columns: vec![], condition: None, test: Test::Readable }
+    Compiled { rule, columns: vec![], condition: None, twin: None, test: Test::Readable }
 }
 
 impl<'a> Compiler<'a> {
@@ -163,9 +163,18 @@ impl<'a> Compiler<'a> {
                 Some(test) => test,
                 None => Test::Breaks(self.planner.plan(self.broken(&rule.check)?)?),
             },
+            Check::NotNull { column } => Test::Null { column: self.column(column)?.0 },
+            Check::Between { column, min, max } => {
+                let (place, field) = self.column(column)?;
+                let outside = row::outside(field, min.as_ref(), max.as_ref())?;
+                match row::range(field, min.as_ref(), max.as_ref())? {
+                    Some(range) => Test::Outside { column: place, range },
+                    None => Test::Breaks(self.planner.plan(outside)?),
+                }
+            }
             check => Test::Breaks(self.planner.plan(self.broken(check)?)?),
         };
-        Ok(Compiled { rule: rule.clone(), columns, condition, test })
+        Ok(Compiled { rule: rule.clone(), columns, condition, twin: None, test })
     }
 
     /// The place of a condition among all; rules that share it have it evaluated once.
@@ -185,12 +194,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn column(&self, name: &str) -> Result<(usize, &Field), Problem> {
-        self.schema.fields().find(name).map(|(place, field)| (place, field.as_ref())).ok_or_else(
-            || {
-                let what = format!("it looks at `{name}`, which the rows do not have");
-                Problem::new(what, self.planner.nearest(name))
-            },
-        )
+        self.planner.column(name).ok_or_else(|| {
+            let what = format!("it looks at `{name}`, which the rows do not have");
+            Problem::new(what, self.planner.nearest(name))
+        })
     }
 
     fn unique(&self, columns: &[String]) -> Result<Test, Problem> {
@@ -235,7 +242,7 @@ impl<'a> Compiler<'a> {
 fn unjudged(rule: &Rule) -> Compiled {
     let columns = rule.check.columns().into_iter().map(str::to_owned).collect();
     let test = Test::Unjudged { of_rows: rule.check.of_rows(), why: NOT_THERE };
-    Compiled { rule: rule.clone(), columns, condition: None, test }
+    Compiled { rule: rule.clone(), columns, condition: None, twin: None, test }
 }
 
 /// The schema with every column nullable: a promise that a column has no NULL is what is to be

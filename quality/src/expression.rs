@@ -1,9 +1,10 @@
 //! SQL expressions over the columns of a row, planned by DataFusion.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, SchemaError};
 use datafusion::error::DataFusionError;
@@ -11,7 +12,7 @@ use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, Volatility};
 use datafusion::optimizer::simplify_expressions::{ExprSimplifier, SimplifyContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, Column};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::planning;
@@ -28,6 +29,8 @@ pub(crate) struct Planner {
     pub(crate) state: SessionState,
     pub(crate) schema: SchemaRef,
     columns: DFSchemaRef,
+    /// Column → its place.
+    places: HashMap<String, usize>,
 }
 
 const EXAMPLE: &str = "write SQL over the columns of a row, for example `amount >= 0`";
@@ -45,19 +48,23 @@ impl Planner {
         let mut config = SessionConfig::new();
         // Columns are written as the contract writes them, `eventTime` without quotes.
         config.options_mut().sql_parser.enable_ident_normalization = false;
-        let fields = schema.fields();
-        if fields
-            .iter()
-            .enumerate()
-            .any(|(n, field)| fields.find(field.name()).is_some_and(|(first, _)| first < n))
-        {
+        let named = |(place, field): (usize, &FieldRef)| (field.name().clone(), place);
+        let places: HashMap<String, usize> =
+            schema.fields().iter().enumerate().map(named).collect();
+        if places.len() < schema.fields().len() {
             let what = "the rows have two columns of one name";
             return Err(Problem::new(what, "rename one of them in the stage's model"));
         }
         let columns = DFSchema::try_from(Arc::clone(&schema))
             .expect("columns without a qualifier and with names of their own make a schema");
         let state = SessionContext::new_with_config(config).state();
-        Ok(Planner { state, schema, columns: Arc::new(columns) })
+        Ok(Planner { state, schema, columns: Arc::new(columns), places })
+    }
+
+    /// Where a column is, by its exact name.
+    pub(crate) fn column(&self, name: &str) -> Option<(usize, &Field)> {
+        let place = *self.places.get(name)?;
+        Some((place, self.schema.field(place)))
     }
 
     /// Reads a condition on a row.
@@ -86,17 +93,45 @@ impl Planner {
     /// would fail on every row.
     pub(crate) fn plan(&self, expression: Expr) -> Result<Arc<dyn PhysicalExpr>, Problem> {
         let plan = || {
+            // Planning looks a column up again and again, one by one: it sees those that it needs.
+            let schema = Arc::new(self.narrow(&expression));
+            let columns = Arc::new(DFSchema::try_from(Arc::clone(&schema))?);
             let context = SimplifyContext::default()
-                .with_schema(Arc::clone(&self.columns))
+                .with_schema(Arc::clone(&columns))
                 .with_config_options(Arc::clone(self.state.config_options()));
             let simplifier = ExprSimplifier::new(context);
-            let expression = simplifier.coerce(expression, &self.columns)?;
+            let expression = simplifier.coerce(expression, &columns)?;
             let expression = simplifier.simplify(expression)?;
-            let plan = strict(self.state.create_physical_expr(expression, &self.columns)?)?;
-            plan.evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema)))?;
-            Ok(plan)
+            let plan = strict(self.state.create_physical_expr(expression, &columns)?)?;
+            plan.evaluate(&RecordBatch::new_empty(schema))?;
+            self.widened(plan)
         };
         planning::guarded(plan).map_err(|error| self.explain(&error))
+    }
+
+    /// The columns that an expression names.
+    fn narrow(&self, expression: &Expr) -> Schema {
+        let names: BTreeSet<&str> =
+            expression.column_refs().into_iter().map(|column| column.name.as_str()).collect();
+        // What is not there is found missing as ever.
+        let fields = names.into_iter().filter_map(|name| self.column(name));
+        Schema::new(fields.map(|(_, field)| field.clone()).collect::<Vec<Field>>())
+    }
+
+    /// The same expression over rows with all columns.
+    fn widened(
+        &self,
+        narrow: Arc<dyn PhysicalExpr>,
+    ) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+        let wide = narrow.transform_up(|part| {
+            let column = part.as_any().downcast_ref::<Column>();
+            let place = column.and_then(|it| Some((it.name(), *self.places.get(it.name())?)));
+            Ok(match place {
+                Some((name, place)) => Transformed::yes(Arc::new(Column::new(name, place)) as _),
+                None => Transformed::no(part),
+            })
+        });
+        wide.map(|wide| wide.data)
     }
 
     /// The columns of the rows, for a message.

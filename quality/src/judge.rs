@@ -1,11 +1,13 @@
 mod marks;
 mod search;
+mod shared;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 
 use self::marks::Marks;
+use self::shared::Shared;
 use crate::suite::{Compiled, Test};
 use crate::{Mask, Suite, Tally};
 
@@ -50,13 +52,17 @@ impl Suite {
         let mut marks = Marks::new(rows.num_rows());
         let fits = self.fits(rows);
         let conditions = self.conditions_on(rows, fits);
+        let mut shared = Shared::default();
         for (bit, (place, compiled)) in self.row_rules().enumerate() {
             let condition = compiled.condition.map(|condition| &conditions[condition]);
             let within = condition.map(|condition| &condition.hits);
             let mut broken = match compiled.test {
                 Test::Readable => continue,
                 _ if !fits => Found::nowhere(rows.num_rows(), within, OTHER_COLUMNS),
-                _ => broken(compiled, rows, facts, within),
+                _ => match shared.misses(compiled, rows) {
+                    Some(misses) => Found::hits(misses, within),
+                    None => broken(compiled, rows, facts, within),
+                },
             };
             if let Some(condition) = condition {
                 tally.apply(place, condition);
@@ -115,25 +121,24 @@ fn broken(
     within: Option<&BooleanBuffer>,
 ) -> Found {
     match &compiled.test {
-        Test::Breaks(expression) => Found::find(expression.as_ref(), rows, within),
+        Test::Breaks(expression) => Found::search(expression.as_ref(), rows, within),
+        Test::Outside { column, range } => match range.misses(rows.column(*column)) {
+            Ok(misses) => Found::hits(misses, within),
+            Err(why) => Found::nowhere(rows.num_rows(), within, why),
+        },
         Test::Text { column, test } => match test.misses(rows.column(*column)) {
-            Ok(misses) => Found { hits: restrict(misses, within), failed: Vec::new(), why: None },
+            Ok(misses) => Found::hits(misses, within),
             Err(why) => Found::nowhere(rows.num_rows(), within, why),
         },
         Test::Known { reference, columns } => match facts.known.get(*reference) {
             Some(known) if known.len() == rows.num_rows() => {
-                let hits = restrict(unknown(rows, columns, known), within);
-                Found { hits, failed: Vec::new(), why: None }
+                Found::hits(unknown(rows, columns, known), within)
             }
             _ => Found::nowhere(rows.num_rows(), within, NO_FACTS),
         },
         Test::Unjudged { why, .. } => Found::nowhere(rows.num_rows(), within, why),
         _ => unreachable!("a rule about the batch has no bit"),
     }
-}
-
-fn restrict(found: BooleanBuffer, within: Option<&BooleanBuffer>) -> BooleanBuffer {
-    within.map_or_else(|| found.clone(), |within| &found & within)
 }
 
 /// Where values are not known to the other dataset together; with NULL among them they need not be.

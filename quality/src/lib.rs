@@ -19,6 +19,7 @@ mod measure;
 mod observe;
 pub mod planning;
 mod profiler;
+mod range;
 mod report;
 mod score;
 mod suite;

@@ -70,7 +70,12 @@ impl Suite {
                     Ok(())
                 }
             },
-            Test::Breaks(_) | Test::Text { .. } | Test::Known { .. } | Test::Readable => Ok(()),
+            Test::Breaks(_)
+            | Test::Null { .. }
+            | Test::Outside { .. }
+            | Test::Text { .. }
+            | Test::Known { .. }
+            | Test::Readable => Ok(()),
         };
         let rows = written.num_rows() as u64;
         if let (Err(why), true) = (seen, rows > 0) {

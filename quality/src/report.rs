@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use assay_core::{
-    Dimension, DimensionScore, OnFail, Outcome, Profile, Quality, Rule, RuleResult, Severity,
-    Verdict,
+    Dimension, DimensionScore, OnFail, Outcome, Profile, Quality, Rule, RuleResult, Season,
+    Severity, Verdict,
 };
 
 use crate::SpoolError;
@@ -45,15 +45,16 @@ pub struct History {
     pub batches: Vec<Past>,
     /// By the rule that asks.
     pub lags: BTreeMap<String, Vec<PastLag>>,
-    /// What the rows of earlier runs look like, the newest first.
-    pub runs: Vec<Profile>,
+    /// What the rows of earlier runs look like that are like the one of now, the newest first.
+    pub runs: BTreeMap<Season, Vec<Profile>>,
 }
 
 /// What rules about the batch may know beside its rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) now: DateTime<Utc>,
-    pub(crate) history: &'a History,
+    /// None where no history is kept.
+    pub(crate) history: Option<&'a History>,
     pub(crate) profile: &'a Profile,
 }
 
@@ -65,9 +66,11 @@ struct Judgement {
 }
 
 impl Suite {
-    /// Sums a batch up. The score is absent when no row was judged, or by no rule.
+    /// Sums a batch up of which no history is kept. The score is absent when no row was judged, or
+    /// by no rule.
     pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Result<Quality, SpoolError> {
-        self.report_among(tally, batch, &History::default(), &Profile::default())
+        let profile = Profile::default();
+        self.sum_up(tally, &Known { now: batch.now, history: None, profile: &profile }, batch)
     }
 
     /// Sums a batch up that looks like `profile` and has others before it.
@@ -78,7 +81,16 @@ impl Suite {
         history: &History,
         profile: &Profile,
     ) -> Result<Quality, SpoolError> {
-        let findings = self.findings(tally, &Known { now: batch.now, history, profile })?;
+        self.sum_up(tally, &Known { now: batch.now, history: Some(history), profile }, batch)
+    }
+
+    fn sum_up(
+        &self,
+        tally: &Tally,
+        known: &Known<'_>,
+        batch: &BatchFacts,
+    ) -> Result<Quality, SpoolError> {
+        let findings = self.findings(tally, known)?;
         let score = weighed(tally, &findings, None);
         let (mut by_rows, mut by_batch) = score
             .as_ref()

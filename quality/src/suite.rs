@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,20 +9,22 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use assay_core::contract::ScoreThresholds;
 use assay_core::{
-    Contract, DatasetName, Drift, Lag, Mistakes, OnFail, Profile, Quality, Remembered, Rule, Volume,
+    Contract, DatasetName, Drift, Lag, Mistakes, OnFail, Profile, Quality, Remembered, Rule,
+    Season, Volume,
 };
 
 use crate::compile::Compiler;
 use crate::measure::Measure;
 use crate::profiler::{Profiler, Watched};
+use crate::range::Range;
 use crate::text::TextTest;
 use crate::{KeyHasher, Mask, Tally};
 
 /// The rules of one dataset, compiled against the schema of its rows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Suite {
     schema: SchemaRef,
-    rules: Vec<Compiled>,
+    rules: Arc<[Compiled]>,
     /// Bit of a mask → place in `rules`.
     row_rules: Vec<usize>,
     references: Vec<Reference>,
@@ -42,12 +45,21 @@ pub(crate) struct Compiled {
     pub(crate) columns: Vec<String>,
     /// Place among the conditions of the suite.
     pub(crate) condition: Option<usize>,
+    /// The first rule that tests rows in the same way, where several do.
+    pub(crate) twin: Option<usize>,
     pub(crate) test: Test,
 }
 
 pub(crate) enum Test {
     /// True for a row that breaks the rule.
     Breaks(Arc<dyn PhysicalExpr>),
+    Null {
+        column: usize,
+    },
+    Outside {
+        column: usize,
+        range: Range,
+    },
     Text {
         column: usize,
         test: TextTest,
@@ -109,8 +121,15 @@ pub struct Asks {
     pub volumes: bool,
     /// The rules that want to know how old the newest row of earlier batches was.
     pub lags: Vec<String>,
-    /// So many earlier runs, and what their rows look like.
-    pub runs: u32,
+    /// So many earlier runs that are like the one of now, and what their rows look like.
+    pub runs: BTreeMap<Season, u32>,
+}
+
+impl Asks {
+    /// Whether no rule asks.
+    pub fn is_empty(&self) -> bool {
+        *self == Asks::default()
+    }
 }
 
 impl Suite {
@@ -121,12 +140,13 @@ impl Suite {
 
     pub(crate) fn new(
         schema: SchemaRef,
-        rules: Vec<Compiled>,
+        mut rules: Vec<Compiled>,
         references: Vec<Reference>,
         conditions: Vec<Arc<dyn PhysicalExpr>>,
         thresholds: ScoreThresholds,
         watched: Vec<Watched>,
     ) -> Suite {
+        find_twins(&mut rules);
         let of_rows = |(_, compiled): &(usize, &Compiled)| compiled.test.of_rows();
         let row_rules: Vec<usize> =
             rules.iter().enumerate().filter(of_rows).map(|(place, _)| place).collect();
@@ -134,7 +154,14 @@ impl Suite {
             |(_, place): &(usize, &usize)| rules[**place].rule.on_fail == OnFail::Quarantine;
         let quarantine =
             Mask::of(row_rules.iter().enumerate().filter(quarantines).map(|(bit, _)| bit));
+        let rules = rules.into();
         Suite { schema, rules, row_rules, references, conditions, quarantine, thresholds, watched }
+    }
+
+    /// The same rules, of which every one about rows sends the rows away that break it, so that
+    /// they are seen.
+    pub fn strict(&self) -> Suite {
+        Suite { quarantine: Mask::of(0..self.row_rules.len()), ..self.clone() }
     }
 
     /// What has to be looked up before rows are judged; `Facts` answer in the same order.
@@ -145,11 +172,14 @@ impl Suite {
     /// What is to be known of earlier batches before the report is made.
     pub fn asks(&self) -> Asks {
         let mut asks = Asks::default();
-        for compiled in &self.rules {
+        for compiled in self.rules.iter() {
             match &compiled.test {
                 Test::Volume(_) => asks.volumes = true,
                 Test::Lag { .. } => asks.lags.push(compiled.rule.name.clone()),
-                Test::Drift { drift, .. } => asks.runs = asks.runs.max(drift.runs),
+                Test::Drift { drift, .. } => {
+                    let runs = asks.runs.entry(drift.season).or_default();
+                    *runs = drift.runs.max(*runs);
+                }
                 _ => {}
             }
         }
@@ -220,10 +250,36 @@ impl Suite {
     }
 }
 
+/// Rules may ask for the same of other rows, or with other consequences.
+fn find_twins(rules: &mut [Compiled]) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    for place in 0..rules.len() {
+        if !matches!(rules[place].test, Test::Breaks(_) | Test::Outside { .. } | Test::Text { .. })
+        {
+            continue;
+        }
+        match first.entry(format!("{:?}", rules[place].rule.check)) {
+            Entry::Vacant(free) => {
+                free.insert(place);
+            }
+            Entry::Occupied(twin) => {
+                let twin = *twin.get();
+                rules[twin].twin = Some(twin);
+                rules[place].twin = Some(twin);
+            }
+        }
+    }
+}
+
 impl Test {
     pub(crate) fn of_rows(&self) -> bool {
         match self {
-            Test::Breaks(_) | Test::Text { .. } | Test::Known { .. } | Test::Readable => true,
+            Test::Breaks(_)
+            | Test::Null { .. }
+            | Test::Outside { .. }
+            | Test::Text { .. }
+            | Test::Known { .. }
+            | Test::Readable => true,
             Test::Unjudged { of_rows, .. } => *of_rows,
             _ => false,
         }
@@ -234,6 +290,8 @@ impl fmt::Debug for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Test::Breaks(expression) => write!(f, "Breaks({expression})"),
+            Test::Null { column } => write!(f, "Null({column})"),
+            Test::Outside { column, range } => write!(f, "Outside({column}, {range:?})"),
             Test::Text { column, test } => write!(f, "Text({column}, {test:?})"),
             Test::Known { reference, .. } => write!(f, "Known({reference})"),
             Test::Readable => f.write_str("Readable"),

@@ -1,4 +1,7 @@
+use std::convert::Infallible;
+
 use assay_core::RunId;
+use assay_lineage::receive::run_id;
 use assay_store::EventKind;
 use chrono::{DateTime, Utc};
 use clap::{Args as Group, Subcommand};
@@ -42,7 +45,7 @@ Examples:
     Blame {
         dataset: String,
         /// The run that wrote it [default: the last one]
-        #[arg(long)]
+        #[arg(long, value_name = "ID", value_parser = run)]
         run: Option<RunId>,
     },
     /// What came into the graph and what went between two times
@@ -91,6 +94,12 @@ pub(crate) struct ShowArgs {
     #[arg(long, value_name = "TIME", conflicts_with = "run")]
     pub(crate) at: Option<DateTime<Utc>>,
     /// As it was when this run ended
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = run)]
     pub(crate) run: Option<RunId>,
+}
+
+/// A run as its events call it, which may be no UUID.
+#[allow(clippy::unnecessary_wraps, reason = "clap asks for it")]
+fn run(said: &str) -> Result<RunId, Infallible> {
+    Ok(run_id(said))
 }

@@ -75,8 +75,11 @@ Examples:
       --sql \"SELECT * FROM data WHERE country = 'VN'\"
   zcat orders.jsonl.gz | assay quality run - --format jsonl \\
       --contract orders.odcs.yaml -o json
+  assay quality run today.csv --contract orders.odcs.yaml --history orders
 
-Nothing is written. Every row is judged in one pass, in memory that does not
+Rules of volume, usual freshness and drift hold rows against earlier ones. They
+need --history, which keeps a profile of the rows in the data directory under a
+name; without it nothing is written. Every row is judged in one pass, in memory that does not
 grow with the rows. Ends with 3 when the contract halts such a batch, else with
 0. In a query the file or table is called data; tables have their own names too.")]
     Run(QualityRunArgs),
@@ -89,6 +92,9 @@ pub(crate) struct QualityRunArgs {
     pub(crate) what: String,
     #[command(flatten)]
     pub(crate) by: Judge,
+    /// Hold the rows against those of earlier runs of this name, and keep what they look like
+    #[arg(long, value_name = "NAME", value_parser = history_name)]
+    pub(crate) history: Option<String>,
     /// Judge what this query answers; the file or table is called data in it
     #[arg(long, value_name = "SELECT …")]
     pub(crate) sql: Option<String>,
@@ -101,6 +107,15 @@ pub(crate) struct QualityRunArgs {
     /// Also write the report as one page of HTML
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+}
+
+/// A name of a person's own for runs that are held against each other.
+fn history_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_alphanumeric() || "-_.:/".contains(c);
+    match !text.is_empty() && text.chars().count() <= 100 && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has letters, digits and -_.:/, for example orders-nightly".to_owned()),
+    }
 }
 
 /// By which contract rows are judged, and how they are read.

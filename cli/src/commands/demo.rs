@@ -1,5 +1,6 @@
 //! The whole road on one screen: made-up events in, gold out, and what happened on the way.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -7,13 +8,14 @@ use assay_core::{Evaluated, Governed, Report};
 use assay_dlq::{Filter, LetterView, Reason};
 use assay_lineage::Graph;
 use assay_pipeline::{Hop, IngestSummary, Input, RunSummary};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::DemoArgs;
 use crate::commands::{dlq, generate, ingest, run};
 use crate::exit::Usage;
 use crate::generate::{CaughtBy, GithubEvents};
-use crate::output::{Grid, line, number, score, short};
+use crate::output::{Grid, json as print_json, line, number, score, short};
 use crate::shipped;
 
 const PIPELINE: &str = "github_events";
@@ -41,29 +43,24 @@ pub(crate) fn claim(directory: &Path) -> Result<()> {
     })
 }
 
-pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
+pub(crate) async fn demo(app: App, what: &DemoArgs, as_json: bool) -> Result<()> {
     app.stop_on_ctrl_c();
     let pipeline = shipped::load(PIPELINE)?;
     let now = app.clock.now();
     let file = app.data_dir().join(format!("events-{}.jsonl", now.format("%Y%m%dT%H%M%S%3f")));
     let mut events = GithubEvents::new(what.events, what.seed, DEFECTS, now);
     generate::write_file(&file, &mut events)?;
-    let truth = events.truth();
-    let planted: u64 = truth.planted.values().sum();
-    line(format!(
-        "1. Generated {} GitHub events with {} planted defects: {}\n   \
-         {} for ingest to refuse, {} for the rules of silver, {} repeats",
-        number(truth.lines),
-        number(planted),
-        file.display(),
-        number(truth.caught_by(CaughtBy::Ingest)),
-        number(truth.caught_by(CaughtBy::Parse)),
-        number(truth.caught_by(CaughtBy::Deduplication))
-    ))?;
-    let taken = ingest::take_in(&app, &pipeline, &Input::File(file), false).await?;
+    if !as_json {
+        generated(&events, &file)?;
+    }
+    let input = Input::File(file);
+    let taken = ingest::take_in(&app, &pipeline, &input, as_json).await?;
     let mut runs = Vec::new();
     let asked = run::Asked { hop: Hop::All, governed: Governed::ALL, date: None };
-    run::stages(&app, &pipeline, asked, false, &mut runs, &|_| ()).await?;
+    run::stages(&app, &pipeline, asked, as_json, &mut runs, &|_| ()).await?;
+    if as_json {
+        return print_json(&value(&app, &events, &taken, &runs));
+    }
     line("2. Took them through ingest → log → bronze → silver → gold, every batch governed:\n")?;
     rows(&taken, &runs)?;
     line("\n3. How good each dataset is, and what cost the points:\n")?;
@@ -83,6 +80,33 @@ pub(crate) async fn demo(app: App, what: &DemoArgs) -> Result<()> {
          assay {with} metrics\n\
          (with `cargo run -- ` in place of `assay ` while it is not installed)"
     ))
+}
+
+fn generated(events: &GithubEvents, file: &Path) -> Result<()> {
+    let truth = events.truth();
+    line(format!(
+        "1. Generated {} GitHub events with {} planted defects: {}\n   \
+         {} for ingest to refuse, {} for the rules of silver, {} repeats",
+        number(truth.lines),
+        number(truth.planted.values().sum()),
+        file.display(),
+        number(truth.caught_by(CaughtBy::Ingest)),
+        number(truth.caught_by(CaughtBy::Parse)),
+        number(truth.caught_by(CaughtBy::Deduplication))
+    ))
+}
+
+/// The same for programs.
+fn value(app: &App, events: &GithubEvents, taken: &IngestSummary, runs: &[RunSummary]) -> Value {
+    let truth = events.truth();
+    let planted = truth.planted.iter().map(|(defect, count)| (defect.name(), *count));
+    json!({
+        "data_dir": app.data_dir(),
+        "generated": truth.lines,
+        "planted": planted.collect::<BTreeMap<&str, u64>>(),
+        "ingest": ingest::value(taken),
+        "runs": runs.iter().map(run::value).collect::<Vec<Value>>(),
+    })
 }
 
 fn rows(taken: &IngestSummary, runs: &[RunSummary]) -> Result<()> {

@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::Result;
 use assay_core::Counts;
 use assay_pipeline::{IngestSummary, Input, Pipeline, prune_messages};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::args::IngestArgs;
@@ -29,12 +29,7 @@ pub(crate) async fn ingest(
     }
     let summary = taken?;
     if as_json {
-        return json(&json!({
-            "run": summary.run.id,
-            "counts": summary.counts,
-            "messages": summary.messages,
-            "rejected_by": summary.rejected_by,
-        }));
+        return json(&value(&summary));
     }
     let counts = &summary.counts;
     if counts.read == 0 {
@@ -54,6 +49,15 @@ pub(crate) async fn ingest(
         line("see them with `assay dlq list`")?;
     }
     Ok(())
+}
+
+pub(super) fn value(summary: &IngestSummary) -> Value {
+    json!({
+        "run": summary.run.id,
+        "counts": summary.counts,
+        "messages": summary.messages,
+        "rejected_by": summary.rejected_by,
+    })
 }
 
 /// Takes an input in, showing how it gets on.

@@ -57,6 +57,13 @@ impl Desk {
         };
         let scratch = Scratch::claim(&folder, RandomIds.next())
             .with_context(|| format!("cannot keep temporary files in {}", folder.display()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now = clock.now();
+        let root = config.data_dir.join("lake");
+        let lake = match root.is_dir() {
+            true => Some(Lake::open(&root, scratch.path(), memory_bytes, clock).await?),
+            false => None,
+        };
         let dataset = what.parse::<DatasetName>().ok().filter(|_| !Path::new(what).is_file());
         let place = match dataset {
             Some(_) if !there => {
@@ -64,18 +71,14 @@ impl Desk {
                 let what = format!("there is no data in {place}, and no file {what}");
                 return Err(Usage(format!("{what}: name another directory with --data-dir")).into());
             }
+            None if what != "-" && !Path::new(what).exists() => {
+                return Err(unknown(what, lake.as_ref()).await?.into());
+            }
             Some(dataset) => Place::Table(dataset, at),
             None if at.is_some() => {
                 return Err(Usage("a file has no snapshots: leave --at out".to_owned()).into());
             }
             None => file(what, format, &scratch)?,
-        };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let now = clock.now();
-        let root = config.data_dir.join("lake");
-        let lake = match root.is_dir() {
-            true => Some(Lake::open(&root, scratch.path(), memory_bytes, clock).await?),
-            false => None,
         };
         Ok(Desk { place, lake, now, memory_bytes, scratch })
     }
@@ -133,6 +136,17 @@ impl Drop for Counting {
         self.task.abort();
         self.bar.finish_and_clear();
     }
+}
+
+/// Neither a file nor a table is named so; of tables these are there.
+async fn unknown(what: &str, lake: Option<&Lake>) -> Result<Usage> {
+    let known = match lake {
+        Some(lake) => lake.datasets().await?,
+        None => Vec::new(),
+    };
+    let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+    Ok(Usage(format!("there is no file {what}, and no table is named so; tables: {known}")))
 }
 
 /// A file as it can be read several times: what is packed, or comes once, is written down first.

@@ -92,6 +92,7 @@ async fn columns(
     at: Option<chrono::DateTime<chrono::Utc>>,
     output: Format,
 ) -> Result<()> {
+    found(assay_lineage::must_have(store, names, dataset, column).await)?;
     let links = assay_lineage::sources(store, names, dataset, column, at).await?;
     match output {
         Format::Json => json(&links),
@@ -119,6 +120,7 @@ async fn impact(
     };
     let names = Names::load(store).await?;
     let dataset = find(store, &names, dataset).await?;
+    found(assay_lineage::must_have(store, &names, &dataset, column).await)?;
     let reached = assay_lineage::impact(store, &names, &dataset, column, at).await?;
     if as_json {
         return json(&reached);
@@ -248,7 +250,12 @@ fn list(events: &[assay_lineage::Summary]) -> Result<()> {
 }
 
 async fn find(store: &Store, names: &Names, dataset: &str) -> Result<String> {
-    match names.find(store, dataset).await {
+    found(names.find(store, dataset).await)
+}
+
+/// What is not there is a mistake of whoever asked.
+fn found<T>(looked: Result<T, NotFound>) -> Result<T> {
+    match looked {
         Err(NotFound::Store(error)) => Err(error.into()),
         Err(unknown) => Err(Usage(unknown.to_string()).into()),
         Ok(found) => Ok(found),

@@ -30,6 +30,7 @@ mod sidecar;
 mod status;
 mod table;
 mod tables;
+mod top;
 mod verify;
 
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let (log, targets) = (LogConfig::Embedded, Targets::default());
             let config = Config { log, targets, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
-            Box::pin(demo::demo(App::build(config).await?, &what)).await
+            Box::pin(demo::demo(App::build(config).await?, &what, json)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
@@ -125,6 +126,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             db::migrate(&config(DATA)?, pipeline.as_ref(), &what, json).await
         }
         Command::Status => status::status(&existing(config(DATA)?).await?, json).await,
+        Command::Top(what) => {
+            Box::pin(top::top(&existing(config(DATA)?).await?, &what, json)).await
+        }
         Command::Runs(what) => runs::runs(&existing(config(DATA)?).await?, &what, json).await,
         Command::Tables { name } => {
             tables::tables(&existing(config(DATA)?).await?, name.as_ref(), json).await
@@ -150,7 +154,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         }
         Command::Prune(what) => prune::prune(&existing(config(DATA)?).await?, &what, json).await,
         Command::Audit(what) => audit::audit(&existing(config(DATA)?).await?, &what, json).await,
-        Command::Metrics(what) => metrics::metrics(&existing(config(DATA)?).await?, &what).await,
+        Command::Metrics(what) => {
+            metrics::metrics(&existing(config(DATA)?).await?, &what, json).await
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use assay_store::{Action, AuditEntry, Chosen, Delivery, DeliveryState, TargetHealth};
 use serde_json::json;
@@ -20,8 +22,15 @@ pub(crate) async fn outbox(app: &App, command: &OutboxCommand, as_json: bool) ->
 }
 
 async fn list(app: &App, picked: &Picked, limit: u32, as_json: bool) -> Result<()> {
+    let configured = app.config.targets.names();
+    let mut targets = app.store.targets().await?;
+    must_be_known(picked, &configured, &targets)?;
     let deliveries = app.store.outbox(&chosen(picked), limit).await?;
-    let targets = app.store.targets().await?;
+    // One that is not sent to any more is of the past when nothing of it is left.
+    targets.retain(|one| match &picked.target {
+        Some(asked) => *asked == one.target,
+        None => configured.contains(&one.target) || one.waiting + one.parked > 0,
+    });
     if as_json {
         return json(&json!({"targets": targets, "deliveries": deliveries}));
     }
@@ -55,6 +64,21 @@ async fn list(app: &App, picked: &Picked, limit: u32, as_json: bool) -> Result<(
         ]);
     }
     grid.print()
+}
+
+/// A name that is misspelt would have nothing waiting.
+fn must_be_known(picked: &Picked, configured: &[String], known: &[TargetHealth]) -> Result<()> {
+    let Some(target) = &picked.target else { return Ok(()) };
+    let all: BTreeSet<&str> =
+        configured.iter().map(String::as_str).chain(known.iter().map(|one| &*one.target)).collect();
+    if all.contains(target.as_str()) {
+        return Ok(());
+    }
+    let there = match all.is_empty() {
+        true => "none is configured".to_owned(),
+        false => format!("there is {}", all.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Usage(format!("there is no target `{target}`; {there}")).into())
 }
 
 fn show_targets(app: &App, targets: &[TargetHealth]) -> Result<()> {
@@ -109,6 +133,7 @@ async fn show(app: &App, number: u64, as_json: bool) -> Result<()> {
 
 async fn retry(app: &App, numbers: &[u64], picked: &Picked, as_json: bool) -> Result<()> {
     let now = app.clock.now();
+    must_be_known(picked, &app.config.targets.names(), &app.store.targets().await?)?;
     let mut again = 0;
     for chosen in all(numbers, picked)? {
         again += app.store.retry(&chosen, now).await?;
@@ -129,6 +154,7 @@ async fn discard(
     reason: &str,
     as_json: bool,
 ) -> Result<()> {
+    must_be_known(picked, &app.config.targets.names(), &app.store.targets().await?)?;
     let mut gone = 0;
     for chosen in all(numbers, picked)? {
         let subject = match (chosen.sequence, &chosen.target) {

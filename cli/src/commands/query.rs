@@ -6,7 +6,7 @@ use assay_pipeline::Query;
 
 use crate::app::App;
 use crate::args::QueryArgs;
-use crate::output::{Grid, line, number};
+use crate::output::{Grid, counted, line};
 
 pub(crate) async fn query(app: &App, what: &QueryArgs, as_json: bool) -> Result<()> {
     let mut query = Query::open(&app.lake, &what.sql, what.at).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn query(app: &App, what: &QueryArgs, as_json: bool) -> Result<
     grid.print()?;
     let cut =
         if rows > shown as u64 { format!(", {shown} shown (--limit)") } else { String::new() };
-    line(format!("({} rows{cut})", number(rows)))
+    line(format!("({}{cut})", counted(rows, "row")))
 }
 
 fn add(grid: &mut Grid, rows: &RecordBatch) -> Result<()> {

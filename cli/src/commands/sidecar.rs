@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use assay_core::{Clock, RandomIds, SystemClock};
+use assay_core::{Clock, ImportedScan, RandomIds, SystemClock};
+use assay_quality::ImportError;
 use assay_sidecar::{Listen, Parts, Sidecar};
 use assay_store::Store;
 
@@ -24,7 +25,9 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     let courier = config.targets.courier(Arc::new(store.clone()), &clock, Arc::new(RandomIds))?;
     let sending = Sending::of(courier, config.targets.grace);
     let (log, ids) = (open_log(&config, &clock).await?, Arc::new(RandomIds));
-    let parts = Parts { settings, store: store.clone(), log, clock: Arc::clone(&clock), ids };
+    let (store_of_it, clock_of_it) = (store.clone(), Arc::clone(&clock));
+    let parts =
+        Parts { settings, store: store_of_it, log, clock: clock_of_it, ids, results: read_results };
     let sidecar = Sidecar::start(parts).await?;
     eprintln!("listening on {}", sidecar.address());
     let (own, known) = (sidecar.metrics(), (store.clone(), Arc::clone(&clock)));
@@ -41,4 +44,14 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     store.close().await;
     eprintln!("stopped: all that was answered for is kept");
     Ok(())
+}
+
+fn read_results(body: &[u8], manifest: Option<&[u8]>) -> Result<Vec<ImportedScan>, String> {
+    let manifest = manifest.map(|manifest| ("`manifest`", manifest));
+    assay_quality::import("the body", body, manifest).map_err(|error| match error {
+        ImportError::NoManifest { .. } => {
+            "dbt's results need its manifest: send {\"run_results\": …, \"manifest\": …}".to_owned()
+        }
+        other => other.to_string(),
+    })
 }

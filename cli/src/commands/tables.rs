@@ -4,7 +4,7 @@ use assay_pipeline::{SnapshotInfo, TableInfo};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::output::{Grid, bytes, json, line, number, time};
+use crate::output::{Grid, bytes, counted, json, line, number, time};
 
 /// Snapshots that are shown to a person.
 const SNAPSHOTS: usize = 10;
@@ -45,9 +45,9 @@ fn one(info: &TableInfo) -> Result<()> {
     line(format!("table     {}", info.dataset))?;
     line(format!("location  {}", info.location))?;
     line(format!(
-        "holds     {} rows in {} files, {}",
-        number(info.rows),
-        number(info.files),
+        "holds     {} in {}, {}",
+        counted(info.rows, "row"),
+        counted(info.files, "file"),
         bytes(info.bytes)
     ))?;
     line("columns")?;

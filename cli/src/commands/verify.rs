@@ -123,7 +123,8 @@ fn of_events<'a>(
                 counted.push(sent);
             }
             None if late.is_some() => {
-                outcome.mistakes.push(format!("event {} was late and is there", sale.id));
+                let told = "was late and is there (right with --replayed)";
+                outcome.mistakes.push(format!("event {} {told}", sale.id));
             }
             None => outcome.mistakes.push(format!("event {} was never sent so", sale.id)),
         }

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use assay_core::Clock;
 use assay_log::Log;
 use assay_metrics::{CONTENT_TYPE, Lag, render_following};
 use assay_pipeline::{Places, Reads, SourceError, Stage, behind_stage};
+use assay_store::Store;
 use axum::Router;
 use axum::extract::State as Given;
 use axum::http::{StatusCode, header};
@@ -24,6 +26,8 @@ struct Office {
     stages: Vec<Arc<Stage>>,
     places: Arc<Places>,
     log: Arc<dyn Log>,
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Answers at `address` from now on, for as long as the process lives; returns the port it got.
@@ -42,6 +46,8 @@ pub(crate) async fn serve(
         stages: stages.to_vec(),
         places: Arc::clone(&app.places),
         log: Arc::clone(&app.log),
+        store: Arc::clone(&app.store),
+        clock: Arc::clone(&app.clock),
     };
     let routes = Router::new()
         .route("/health", get(health))
@@ -92,12 +98,16 @@ fn of_stage(known: &Known) -> Value {
 
 async fn metrics(Given(office): Given<Arc<Office>>) -> Response {
     let following: Vec<_> = office.worker.known().into_iter().map(|k| k.following).collect();
-    // What the process counts is shown also while the log is away.
+    // What the process counts is shown also while the log or the store is away.
     let lags = office.lags().await.unwrap_or_else(|error| {
         tracing::warn!(%error, "how far the stages are behind is not known now");
         vec![]
     });
-    match render_following(&following, &lags) {
+    let targets = office.store.targets().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what has to be sent to others is not known now");
+        vec![]
+    });
+    match render_following(&following, &lags, &targets, office.clock.now()) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             let error = json!({"error": error.to_string()});

@@ -22,7 +22,9 @@ fn the_history_of_a_table_and_the_rows_of_a_rule() {
     assert_eq!(batches[0]["score"], 100.0);
     assert!(batches[1]["score"].as_f64().unwrap() < 100.0);
     let text = desk.fine(&["quality", "history", table]);
-    assert!(text.contains(" █▁ "), "{text}");
+    let (least, greatest) = (batches[1]["score"].as_f64().unwrap(), 100.0);
+    let drawn = format!("score █▁ from {least:.2} to {greatest:.2}");
+    assert!(text.contains(&drawn) && text.contains("2 batches, the newest on the right"), "{text}");
 
     // Rows that were set aside, of the last batch and of one that is named.
     let shown = desk.json(&["quality", "show", table]);
@@ -74,6 +76,10 @@ fn confidential_cells_are_masked_and_what_nobody_knows_is_refused() {
     let (code, _, error) = desk.done(&["quality", "rows", table, "--rule", "nothing"]);
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("it has event_id.not_null"), "{error}");
+    let (code, _, error) = desk.done(&["quality", "run", "nope", "--contract", "orders.odcs.yaml"]);
+    assert_eq!(code, 2);
+    let told = "there is no file nope, and no table is named so; tables: bronze.github_events, ";
+    assert!(error.contains(told), "{error}");
     let (code, _, error) = desk.done(&["quality", "history", "gold.nothing"]);
     assert_eq!(code, 2, "{error}");
 }
@@ -105,4 +111,73 @@ fn rules_about_other_tables_are_asked_of_the_lake() {
     let rules = report["quality"]["rules"].as_array().unwrap();
     let reference = rules.iter().find(|it| it["rule"] == "actor_id.references").unwrap();
     assert_eq!(reference["failed"], report["rows"], "{report}");
+}
+
+/// The contract of the orders, with rules that hold rows against earlier ones.
+fn with_usual() -> String {
+    let drift = "        logicalTypeOptions: {minimum: 0}
+        quality:
+          - {id: steady, type: custom, engine: assay, implementation: {drift: {runs: 2, atLeastRows: 10}}}
+";
+    let volume = "      - {name: at, logicalType: timestamp}
+    quality:
+      - {id: as_many, type: custom, engine: assay, implementation: {volume: {within: 10, atLeast: 2}}}
+";
+    let text = super::ORDERS.replace("        logicalTypeOptions: {minimum: 0}\n", drift);
+    text.replace("      - {name: at, logicalType: timestamp}\n", volume)
+}
+
+fn orders(amounts: std::ops::Range<u32>) -> String {
+    let head = "id,customer,amount,status,at\n".to_owned();
+    amounts.fold(head, |text, amount| text + &format!("{amount},ann,{amount},new,\n"))
+}
+
+#[test]
+fn files_are_held_against_earlier_runs_of_a_name() {
+    let desk = Desk::new();
+    desk.write("orders.odcs.yaml", with_usual());
+    desk.write("today.csv", orders(0..100));
+    let why = |of: &str| serde_json::json!({"notEvaluated": {"why": of}});
+    let outcome = |report: &serde_json::Value, name| super::rule(report, name)["outcome"].clone();
+
+    // Without a name nothing is kept, and it is said what was not looked at.
+    let alone = desk.judged("today.csv", &[]);
+    assert_eq!(outcome(&alone, "steady"), why("no history is kept of such runs"));
+    assert_eq!(outcome(&alone, "as_many"), why("no history is kept of such runs"));
+    let note = alone["notes"][0].as_str().unwrap();
+    assert!(note.contains("steady, as_many; keep one with --history NAME"), "{note}");
+    let text = desk.fine(&["quality", "run", "today.csv", "--contract", "orders.odcs.yaml"]);
+    assert!(text.contains("NOT EVALUATED: no history is kept"), "{text}");
+    assert!(!desk.path().join("data").exists());
+
+    let kept = ["--data-dir", "data", "--history", "orders"];
+    for seen in 0..2 {
+        let learns = desk.judged("today.csv", &kept);
+        let of = format!("it learns, {seen} of 2 runs seen");
+        assert_eq!(outcome(&learns, "steady"), why(&of));
+        let of = format!("it learns, {seen} of 2 batches seen");
+        assert_eq!(outcome(&learns, "as_many"), why(&of));
+        let note = learns["notes"][0].as_str().unwrap();
+        assert!(note.ends_with(&format!("is kept, {} by now", seen + 1)), "{note}");
+    }
+    let usual = desk.judged("today.csv", &kept);
+    assert_eq!(
+        (outcome(&usual, "steady"), outcome(&usual, "as_many")),
+        ("passed".into(), "passed".into())
+    );
+
+    desk.write("today.csv", orders(500..550));
+    let moved = desk.judged("today.csv", &kept);
+    assert_eq!(
+        (outcome(&moved, "steady"), outcome(&moved, "as_many")),
+        ("failed".into(), "failed".into())
+    );
+    // Another name knows nothing of it.
+    let other = desk.judged("today.csv", &["--data-dir", "data", "--history", "other"]);
+    assert_eq!(outcome(&other, "steady"), why("it learns, 0 of 2 runs seen"));
+
+    let judge = ["quality", "run", "today.csv", "--contract", "orders.odcs.yaml"];
+    let (code, _, error) = desk.done(&[&judge[..], &["--history", "a b"]].concat());
+    assert_eq!(code, 2);
+    assert!(error.contains("for example orders-nightly"), "{error}");
 }

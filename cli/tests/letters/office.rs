@@ -172,7 +172,7 @@ impl Sidecar {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let (key, length) = (&self.key, body.len());
         let request = format!(
-            "{method} /api/v1/dlq/{path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+            "{method} /api/v1/dlq/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nAuthorization: Bearer {key}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );

@@ -141,6 +141,27 @@ fn every_alert_was_fired_and_stayed_silent_once() {
     assert_eq!(silent, all);
 }
 
+/// The page says of each alert who fired it, and the tests that it speaks of look for it.
+#[test]
+fn the_page_says_of_every_alert_how_it_was_fired() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let page = read("docs/monitoring.md");
+    let (_, lists) = page.split_once("\n**Fired by the product").unwrap();
+    let (product, promtool) = lists.split_once("\n**Fired by promtool alone").unwrap();
+    let all: BTreeSet<_> = alerts().into_iter().map(|alert| alert.name).collect();
+    let named = |list: &str| -> BTreeSet<String> {
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let (product, promtool) = (named(product), named(promtool));
+    assert_eq!(product.union(&promtool).cloned().collect::<BTreeSet<_>>(), all);
+    assert_eq!(product.intersection(&promtool).next(), None);
+    let tests = ["whole", "trouble", "business"];
+    let tests = tests.map(|name| read(&format!("cli/tests/monitoring/{name}.rs"))).concat();
+    let quoted = |name: &&String| tests.contains(&format!("\"{name}\""));
+    let heard: BTreeSet<_> = all.iter().filter(quoted).cloned().collect();
+    assert_eq!(heard, product);
+}
+
 #[test]
 fn prometheus_own_tools_accept_rules_tests_and_settings() {
     let Some(programs) = programs() else { return };

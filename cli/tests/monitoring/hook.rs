@@ -32,10 +32,24 @@ impl Hook {
 
     /// Whether a receiver was told of an alert, with this state.
     pub(crate) fn heard(&self, receiver: &str, alert: &str, state: &str) -> Option<Value> {
+        self.heard_of(receiver, alert, state, ("alertname", alert))
+    }
+
+    /// The same of one with this label.
+    pub(crate) fn heard_of(
+        &self,
+        receiver: &str,
+        alert: &str,
+        state: &str,
+        (label, value): (&str, &str),
+    ) -> Option<Value> {
         let told = self.told.lock().unwrap();
         let of = told.iter().filter(|(name, _)| name == receiver);
         let mut alerts = of.flat_map(|(_, body)| body["alerts"].as_array().cloned()).flatten();
-        alerts.find(|of| of["labels"]["alertname"] == alert && of["status"] == state)
+        alerts.find(|of| {
+            let labels = &of["labels"];
+            labels["alertname"] == alert && labels[label] == value && of["status"] == state
+        })
     }
 }
 

@@ -3,7 +3,15 @@
 
 mod alertmanager;
 mod alerts;
+mod business;
+/// How OpenMetadata answers, as the tests of lineage have it from recordings.
+#[allow(dead_code, reason = "its own tests ask it for more")]
+#[path = "../../../lineage/tests/targets/calls/mod.rs"]
+mod calls;
 mod compose;
+#[allow(dead_code, reason = "its own tests ask it for more")]
+#[path = "../../../lineage/tests/targets/double.rs"]
+mod double;
 mod exposition;
 mod expression;
 mod hook;
@@ -11,5 +19,7 @@ mod office;
 mod pushing;
 mod runbook;
 mod servers;
+mod stopping;
+mod trouble;
 mod web;
 mod whole;

@@ -51,7 +51,10 @@ fn every_command_of_the_runbook_is_one_and_those_that_look_find_something() {
                     words.len() == 1 && words[0] == "metrics" || words.contains(&"--dry-run")
                 }
                 "audit" => true,
-                "quality" | "dlq" => true,
+                "quality" | "dlq" => {
+                    !["work", "replay"].contains(&words[1]) || words.contains(&"--dry-run")
+                }
+                "outbox" => words.get(1) == Some(&"list"),
                 "table" => words.contains(&"--dry-run"),
                 _ => false,
             };

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 mod office;
+mod worker;
 
 use std::path::Path;
 
-use office::{Office, recorded, skip};
+use office::{Office, recorded, result, skip};
 use serde_json::Value;
 
 #[test]
@@ -99,6 +100,52 @@ fn our_own_stages_are_in_the_same_graph() {
 }
 
 #[test]
+fn what_other_tools_found_is_taken_in_over_http_as_it_is_from_files() {
+    let names =
+        ["gx_result.json", "soda4_result.json", "dbt/run_results.json", "dbt/manifest.json"];
+    let [Some(gx), Some(soda), Some(dbt), Some(manifest)] = names.map(result) else {
+        return skip("results of other tools, because they are not at hand");
+    };
+    let office = Office::new();
+    let sidecar = office.sidecar(&[]);
+    let (status, told) = sidecar.found("", &gx);
+    let found = &told["results"][0];
+    assert_eq!(
+        (status, &found["dataset"], &found["new"]),
+        (201, &"lab.orders".into(), &true.into())
+    );
+    assert_eq!((&found["passed"], &found["failed"]), (&1.into(), &6.into()), "{told}");
+    // Whoever got no answer sends again.
+    assert_eq!(sidecar.found("", &gx).1["results"][0]["new"], false);
+    let both = format!("{{\"run_results\": {dbt}, \"manifest\": {manifest}}}");
+    let (status, told) = sidecar.found("", &both);
+    assert_eq!((status, told["results"].as_array().map(Vec::len)), (201, Some(2)), "{told}");
+    let (status, told) = sidecar.found("?dataset=silver.orders", &soda);
+    assert_eq!((status, &told["results"][0]["dataset"]), (201, &"silver.orders".into()), "{told}");
+
+    for (query, body, says) in [
+        ("", dbt.as_str(), "send {\"run_results\": …, \"manifest\": …}"),
+        ("", "{\"a\": 1}", "no result that is known here"),
+        ("", "{\"success\": tru", "is no JSON"),
+        ("?dataset=one", both.as_str(), "several datasets, main."),
+    ] {
+        let (status, told) = sidecar.found(query, body);
+        assert_eq!((status, &told["error"]), (400, &"results".into()), "{told}");
+        assert!(told["message"].as_str().unwrap().contains(says), "{told}");
+    }
+    let (status, told) = sidecar.found("?name=one", &gx);
+    assert_eq!((status, &told["error"]), (400, &"question".into()), "{told}");
+    sidecar.stop();
+
+    let shown = office.assay(&["quality", "show", "lab.orders"]);
+    assert!(shown.contains("lab.orders imported from great-expectations 1.24.1"), "{shown}");
+    let shown = office.assay(&["quality", "show", "silver.orders"]);
+    assert!(shown.contains("silver.orders imported from soda"), "{shown}");
+    let shown = office.assay(&["quality", "show", "main.stg_orders"]);
+    assert!(shown.contains("main.stg_orders imported from dbt"), "{shown}");
+}
+
+#[test]
 fn keys_are_made_listed_and_revoked() {
     let office = Office::new();
     let made: Value = serde_json::from_str(
@@ -109,6 +156,7 @@ fn keys_are_made_listed_and_revoked() {
     assert_eq!(sidecar.post("{}"), 401);
     let key = made["key"].as_str().unwrap();
     assert!(sidecar.get_with("/api/v1/lineage/stats", key).contains("total_lineage_events"));
+    assert_eq!(sidecar.found("", "{}").0, 401);
     let listed = office.assay(&["keys", "list"]);
     assert!(listed.contains("grafana") && listed.contains("viewer"), "{listed}");
     assert!(!listed.contains(key), "a key is shown once");

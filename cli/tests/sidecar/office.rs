@@ -30,6 +30,11 @@ impl Office {
         self.folder.path().join("data")
     }
 
+    /// Puts a file into the folder that commands are given in.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_assay"));
         command
@@ -75,10 +80,23 @@ impl Office {
 }
 
 impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The status of the answer.
     pub(crate) fn post(&self, event: &str) -> u16 {
         let head = "POST /api/v1/lineage HTTP/1.1\r\nContent-Type: application/json";
         self.ask(head, event).0
+    }
+
+    /// The status and the answer to what another tool has found.
+    pub(crate) fn found(&self, query: &str, result: &str) -> (u16, Value) {
+        let head = format!(
+            "POST /api/v1/quality/results{query} HTTP/1.1\r\nContent-Type: application/json"
+        );
+        let (status, answer) = self.ask(&head, result);
+        (status, serde_json::from_str(&answer).unwrap())
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
@@ -94,7 +112,7 @@ impl Running {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let length = body.len();
         let request = format!(
-            "{head}\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{head}\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -138,6 +156,12 @@ pub(crate) fn recorded() -> Option<Vec<String>> {
         }
     }
     Some(bodies)
+}
+
+/// A real result of another tool.
+pub(crate) fn result(name: &str) -> Option<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/quality");
+    std::fs::read_to_string(folder.join(name)).ok()
 }
 
 /// Says so where a test's own output is kept back.

@@ -57,7 +57,7 @@ fn event() -> String {
 fn post(address: SocketAddr, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Connection: close\r\nContent-Length: {}\r\ntraceparent: 00-{TRACE}-{CALLER}-01\r\n\
          tracestate: vendor=value\r\n\r\n",
         body.len()

@@ -1,9 +1,12 @@
 //! Results that other tools found, brought into one form.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::Severity;
+use crate::{Fault, Severity};
 
 /// What one run of another tool found of one dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,7 +78,35 @@ pub enum CountedUnit {
     Nothing,
 }
 
+/// Results of several datasets can't all have one name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the results are about several datasets, {0}: one name can't be given to all")]
+pub struct SeveralDatasets(String);
+
+impl SeveralDatasets {
+    pub fn fault(&self) -> Fault {
+        Fault::Permanent
+    }
+}
+
+/// Calls the dataset that all results are about what it is called here.
+pub fn name_dataset(scans: &mut [ImportedScan], name: &str) -> Result<(), SeveralDatasets> {
+    let foreign: BTreeSet<&str> = scans.iter().map(|scan| scan.dataset.as_str()).collect();
+    if foreign.len() > 1 {
+        return Err(SeveralDatasets(foreign.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    scans.iter_mut().for_each(|scan| name.clone_into(&mut scan.dataset));
+    Ok(())
+}
+
 impl ImportedScan {
+    /// What became of it when it was taken in, for a program.
+    pub fn told(&self, new: bool) -> Value {
+        let [passed, warned, failed, open] = self.counts();
+        json!({"tool": self.tool, "run": self.run, "dataset": self.dataset, "new": new,
+               "passed": passed, "warned": warned, "failed": failed, "not_evaluated": open})
+    }
+
     /// How many checks passed, warned, failed, and were not evaluated.
     pub fn counts(&self) -> [usize; 4] {
         let count = |wanted: fn(&ImportedOutcome) -> bool| {

@@ -26,7 +26,9 @@ pub use dimension::{Dimension, DimensionScore};
 pub use document::{Document, Mistake, Mistakes};
 pub use fault::Fault;
 pub use foreign::{Panicked, hush_survived_panics, surviving, surviving_future};
-pub use imported::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
+pub use imported::{
+    CountedUnit, ImportedOutcome, ImportedResult, ImportedScan, SeveralDatasets, name_dataset,
+};
 pub use position::{DraftId, Mark, Position, ReaderId, Slice};
 pub use profile::{Profile, Remembered};
 pub use report::{

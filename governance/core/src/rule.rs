@@ -177,6 +177,9 @@ pub struct Drift {
     pub runs: u32,
     /// Rows of a batch that are enough to tell.
     pub at_least_rows: u64,
+    /// Which runs are the reference.
+    #[serde(default)]
+    pub season: Season,
 }
 
 /// How drift is measured.
@@ -208,11 +211,14 @@ pub struct Volume {
     pub season: Season,
 }
 
-/// Which earlier batches are like one of now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Which earlier batches, or runs, are like one of now.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Season {
     /// All of them.
+    #[default]
     None,
     /// Those of the same weekday.
     Weekday,

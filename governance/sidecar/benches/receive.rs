@@ -13,6 +13,7 @@ use assay_store::Store;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 fn main() {
@@ -20,12 +21,20 @@ fn main() {
     let said: Vec<u64> = std::env::args().filter_map(|text| text.parse().ok()).collect();
     let number = |at: usize, default| said.get(at).copied().unwrap_or(default);
     let (clients, seconds, many) = (number(0, 64), number(1, 10), number(2, 1));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(measure(clients, Duration::from_secs(seconds), many));
+    let build = || tokio::runtime::Builder::new_multi_thread();
+    let runtime = build().enable_all().build().unwrap();
+    // In threads of their own, so that what they use can be told apart.
+    let beside = build().enable_all().worker_threads(2).thread_name(CLIENTS).build().unwrap();
+    let beside = beside.handle();
+    runtime.block_on(measure(beside, clients, Duration::from_secs(seconds), many));
 }
 
-async fn measure(clients: u64, time: Duration, many: u64) {
+/// What the threads of clients are called.
+const CLIENTS: &str = "clients";
+
+async fn measure(beside: &Handle, clients: u64, time: Duration, many: u64) {
     let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
     let store = Store::open(&folder.path().join("store.db")).await.unwrap();
     let settings = Settings {
         listen: Listen("127.0.0.1:0".parse().unwrap()),
@@ -35,18 +44,21 @@ async fn measure(clients: u64, time: Duration, many: u64) {
     let clock = Arc::new(SystemClock);
     let log = EmbeddedLog::open(&folder.path().join("log.db"), clock.clone()).await.unwrap();
     let (log, ids) = (Arc::new(log), Arc::new(RandomIds));
-    let parts = Parts { settings, store: store.clone(), log, clock, ids };
+    let results = |_: &[u8], _: Option<&[u8]>| Err("not asked for here".to_owned());
+    let parts = Parts { settings, store: store.clone(), log, clock, ids, results };
     let sidecar = Sidecar::start(parts).await.unwrap();
     let address = sidecar.address();
+    let ready = begun.elapsed().as_secs_f64() * 1000.0;
+    println!("listens after {ready:.0} ms; {:.0} MB of memory", memory("VmRSS"));
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(sidecar.run(async {
         let _ = stopped.await;
     }));
     let kept = Arc::new(AtomicU64::new(0));
-    let (begun, cpu) = (Instant::now(), cpu());
+    let (begun, cpu, of_clients) = (Instant::now(), cpu(), cpu_of_clients());
     let client = |client: u64| {
         let kept = Arc::clone(&kept);
-        tokio::spawn(async move {
+        beside.spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
             let mut answer = vec![0; 4096];
@@ -66,18 +78,20 @@ async fn measure(clients: u64, time: Duration, many: u64) {
         one.await.unwrap();
     }
     let (wall, used) = (begun.elapsed().as_secs_f64(), self::cpu() - cpu);
+    let own = used - (cpu_of_clients() - of_clients);
     #[allow(clippy::cast_precision_loss, reason = "shown without decimals")]
     let kept = kept.load(Ordering::Relaxed) as f64;
     let stored: u64 = store.event_counts().await.unwrap().values().sum();
     println!("{kept} events answered, {stored} kept, of about {} bytes", request(0, 0, 1).len());
     println!(
-        "{:.0} events/s; {:.0} for each second of processor, clients included",
+        "{:.0} events/s; {:.0} for each second of processor, {:.0} with what the clients use",
         kept / wall,
+        kept / own,
         kept / used
     );
     stop.send(()).unwrap();
     running.await.unwrap();
-    println!("{:.0} MB of memory at most", peak());
+    println!("{:.0} MB of memory at most", memory("VmHWM"));
 }
 
 /// Starts and ends of runs in turn, as dbt sends them: of 200 jobs that read one table each and say
@@ -125,22 +139,34 @@ fn request(client: u64, number: u64, many: u64) -> String {
         _ => serde_json::Value::Array((0..many).map(event).collect()).to_string(),
     };
     format!(
-        "POST /api/v1/lineage HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /api/v1/lineage HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
 /// Seconds of processor that this process has used.
 fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    used(&std::fs::read_to_string("/proc/self/stat").unwrap())
+}
+
+/// Those of its threads that are clients.
+fn cpu_of_clients() -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let stats = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    let named = format!("({CLIENTS})");
+    stats.filter(|stat| stat.contains(&named)).map(|stat| used(&stat)).sum()
+}
+
+fn used(stat: &str) -> f64 {
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: f64 = fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
     ticks / 100.0
 }
 
-/// The most memory that it has had, in megabytes.
-fn peak() -> f64 {
+/// The memory of this process in megabytes: `VmRSS` now, `VmHWM` the most that it has had.
+fn memory(which: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(which)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1000.0
 }

@@ -13,4 +13,4 @@ mod sidecar;
 
 pub use assay_door::{Listen, Quota};
 pub use settings::Settings;
-pub use sidecar::{Parts, Sidecar, SidecarError};
+pub use sidecar::{Parts, ReadResults, Sidecar, SidecarError};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_core::{Clock, Ids};
+use assay_core::{Clock, Ids, ImportedScan};
 use assay_door::{Credentials, Door, DoorError, InFlight, Quotas, open, serve};
 use assay_lineage::receive::Intake;
 use assay_log::Log;
@@ -29,7 +29,13 @@ pub struct Parts {
     pub log: Arc<dyn Log>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    /// How the results of other tools are read.
+    pub results: ReadResults,
 }
+
+/// Brings what another tool has found into our form, or says why it can't: its file, and for dbt
+/// the manifest. Who does so judges rows too and brings an engine along, which no sidecar needs.
+pub type ReadResults = fn(&[u8], Option<&[u8]>) -> Result<Vec<ImportedScan>, String>;
 
 /// A sidecar that listens.
 pub struct Sidecar {
@@ -54,7 +60,7 @@ pub enum SidecarError {
 impl Sidecar {
     /// Takes the port, and begins to answer with [`Sidecar::run`].
     pub async fn start(parts: Parts) -> Result<Sidecar, SidecarError> {
-        let Parts { settings, store, log, clock, ids } = parts;
+        let Parts { settings, store, log, clock, ids, results } = parts;
         settings.check().map_err(SidecarError::Settings)?;
         let locked = !settings.listen.is_loopback();
         let credentials = Credentials::load(&[], Some(store.clone()), locked).await?;
@@ -76,6 +82,7 @@ impl Sidecar {
             ids,
             store,
             intake,
+            results,
             clock,
             credentials,
             quotas: Quotas::new(settings.quota),

@@ -64,6 +64,6 @@ pub(crate) fn some_json<T: DeserializeOwned>(
     text.map(|text| serde_json::from_str(&text).map_err(|_| unreadable(column))).transpose()
 }
 
-fn unreadable(column: &'static str) -> sqlx::Error {
+pub(crate) fn unreadable(column: &'static str) -> sqlx::Error {
     sqlx::Error::Decode(Unreadable(column).into())
 }

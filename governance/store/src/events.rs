@@ -1,8 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use assay_core::{Run, RunId, StageId};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -102,26 +103,44 @@ impl Store {
         rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// Events of a kind or of all, the newest first; those behind a time and an id.
-    pub async fn events_before(
+    /// Gives `each` events of a kind or of all, the newest first; those behind a time and an id.
+    /// They are not in memory together: an event may have megabytes.
+    pub async fn each_event_before(
         &self,
         kind: Option<EventKind>,
         before: Option<(DateTime<Utc>, Uuid)>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+        mut each: impl FnMut(Event) + Send,
+    ) -> Result<(), StoreError> {
         let failed = self.failed("read the lineage events");
         let of_kind = if kind.is_some() { "kind = $1" } else { "$1 IS NULL" };
         let place = if before.is_some() { "(at, id) < ($2, $3)" } else { "$2 IS NULL" };
         let sql = format!("{EVENT} WHERE {of_kind} AND {place} ORDER BY at DESC, id DESC LIMIT $4");
-        let rows = sqlx::query(&sql)
+        let mut rows = sqlx::query(&sql)
             .bind(kind.map(EventKind::name))
             .bind(before.map(|(at, _)| from_time(at)))
             .bind(before.map(|(_, id)| id.to_string()))
             .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await
-            .map_err(&failed)?;
-        rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
+            .fetch(self.pool());
+        while let Some(row) = rows.try_next().await.map_err(&failed)? {
+            each(event(&row).map_err(&failed)?);
+        }
+        Ok(())
+    }
+
+    /// Gives `each` events of a run, oldest first. They are not in memory together.
+    pub async fn each_event_of(
+        &self,
+        run: RunId,
+        mut each: impl FnMut(Event) + Send,
+    ) -> Result<(), StoreError> {
+        let failed = self.failed("read the lineage events of a run");
+        let sql = format!("{EVENT} WHERE run = $1 ORDER BY at, id");
+        let mut rows = sqlx::query(&sql).bind(run.to_string()).fetch(self.pool());
+        while let Some(row) = rows.try_next().await.map_err(&failed)? {
+            each(event(&row).map_err(&failed)?);
+        }
+        Ok(())
     }
 
     /// All events of a run, oldest first.
@@ -164,62 +183,41 @@ pub(crate) async fn put(
     recipients: &[Recipient],
     of: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
-    for event in events {
-        let put = sqlx::query(
-            "INSERT INTO events (id, run, kind, at, inputs, outputs, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(event.id.to_string())
-        .bind(event.run.to_string())
-        .bind(event.kind.name())
-        .bind(from_time(event.at))
-        .bind(from_json(&event.inputs)?)
-        .bind(from_json(&event.outputs)?)
-        .bind(from_json(&event.body)?)
-        .execute(&mut *connection)
-        .await?;
-        if put.rows_affected() == 0 {
-            continue;
+    let all: Vec<(&Run, &Event)> = events.iter().map(|event| (run, event)).collect();
+    put_all(connection, &all, recipients, of).await
+}
+
+/// The same for events of several runs.
+pub(crate) async fn put_all(
+    connection: &mut SqliteConnection,
+    events: &[(&Run, &Event)],
+    recipients: &[Recipient],
+    of: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    // The transaction holds the write lock, so nobody else puts any of them meanwhile.
+    let mut known = known(connection, events).await?;
+    for (run, event) in events {
+        if known.insert(event.id) {
+            ways::take(connection, &run.stage, event).await?;
+            outbox::enqueue(connection, recipients, event, of.unwrap_or(event.at)).await?;
         }
-        if event.kind.moves_rows() {
-            connect(connection, &run.stage, event).await?;
-        }
-        ways::take(connection, &run.stage, event).await?;
-        outbox::enqueue(connection, recipients, event, of.unwrap_or(event.at)).await?;
     }
     Ok(())
 }
 
-async fn connect(
+/// Those of the events that are kept already.
+async fn known(
     connection: &mut SqliteConnection,
-    stage: &StageId,
-    event: &Event,
-) -> Result<(), sqlx::Error> {
-    // An event told late must not move an edge back in time.
-    const SQL: &str = "
-        INSERT INTO edges (input, output, pipeline, stage, run, first_seen_at, last_seen_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $6)
-        ON CONFLICT (input, output, pipeline, stage) DO UPDATE SET
-            run = CASE WHEN excluded.last_seen_at >= edges.last_seen_at
-                       THEN excluded.run ELSE edges.run END,
-            first_seen_at = CASE WHEN excluded.first_seen_at < edges.first_seen_at
-                                 THEN excluded.first_seen_at ELSE edges.first_seen_at END,
-            last_seen_at = CASE WHEN excluded.last_seen_at > edges.last_seen_at
-                                THEN excluded.last_seen_at ELSE edges.last_seen_at END";
-    for output in &event.outputs {
-        for input in &event.inputs {
-            sqlx::query(SQL)
-                .bind(input)
-                .bind(output)
-                .bind(&stage.pipeline)
-                .bind(&stage.stage)
-                .bind(event.run.to_string())
-                .bind(from_time(event.at))
-                .execute(&mut *connection)
-                .await?;
-        }
-    }
-    Ok(())
+    events: &[(&Run, &Event)],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let ids: Vec<Uuid> = events.iter().map(|(_, event)| event.id).collect();
+    let sql = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each($1))";
+    let query = sqlx::query(sql).bind(from_json(&ids)?);
+    let rows = query.fetch_all(connection).await?;
+    rows.iter().map(|row| word(row, "id")).collect()
 }
 
 fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {

@@ -200,6 +200,12 @@ async fn delete_step(
     if kind == Kind::Reports {
         keep_what_reports_count_for(connection, &chosen, since).await?;
     }
+    if kind == Kind::Profiles {
+        // A look has no report with which its lags would go.
+        let sql = format!("DELETE FROM lags WHERE (dataset, draft) IN ({chosen})");
+        let query = sqlx::query(&sql).bind(from_time(since)).bind(STEP);
+        query.execute(&mut *connection).await?;
+    }
     if kind == Kind::LineageRuns {
         let sql = format!("DELETE FROM touched WHERE run IN ({chosen})");
         let query = sqlx::query(&sql).bind(from_time(since)).bind(STEP);

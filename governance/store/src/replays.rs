@@ -204,6 +204,15 @@ impl Store {
         rows.map_err(&failed)?.iter().map(replay).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Jobs that are not over, oldest first.
+    pub async fn open_replays(&self) -> Result<Vec<Replay>, StoreError> {
+        let failed = self.failed("list the jobs that are not over");
+        let sql = "SELECT * FROM replays WHERE dry = 0 AND state NOT IN ('complete', 'cancelled')
+            ORDER BY created_at, id";
+        let rows = sqlx::query(sql).fetch_all(self.pool()).await;
+        rows.map_err(&failed)?.iter().map(replay).collect::<Result<_, _>>().map_err(failed)
+    }
+
     pub async fn replay(&self, job: Uuid) -> Result<Option<Replay>, StoreError> {
         let failed = self.failed("read a job");
         let row = sqlx::query("SELECT * FROM replays WHERE id = $1")

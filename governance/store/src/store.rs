@@ -51,7 +51,15 @@ impl Store {
         let durable = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(PATIENCE)
-            .connect_lazy_with(options.clone().synchronous(SqliteSynchronous::Full));
+            .connect_lazy_with(
+                options
+                    .clone()
+                    .synchronous(SqliteSynchronous::Full)
+                    // Events have ids without order: their index is not read again for each.
+                    .pragma("cache_size", "-16000")
+                    // A page that many transactions change goes into the file once for all of them.
+                    .pragma("wal_autocheckpoint", "4000"),
+            );
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
         connection.close().await.map_err(failed)?;
         Ok(Store { pool, durable, path: path.into(), recipients: Arc::new([]) })

@@ -45,6 +45,7 @@ impl Courier {
                 Ok(!parked)
             }
             Refusal::Away { why, retry_after } => {
+                self.store.failed_attempt(target).await?;
                 self.hold(round, &why, retry_after).await?;
                 Ok(true)
             }
@@ -52,6 +53,7 @@ impl Courier {
                 let fix = "nothing is lost: give it a token that is valid and may write, then run \
                            `assay outbox deliver`";
                 tracing::error!(target, why, fix, "the target does not take events from us");
+                self.store.failed_attempt(target).await?;
                 self.hold(round, &format!("{why}; {fix}"), None).await?;
                 Ok(true)
             }

@@ -8,4 +8,4 @@ pub use check::Fault;
 pub(crate) use check::time;
 pub use intake::{Intake, Unkept};
 pub(crate) use read::id_of;
-pub use read::{Body, Unreadable, read};
+pub use read::{Body, Unreadable, read, run_id};

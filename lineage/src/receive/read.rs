@@ -1,12 +1,13 @@
 //! From a body to events that can be kept.
 
-use assay_core::{Governed, Run, RunId};
+use assay_core::{Governed, Layer, Run, RunId};
 use assay_store::{Event, EventKind, Received, job, label};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Version};
 
 use super::check::{Fault, check};
+use crate::DatasetKind;
 
 /// The events of a body.
 #[derive(Debug, Default)]
@@ -53,12 +54,8 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
 fn received(body: Value, at: chrono::DateTime<chrono::Utc>) -> Received {
     let (inputs, outputs) = (labels(&body, "inputs"), labels(&body, "outputs"));
     let id = id_of(body.to_string().as_bytes());
-    let run = RunId(match body["run"]["runId"].as_str() {
-        // Some producers have run ids that are no UUIDs.
-        Some(said) => said.parse().unwrap_or_else(|_| id_of(said.as_bytes())),
-        // What is said of a job or a dataset is of no run, and stands alone.
-        None => id,
-    });
+    // What is said of a job or a dataset is of no run, and stands alone.
+    let run = body["run"]["runId"].as_str().map_or(RunId(id), run_id);
     let text = |key: &str| body["job"][key].as_str().unwrap_or_default();
     let stage = job(text("namespace"), text("name"));
     let kind = kind(&body, &inputs, &outputs);
@@ -68,9 +65,19 @@ fn received(body: Value, at: chrono::DateTime<chrono::Utc>) -> Received {
     Received { run, event }
 }
 
+/// The run that is called so; some producers have run ids that are no UUIDs.
+pub fn run_id(said: &str) -> RunId {
+    RunId(said.parse().unwrap_or_else(|_| id_of(said.as_bytes())))
+}
+
 fn labels(body: &Value, key: &str) -> Vec<String> {
+    let by_us = body["job"]["namespace"] == crate::CATALOG;
     let name = |dataset: &Value| {
         let text = |key: &str| dataset[key].as_str().unwrap_or_default();
+        // So is a topic of ours, whose stages say so on another machine.
+        if by_us && dataset["facets"]["datasetType"]["datasetType"] == DatasetKind::Topic.name() {
+            return format!("{}.{}", Layer::Log.name(), text("name"));
+        }
         // A table of ours is known by its name in the catalog, wherever it is kept.
         let links = dataset["facets"]["symlinks"]["identifiers"].as_array();
         let ours = links.into_iter().flatten().find(|link| link["namespace"] == crate::CATALOG);

@@ -66,6 +66,20 @@ async fn a_target_that_is_away_for_days_costs_no_event_its_attempts() {
 }
 
 #[tokio::test]
+async fn every_attempt_that_failed_is_counted_once_also_of_several_side_by_side() {
+    for fault in [Fault::Status(500, ""), Fault::Status(503, ""), Fault::Status(401, "{}")] {
+        let (server, world) = (Double::marquez().await, World::sending_to("marquez").await);
+        world.happens(1, &["p.a", "p.b", "p.c", "p.d", "p.e", "p.f", "p.g", "p.h"]).await;
+        let courier = world.marquez(&server);
+        server.always(Some(fault.clone()));
+        let passed = courier.pass().await.unwrap();
+        let health = world.store.targets().await.unwrap().remove(0);
+        assert!(health.failures > 0 && health.held_until.is_some(), "{fault:?}");
+        assert_eq!(health.failures, passed.failed, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_event_that_fails_again_and_again_is_parked_and_the_others_go_on() {
     let (server, world) = (Double::marquez().await, World::sending_to("marquez").await);
     world.happens(1, &["p.a"]).await;
@@ -205,5 +219,24 @@ async fn a_token_that_is_not_valid_stops_sending_and_says_what_to_do() {
         let target = Target::OpenMetadata(Box::new(client(&server, "bot", &world.clock)));
         days_later(&world, &world.courier(target)).await;
         assert!(world.left().await.is_empty(), "{token}");
+    }
+}
+
+/// However many fail at once, and whoever is to blame: the counter says how many attempts failed.
+#[tokio::test]
+async fn every_attempt_that_fails_is_counted_once() {
+    for fault in [Fault::Status(500, ""), Fault::Status(503, ""), Fault::Status(401, "{}")] {
+        let (server, world) = (Double::marquez().await, World::sending_to("marquez").await);
+        world.happens(1, &["p.a", "p.b", "p.c", "p.d", "p.e", "p.f"]).await;
+        let courier = world.marquez(&server);
+        server.always(Some(fault.clone()));
+        let mut failed = 0;
+        for _ in 0..5 {
+            failed += courier.pass().await.unwrap().failed;
+            world.clock.goes(900);
+        }
+        let health = world.store.targets().await.unwrap().remove(0);
+        assert!(failed >= 5, "{fault:?}: {failed}");
+        assert_eq!(health.failures, failed, "{fault:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A server on a port of its own: OpenMetadata as `calls.rs` knows it, or an OpenLineage endpoint as
+//! A server on a port of its own: OpenMetadata as `calls` knows it, or an OpenLineage endpoint as
 //! Marquez is one. It remembers what it was asked, and can be told to misbehave.
 
 use std::collections::VecDeque;
@@ -56,15 +56,16 @@ pub(crate) struct Double {
 
 impl Double {
     pub(crate) async fn openmetadata() -> Double {
-        Double::start(Some(Catalog::default())).await
+        Double::start(0, Some(Catalog::default())).await
     }
 
     pub(crate) async fn marquez() -> Double {
-        Double::start(None).await
+        Double::start(0, None).await
     }
 
-    async fn start(catalog: Option<Catalog>) -> Double {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// At a port that somebody may know already; 0 is any.
+    pub(crate) async fn start(port: u16, catalog: Option<Catalog>) -> Double {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let inner = Arc::new(Mutex::new(Inner { catalog, ..Inner::default() }));
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&inner));

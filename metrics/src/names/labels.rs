@@ -67,7 +67,10 @@ pub static LABELS: [Label; 17] = [
     },
     Label { name: "severity", values: Values::Closed(&["info", "warning", "error", "critical"]) },
     Label { name: "stage", values: Values::Written("`stages` of the pipeline, and `ingest`") },
-    Label { name: "state", values: Values::Closed(&["waiting", "parked"]) },
+    Label {
+        name: "state",
+        values: Values::Closed(&["waiting", "parked", "running", "stopped", "failed"]),
+    },
     Label {
         name: "status",
         values: Values::Written(

@@ -9,7 +9,43 @@ const SCHEMA_VERSION: u32 = 42;
 /// A row of Grafana's grid has so many columns.
 const COLUMNS: u32 = 24;
 
-const SOURCE: &str = "${datasource}";
+/// Who answers a query; which one it is is chosen at the top.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Prometheus,
+    Postgres,
+}
+
+impl Source {
+    fn kind(self) -> &'static str {
+        match self {
+            Source::Prometheus => "prometheus",
+            Source::Postgres => "grafana-postgresql-datasource",
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Source::Prometheus => "datasource",
+            Source::Postgres => "database",
+        }
+    }
+
+    fn json(self) -> Value {
+        json!({"type": self.kind(), "uid": format!("${{{}}}", self.variable())})
+    }
+
+    fn choice(self) -> Value {
+        let label = match self {
+            Source::Prometheus => "Data source",
+            Source::Postgres => "Database",
+        };
+        json!({
+            "name": self.variable(), "label": label, "type": "datasource",
+            "query": self.kind(), "hide": 0, "refresh": 1, "current": {}, "options": [],
+        })
+    }
+}
 
 pub(crate) struct Dashboard {
     pub(crate) uid: &'static str,
@@ -46,8 +82,9 @@ pub(crate) struct Panel {
 }
 
 pub(crate) struct Query {
-    pub(crate) expression: String,
-    pub(crate) legend: &'static str,
+    expression: String,
+    legend: &'static str,
+    source: Source,
 }
 
 /// A query in which each `@` stands for the name of the next metric.
@@ -60,7 +97,13 @@ pub(crate) fn query(expression: &str, metrics: &[&Metric], legend: &'static str)
         expression.push_str(part);
     }
     assert!(metrics.next().is_none(), "an @ for each metric: {expression}");
-    Query { expression, legend }
+    Query { expression, legend, source: Source::Prometheus }
+}
+
+/// A query of the database of a stream. Lines have their time in `time`, and one for each other
+/// column.
+pub(crate) fn sql(text: &str) -> Query {
+    Query { expression: text.to_owned(), legend: "", source: Source::Postgres }
 }
 
 impl Dashboard {
@@ -107,14 +150,16 @@ impl Dashboard {
     }
 
     fn variables_json(&self) -> Vec<Value> {
-        let mut list = vec![json!({
-            "name": "datasource", "label": "Data source", "type": "datasource",
-            "query": "prometheus", "hide": 0, "refresh": 1, "current": {}, "options": [],
-        })];
+        let mut list = vec![Source::Prometheus.choice()];
+        let mut panels = self.rows.iter().flat_map(|(_, row)| row);
+        if panels.any(|panel| panel.source() == Source::Postgres) {
+            list.push(Source::Postgres.choice());
+        }
         for Variable { label, of } in &self.variables {
             let query = format!("label_values({}, {label})", of.series());
             list.push(json!({
-                "name": label, "label": label, "type": "query", "datasource": source(),
+                "name": label, "label": label, "type": "query",
+                "datasource": Source::Prometheus.json(),
                 "query": {"query": query, "refId": label}, "definition": query,
                 "includeAll": true, "multi": true, "allValue": ".*", "refresh": 2, "sort": 1,
                 "hide": 0, "regex": "", "options": [],
@@ -145,14 +190,9 @@ impl Panel {
     }
 
     fn json(&self, id: u32, place: &Value) -> Value {
-        let table = matches!(self.shape, Shape::Table);
         let target = |(at, query): (usize, &Query)| {
-            json!({
-                "refId": char::from(b'A' + u8::try_from(at).unwrap()).to_string(),
-                "datasource": source(), "expr": query.expression, "legendFormat": query.legend,
-                "range": !table, "instant": table,
-                "format": if table { "table" } else { "time_series" },
-            })
+            let name = char::from(b'A' + u8::try_from(at).unwrap()).to_string();
+            query.json(&name, self.shape)
         };
         let targets: Vec<Value> = self.queries.iter().enumerate().map(target).collect();
         json!({
@@ -160,12 +200,20 @@ impl Panel {
             "type": self.kind(),
             "title": self.title,
             "description": self.description,
-            "datasource": source(),
+            "datasource": self.source().json(),
             "gridPos": place,
             "targets": targets,
             "fieldConfig": {"defaults": self.field(), "overrides": []},
             "options": self.options(),
         })
+    }
+
+    /// All queries of a panel are answered by the same.
+    fn source(&self) -> Source {
+        let mut sources = self.queries.iter().map(|query| query.source);
+        let first = sources.next().expect("a panel asks something");
+        assert!(sources.all(|source| source == first), "{}: two sources", self.title);
+        first
     }
 
     fn kind(&self) -> &'static str {
@@ -220,8 +268,23 @@ impl Panel {
     }
 }
 
-fn source() -> Value {
-    json!({"type": "prometheus", "uid": SOURCE})
+impl Query {
+    fn json(&self, name: &str, shape: Shape) -> Value {
+        let table = matches!(shape, Shape::Table);
+        match self.source {
+            Source::Prometheus => json!({
+                "refId": name, "datasource": self.source.json(),
+                "expr": self.expression, "legendFormat": self.legend,
+                "range": !table, "instant": table,
+                "format": if table { "table" } else { "time_series" },
+            }),
+            Source::Postgres => json!({
+                "refId": name, "datasource": self.source.json(),
+                "rawSql": self.expression, "rawQuery": true, "editorMode": "code",
+                "format": if matches!(shape, Shape::Lines) { "time_series" } else { "table" },
+            }),
+        }
+    }
 }
 
 /// When runs completed, and when another version came.
@@ -229,7 +292,7 @@ fn annotations() -> Vec<Value> {
     use assay_metrics::names::{BUILD_INFO, JOB_LAST_SUCCESS};
     let one = |name: &str, expression: Query, colour: &str, on: bool| {
         json!({
-            "name": name, "datasource": source(), "enable": on, "hide": false,
+            "name": name, "datasource": Source::Prometheus.json(), "enable": on, "hide": false,
             "iconColor": colour, "expr": expression.expression, "step": "60s",
             "titleFormat": name, "textFormat": expression.legend,
         })

@@ -1,6 +1,6 @@
 use assay_metrics::names::{
-    COLLECTOR_DEAD_LETTERS, DEAD_LETTERS, DEAD_LETTERS_OLDEST_AGE, RECORDS_FAILED,
-    SERIALIZATION_ERRORS,
+    COLLECTOR_DEAD_LETTERS, DEAD_LETTERS, DEAD_LETTERS_OLDEST_AGE, RECORDS_FAILED, REPLAY_JOBS,
+    REPLAY_SILENCE, SERIALIZATION_ERRORS,
 };
 
 use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
@@ -15,7 +15,12 @@ pub(crate) fn dashboard() -> Dashboard {
             Variable { label: "topic", of: &DEAD_LETTERS },
             Variable { label: "pipeline", of: &RECORDS_FAILED },
         ],
-        rows: vec![("Is there anything?", anything()), ("Why?", why()), ("Where from?", origin())],
+        rows: vec![
+            ("Is there anything?", anything()),
+            ("Why?", why()),
+            ("Where from?", origin()),
+            ("Do they come back?", replays()),
+        ],
     }
 }
 
@@ -160,6 +165,29 @@ fn origin() -> Vec<Panel> {
                 &[&SERIALIZATION_ERRORS],
                 "{{instance}}",
             )],
+        },
+    ]
+}
+
+fn replays() -> Vec<Panel> {
+    vec![
+        Panel {
+            title: "Replays that are not over",
+            description: "Jobs that send letters back; those that stopped or failed wait for a person.",
+            shape: Shape::Lines,
+            unit: "short",
+            limits: None,
+            width: 12,
+            queries: vec![query("sum by (state) (@{env=~\"$env\"})", &[&REPLAY_JOBS], "{{state}}")],
+        },
+        Panel {
+            title: "Silence of a replay",
+            description: "How long the job that was heard of longest ago says nothing; above 15 minutes its process is dead.",
+            shape: Shape::Lines,
+            unit: "s",
+            limits: Some((60.0, 900.0)),
+            width: 12,
+            queries: vec![query("max(@{env=~\"$env\"})", &[&REPLAY_SILENCE], "longest")],
         },
     ]
 }

@@ -1,6 +1,7 @@
 //! The dashboards of Grafana are made here, of the list of metrics. `ASSAY_WRITE=1` writes them.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod business;
 mod grafana;
 mod letters;
 mod overview;
@@ -23,6 +24,7 @@ fn dashboards() -> Vec<Dashboard> {
         performance::dashboard(),
         letters::dashboard(),
         sla::dashboard(),
+        business::dashboard(),
     ]
 }
 
@@ -111,8 +113,9 @@ fn counters_are_asked_for_what_they_gained_and_rates_fit_the_resolution() {
     }
 }
 
+/// What Prometheus is asked.
 fn expressions(dashboard: &Value) -> Vec<String> {
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
-    targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+    targets.filter_map(|target| Some(target["expr"].as_str()?.to_owned())).collect()
 }

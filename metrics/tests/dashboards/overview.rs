@@ -1,6 +1,7 @@
 use assay_metrics::names::{
     BUILD_INFO, DATA_QUALITY_SCORE, DEAD_LETTERS, EVENT_BREAKDOWN, JOB_DURATION, JOB_SUCCESS_RATE,
-    LAG_SECONDS, LINEAGE_EVENTS, RECORDS_FAILED, RECORDS_PROCESSED, SERIES_DROPPED,
+    LAG_SECONDS, LINEAGE_EVENTS, OUTBOX_DELIVERED, OUTBOX_DEPTH, OUTBOX_FAILURES,
+    OUTBOX_OLDEST_AGE, RECORDS_FAILED, RECORDS_PROCESSED, SERIES_DROPPED,
 };
 
 use crate::grafana::{Dashboard, Panel, Shape, Variable, query};
@@ -18,6 +19,7 @@ pub(crate) fn dashboard() -> Dashboard {
             ("Is it fine?", fine()),
             ("What flows", flows()),
             ("Which one is it?", which()),
+            ("Is lineage delivered?", delivered()),
             ("Whether we would know", known()),
         ],
     }
@@ -179,6 +181,54 @@ fn which() -> Vec<Panel> {
                     "{{event_type}}",
                 ),
                 query("sum(@{env=~\"$env\"})", &[&LINEAGE_EVENTS], "total"),
+            ],
+        },
+    ]
+}
+
+/// A worker shows the outbox as well as the store, so it is never added up.
+fn delivered() -> Vec<Panel> {
+    vec![
+        Panel {
+            title: "Oldest event to send",
+            description: "Age of the oldest event that a target has not taken; above 15 minutes an alert fires.",
+            shape: Shape::Lines,
+            unit: "s",
+            limits: Some((300.0, 900.0)),
+            width: 8,
+            queries: vec![query("max by (target) (@)", &[&OUTBOX_OLDEST_AGE], "{{target}}")],
+        },
+        Panel {
+            title: "Events to send",
+            description: "Events that wait to be sent, and those that were refused and wait for a person.",
+            shape: Shape::Lines,
+            unit: "short",
+            limits: None,
+            width: 8,
+            queries: vec![query(
+                "max by (target, state) (@)",
+                &[&OUTBOX_DEPTH],
+                "{{target}} {{state}}",
+            )],
+        },
+        Panel {
+            title: "Attempts to send",
+            description: "A second: events that a target has taken, and attempts that failed.",
+            shape: Shape::Lines,
+            unit: "ops",
+            limits: None,
+            width: 8,
+            queries: vec![
+                query(
+                    "max by (target) (rate(@[$__rate_interval]))",
+                    &[&OUTBOX_DELIVERED],
+                    "{{target}} taken",
+                ),
+                query(
+                    "max by (target) (rate(@[$__rate_interval]))",
+                    &[&OUTBOX_FAILURES],
+                    "{{target}} failed",
+                ),
             ],
         },
     ]

@@ -54,7 +54,7 @@ fn keeps_up() -> Vec<Panel> {
             limits: Some((1000.0, 10000.0)),
             width: 8,
             queries: vec![query(
-                "sum by (group, topic) (@{topic=~\"$topic\"})",
+                "sum by (group, topic) (max by (group, topic, partition) (@{topic=~\"$topic\"}))",
                 &[&LAG_MESSAGES],
                 "{{group}} of {{topic}}",
             )],

@@ -49,6 +49,7 @@ pub(super) async fn compound(
         samples: 0,
         redact: Vec::new(),
         lake: look.lake,
+        earlier: None,
         seen: Default::default(),
     };
     let judgement = judge(subject, &asked, &look).await?;

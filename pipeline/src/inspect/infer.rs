@@ -1,10 +1,10 @@
 //! Writes a contract from what rows have in common, and judges them by it: what it promises holds.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use assay_core::contract::{ColumnType, ContractFile};
-use assay_core::{Check, Contract, Outcome, TextFormat};
-use assay_quality::Suite;
+use assay_core::{Check, Outcome, TextFormat};
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
 use serde_json::{Value, json};
@@ -14,16 +14,12 @@ use super::judge::{Judgement, Look, judge};
 use super::profile::{Column, Profile, column_type};
 use super::yaml::Yaml;
 use super::{InspectError, Subject};
-use crate::stage::arrow_schema;
 
 /// Rows that are needed before few values are taken for a set.
 const ROWS_OF_A_SET: u64 = 20;
 
 /// Rows that are needed before a column is taken for a key that is not named as one.
 const ROWS_OF_A_KEY: u64 = 1000;
-
-/// Columns whose rules fit into any contract.
-const FEW_COLUMNS: usize = 32;
 
 const TIME: &str = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}";
 
@@ -49,31 +45,26 @@ pub async fn infer(
     let profile = profile(subject, look, &mut notes).await?;
     let rows = profile.columns.first().map_or(0, |column| column.rows);
     let candidates = profile.columns.iter().filter(|column| column.may_be_key());
-    let mut keys: Vec<String> = candidates.map(|column| column.name.clone()).collect();
-    let ruled = ruled(subject, name, &profile)?;
-    if ruled < profile.columns.len() {
-        notes.push(format!(
-            "only the first {ruled} columns have rules: a contract can't have more of them"
-        ));
-    }
+    let mut keys: HashSet<String> = candidates.map(|column| column.name.clone()).collect();
     let mut pair = None;
     loop {
         let alone = primary(&profile, &keys).map(|column| vec![column.name.clone()]);
         let key = alone.or_else(|| pair.clone().map(Vec::from)).unwrap_or_default();
-        let text = contract(subject, name, &profile, (&key, &keys), ruled);
+        let text = contract(subject, name, &profile, (&key, &keys));
         let file = ContractFile::parse(name, &text)?;
         let Some((_, promised)) = file.schema(None) else {
             return Err(InspectError::Unfit("a contract has one schema".to_owned()));
         };
         let judgement = judge(subject, promised, look).await?;
-        let broken = |name: &str| {
-            let results = &judgement.quality.rules;
-            results.iter().any(|it| it.rule == name && it.outcome != Outcome::Passed)
-        };
+        let results = judgement.quality.rules.iter();
+        let broken: HashSet<&str> = results
+            .filter(|result| result.outcome != Outcome::Passed)
+            .map(|result| result.rule.as_str())
+            .collect();
         let repeated: Vec<String> = promised
             .rules
             .iter()
-            .filter(|rule| broken(&rule.name))
+            .filter(|rule| broken.contains(rule.name.as_str()))
             .filter_map(|rule| match &rule.check {
                 Check::Unique { columns } => columns.first().cloned(),
                 _ => None,
@@ -90,34 +81,6 @@ pub async fn infer(
         }
         keys.retain(|key| !repeated.contains(key));
     }
-}
-
-/// How many columns can have rules, of which a contract has only so many. What compiles slowly is
-/// tried last: from few columns on twice as many, then back by halves of the last step.
-fn ruled(subject: &Subject, name: &str, profile: &Profile) -> Result<usize, InspectError> {
-    let all = profile.columns.len();
-    let compiles = |ruled: usize| -> Result<bool, InspectError> {
-        let file = ContractFile::parse(name, &contract(subject, name, profile, (&[], &[]), ruled))?;
-        let compile = |one: &Contract| Suite::compile(one, &arrow_schema(one)).is_ok();
-        Ok(file.contracts.iter().all(compile))
-    };
-    let (mut fits, mut next) = (0, all.min(FEW_COLUMNS));
-    while compiles(next)? {
-        fits = next;
-        if fits == all {
-            return Ok(all);
-        }
-        next = (next * 2).min(all);
-    }
-    let (mut least, mut most) = (fits, next);
-    while most - least > FEW_COLUMNS / 4 {
-        let middle = usize::midpoint(least, most);
-        match compiles(middle)? {
-            true => least = middle,
-            false => most = middle,
-        }
-    }
-    Ok(least)
 }
 
 async fn profile(
@@ -154,7 +117,7 @@ async fn profile(
 }
 
 /// The first of the keys whose name or form says so; in many rows also one that does not.
-fn primary<'a>(profile: &'a Profile, keys: &[String]) -> Option<&'a Column> {
+fn primary<'a>(profile: &'a Profile, keys: &HashSet<String>) -> Option<&'a Column> {
     let found = || profile.columns.iter().filter(|column| keys.contains(&column.name));
     let sure = found().find(|column| names_something(&column.name) || column.is_uuid());
     sure.or_else(|| found().find(|column| column.rows >= ROWS_OF_A_KEY))
@@ -175,8 +138,7 @@ fn contract(
     subject: &Subject,
     name: &str,
     profile: &Profile,
-    (key, keys): (&[String], &[String]),
-    ruled: usize,
+    (key, keys): (&[String], &HashSet<String>),
 ) -> String {
     let mut yaml = Yaml::default();
     let rows = profile.columns.first().map_or(0, |column| column.rows);
@@ -197,14 +159,12 @@ fn contract(
         }
         yaml.key("logicalType", "object");
         yaml.key("physicalType", if subject.table().is_some() { "table" } else { "file" });
-        yaml.list("properties", profile.columns.iter().enumerate(), |yaml, (place, it)| {
+        yaml.list("properties", &profile.columns, |yaml, it| {
             yaml.key("name", it.name.as_str());
             yaml.key("logicalType", logical(it.kind));
             yaml.key("physicalType", it.kind.name());
-            if place < ruled {
-                let part = key.iter().position(|name| *name == it.name);
-                promises(yaml, it, part, keys.contains(&it.name));
-            }
+            let part = key.iter().position(|name| *name == it.name);
+            promises(yaml, it, part, keys.contains(&it.name));
         });
         if rows > 0 {
             yaml.list("quality", [()], |yaml, ()| {

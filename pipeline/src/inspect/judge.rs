@@ -7,7 +7,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use assay_core::{Check, Contract, OnFail, Outcome, Quality};
+use assay_core::{Check, Contract, OnFail, Outcome, Profile, Quality, Remembered, Verdict};
 use assay_quality::{BatchFacts, Breaker, Facts, Reference, Suite, Tally};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
@@ -16,6 +16,7 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+use super::earlier::Earlier;
 use super::fit::{Difference, Fit};
 use super::refused::{Refused, RefusedRows};
 use super::repeated::repeated;
@@ -39,6 +40,8 @@ pub struct Look<'a> {
     pub redact: Vec<String>,
     /// Where rules find the other datasets that they refer to.
     pub lake: Option<&'a Lake>,
+    /// What was judged before under the same name, where that is kept.
+    pub earlier: Option<Earlier<'a>>,
     /// Counts rows while they are judged, for whoever waits.
     pub seen: Arc<AtomicU64>,
 }
@@ -57,6 +60,9 @@ pub struct Judgement {
     pub samples: BTreeMap<String, Sample>,
     /// What else a person should know.
     pub notes: Vec<String>,
+    /// What later looks of the same name are held against; none of what was halted.
+    #[serde(skip)]
+    pub remembered: Option<Remembered>,
 }
 
 /// Some rows, as text.
@@ -73,8 +79,9 @@ pub async fn judge(
     look: &Look<'_>,
 ) -> Result<Judgement, InspectError> {
     let schema = arrow_schema(contract);
-    let (columns, notes) = columns(subject, contract, &schema)?;
+    let (columns, mut notes) = columns(subject, contract, &schema)?;
     let bench = Bench::new(subject, contract, &schema, look).await?;
+    notes.extend(unheld(look, contract));
     let mut parts = JoinSet::new();
     for part in subject.parts(&columns).await? {
         parts.spawn(Arc::clone(&bench).judge(part));
@@ -90,7 +97,18 @@ pub async fn judge(
     let (rows, rejected) = (all.read + unread, all.rejected + unread);
     let breaker = Some(Breaker::default());
     let facts = BatchFacts { now: look.now, read: rows, rejected, breaker };
-    let quality = bench.suite.report(&all.tally, &facts)?;
+    let (quality, remembered) = match look.earlier {
+        Some(earlier) => {
+            let (suite, profile) = (&bench.suite, all.profile.unwrap_or_default());
+            let history = earlier.history(suite, look.now).await?;
+            let quality = suite.report_among(&all.tally, &facts, &history, &profile)?;
+            // What is halted is no example for what comes.
+            let fine = quality.verdict != Verdict::Halt;
+            let remembered = fine.then(|| suite.remember(profile, &quality));
+            (quality, remembered)
+        }
+        None => (bench.suite.report(&all.tally, &facts)?, None),
+    };
     let mut samples = all.samples;
     if look.samples > 0 {
         for rule in contract.rules.iter().filter(|rule| failed(&quality, &rule.name)) {
@@ -100,7 +118,20 @@ pub async fn judge(
             }
         }
     }
-    Ok(Judgement { quality, rows, rejected, refused, samples, notes })
+    Ok(Judgement { quality, rows, rejected, refused, samples, notes, remembered })
+}
+
+/// Says of rules that hold rows against earlier ones that there are none.
+fn unheld(look: &Look<'_>, contract: &Contract) -> Option<String> {
+    let asks =
+        |check: &Check| matches!(check, Check::Volume(_) | Check::Lag { .. } | Check::Drift { .. });
+    let rules = contract.rules.iter().filter(|rule| asks(&rule.check));
+    let names: Vec<&str> = rules.map(|rule| rule.name.as_str()).collect();
+    (look.earlier.is_none() && !names.is_empty()).then(|| {
+        let names = names.join(", ");
+        let fix = "keep one with --history NAME";
+        format!("no history is kept of such runs, which these rules need: {names}; {fix}")
+    })
 }
 
 fn failed(quality: &Quality, rule: &str) -> bool {
@@ -160,6 +191,8 @@ struct Bench {
     refused: Refused,
     spill: PathBuf,
     seen: Arc<AtomicU64>,
+    /// What the rows look like is kept.
+    profiles: bool,
 }
 
 impl Bench {
@@ -170,11 +203,7 @@ impl Bench {
         look: &Look<'_>,
     ) -> Result<Arc<Bench>, InspectError> {
         let suite = Suite::compile(contract, schema)?;
-        let mut strict = contract.clone();
-        for rule in strict.rules.iter_mut().filter(|rule| rule.check.of_rows()) {
-            rule.on_fail = OnFail::Quarantine;
-        }
-        let strict = Suite::compile(&strict, schema)?;
+        let strict = suite.strict();
         let mut lookups = Vec::new();
         for reference in suite.references() {
             let Some(lake) = look.lake else { break };
@@ -201,6 +230,7 @@ impl Bench {
             refused: subject.refused.clone(),
             spill: subject.spill.clone(),
             seen: Arc::clone(&look.seen),
+            profiles: look.earlier.is_some(),
         }))
     }
 
@@ -210,13 +240,21 @@ impl Bench {
     ) -> Result<Part, InspectError> {
         let wrong = |error: DataFusionError| InspectError::rows(&self.name, &error);
         let mut part = Part { tally: Tally::new(&self.spill), ..Part::default() };
+        let mut profiler = self.profiles.then(|| self.suite.profiler());
         while let Some(chunk) = rows.try_next().await.map_err(wrong)? {
-            self.chunk(&chunk, &mut part).await?;
+            let written = self.chunk(&chunk, &mut part).await?;
+            profiler.iter_mut().for_each(|profiler| profiler.take(&written));
         }
+        part.profile = profiler.map(|profiler| profiler.finish());
         Ok(part)
     }
 
-    async fn chunk(&self, chunk: &RecordBatch, part: &mut Part) -> Result<(), InspectError> {
+    /// Judges a chunk, and gives the rows that a stage would write.
+    async fn chunk(
+        &self,
+        chunk: &RecordBatch,
+        part: &mut Part,
+    ) -> Result<RecordBatch, InspectError> {
         let wrong = |error: arrow::error::ArrowError| InspectError::rows(&self.name, &error.into());
         let (rows, misfits) = self.fit.apply(chunk).map_err(wrong)?;
         misfits.iter().for_each(|(_, why)| self.refused.add(why, None));
@@ -248,7 +286,7 @@ impl Bench {
             false => rows,
         };
         self.suite.observe(&written, &mut part.tally)?;
-        Ok(())
+        Ok(written)
     }
 }
 
@@ -259,6 +297,7 @@ struct Part {
     read: u64,
     rejected: u64,
     samples: BTreeMap<String, Sample>,
+    profile: Option<Profile>,
 }
 
 impl Part {
@@ -270,6 +309,9 @@ impl Part {
         self.tally.merge(other.tally)?;
         self.read += other.read;
         self.rejected += other.rejected;
+        if let Some(theirs) = other.profile {
+            self.profile.get_or_insert_default().merge(&theirs);
+        }
         for (rule, sample) in other.samples {
             let ours = self.samples.entry(rule).or_default();
             ours.columns = sample.columns;

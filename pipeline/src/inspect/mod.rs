@@ -4,6 +4,7 @@
 mod cells;
 mod compound;
 mod csv_file;
+mod earlier;
 mod fit;
 mod forms;
 mod infer;
@@ -22,8 +23,10 @@ use std::path::PathBuf;
 
 use assay_core::{Fault, Mistakes};
 use assay_quality::SpoolError;
+use assay_store::StoreError;
 use datafusion::error::DataFusionError;
 
+pub use earlier::Earlier;
 pub use infer::{Inferred, infer};
 pub use judge::{Judgement, Look, Sample, judge};
 pub use refused::RefusedRows;
@@ -54,6 +57,8 @@ pub enum InspectError {
     Table(#[from] TargetError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl InspectError {
@@ -67,7 +72,7 @@ impl InspectError {
             InspectError::Unfit(_) | InspectError::Contract(_) | InspectError::Query(_) => true,
             InspectError::File { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             InspectError::Table(error) => matches!(error, TargetError::Missing { .. }),
-            InspectError::Rows { .. } | InspectError::Spool(_) => false,
+            InspectError::Rows { .. } | InspectError::Spool(_) | InspectError::Store(_) => false,
         }
     }
 

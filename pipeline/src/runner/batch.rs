@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use assay_core::{Column, Counts, DraftId, Evaluated, Position, Profile, Report, Run, Verdict};
 use assay_dlq::{Closed, Letters};
-use assay_quality::{BatchFacts, Breaker, Facts, History, KeyHasher, KeySet, Profiler, Tally};
+use assay_quality::{BatchFacts, Breaker, Facts, KeyHasher, KeySet, Profiler, Tally};
 use datafusion::error::DataFusionError;
 
 use super::letters::Writer;
@@ -70,8 +70,6 @@ pub(super) struct Batch<'a> {
     seen: KeySet,
     keys: Option<(KeyHasher, Box<dyn Lookup>)>,
     references: Vec<Box<dyn Lookup>>,
-    /// What was before this batch, where a rule asks for it.
-    history: History,
     profiler: Profiler<'a>,
     times: Option<Times<'a>>,
 }
@@ -112,10 +110,6 @@ impl<'a> Batch<'a> {
                 references.push(target.lookup(&reference.targets, None, None).await?);
             }
         }
-        let history = match run.governed.quality {
-            true => past::history(runner, run, stage).await?,
-            false => History::default(),
-        };
         Ok(Batch {
             runner,
             run,
@@ -130,7 +124,6 @@ impl<'a> Batch<'a> {
             seen: KeySet::default(),
             keys,
             references,
-            history,
             profiler: stage.suite.profiler(),
             times: Times::new(stage, from),
         })
@@ -273,7 +266,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Sums the batch up. The counts must balance, each from its own counter.
-    pub(super) fn report(
+    pub(super) async fn report(
         mut self,
         read: u64,
         written: u64,
@@ -314,7 +307,8 @@ impl<'a> Batch<'a> {
                 let facts = BatchFacts { now, read, rejected, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
-                let quality = suite.report_among(&self.tally, &facts, &self.history, &profile)?;
+                let history = past::history(self.runner, self.run, self.stage, now).await?;
+                let quality = suite.report_among(&self.tally, &facts, &history, &profile)?;
                 // What is halted is no example for what comes.
                 let fine = quality.verdict != Verdict::Halt;
                 let remembered = fine.then(|| suite.remember(profile, &quality));

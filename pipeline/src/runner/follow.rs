@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use assay_core::{Counts, Governed, Report, RunId};
+use assay_log::LogError;
 use assay_store::Pause;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -14,7 +15,7 @@ use super::opened::Opened;
 use super::patience::Faulty;
 use super::{BEAT, RunError, RunSummary, Runner, Way, traced};
 use crate::definition::Pipeline;
-use crate::source::Extent;
+use crate::source::{Extent, SourceError};
 use crate::stage::{Reads, Stage};
 use crate::target::{Target, TargetError};
 use crate::telling::Teller;
@@ -164,7 +165,10 @@ impl Runner {
                 self.stop.sleep(following.feed.stand_back()).await;
                 continue;
             }
-            if !error.is_transient() {
+            // A worker may be started before its topic is made.
+            let topic =
+                matches!(&error, RunError::Source(SourceError::Log(LogError::UnknownTopic { .. })));
+            if !error.is_transient() && !topic {
                 return Err(error);
             }
             self.watch.follows(stage, Sign::Fails(&error));

@@ -268,7 +268,7 @@ impl Runner {
         // A batch that ends within a sequence number leaves the place where it was, and yet fences.
         let all = opened.day.is_some() || upto.reaches_as_far(from);
         let upto = stamped(from, upto, id, all);
-        let summed = batch.report(read, draft.written(), id, from, &upto)?;
+        let summed = batch.report(read, draft.written(), id, from, &upto).await?;
         let Summed { mut report, letters, keys, closed } = summed;
         let day = opened.day.clone();
         report.recomputed = day.as_ref().map(|day| day.date);

@@ -16,16 +16,13 @@ use assay_core::{Bound, Check};
 use super::Compiler;
 use crate::expression::Problem;
 use crate::literal::literal;
+use crate::range::Range;
 use crate::suite::Test;
-use crate::text::{FEW, Few, TextTest};
+use crate::text::{FEW, Few, Pattern, TextTest};
 
 impl Compiler<'_> {
     pub(super) fn broken(&self, check: &Check) -> Result<Expr, Problem> {
         match check {
-            Check::NotNull { column } => {
-                self.column(column)?;
-                Ok(named(column).is_null())
-            }
             Check::NotMissing { column, missing } => {
                 let (_, field) = self.column(column)?;
                 let missing = literals(field, missing)?;
@@ -38,10 +35,6 @@ impl Compiler<'_> {
                     return Err(Problem::new("no value is allowed", "list the values"));
                 }
                 Ok(value(field).in_list(values, true))
-            }
-            Check::Between { column, min, max } => {
-                let (_, field) = self.column(column)?;
-                outside(field, min.as_ref(), max.as_ref())
             }
             Check::Length { column, min, max } => {
                 let length = || Ok(character_length(value(self.text(column)?)));
@@ -65,7 +58,11 @@ impl Compiler<'_> {
             Check::Conforms { column, schema } => (column, TextTest::Json(json_schema(schema)?)),
             Check::Matches { column, pattern } => {
                 self.text(column)?;
-                (column, TextTest::Pattern(pattern_of(pattern)?))
+                pattern_of(pattern)?;
+                let compiled = Pattern::new(pattern).ok_or_else(|| {
+                    Problem::new(format!("`{pattern}` is too large"), "write a shorter pattern")
+                })?;
+                (column, TextTest::Pattern(compiled))
             }
             _ => unreachable!("the others are not about the letters of a text"),
         };
@@ -157,7 +154,11 @@ fn constant(field: &Field, value: &Value) -> Result<ScalarValue, Problem> {
 }
 
 /// True outside the bounds. NaN is within no bounds: arrow sorts it beyond the infinities.
-fn outside(field: &Field, min: Option<&Bound>, max: Option<&Bound>) -> Result<Expr, Problem> {
+pub(super) fn outside(
+    field: &Field,
+    min: Option<&Bound>,
+    max: Option<&Bound>,
+) -> Result<Expr, Problem> {
     let constant = |bound: Option<&Bound>| {
         bound.map(|bound| Ok((constant(field, &bound.value)?, bound.inclusive))).transpose()
     };
@@ -187,6 +188,18 @@ fn outside(field: &Field, min: Option<&Bound>, max: Option<&Bound>) -> Result<Ex
         false => value(field).gt_eq(lit(bound)),
     });
     Ok(either(below, above))
+}
+
+/// The bounds as plain numbers, where the type has those.
+pub(super) fn range(
+    field: &Field,
+    min: Option<&Bound>,
+    max: Option<&Bound>,
+) -> Result<Option<Range>, Problem> {
+    let end = |bound: Option<&Bound>| {
+        bound.map(|bound| Ok((constant(field, &bound.value)?, bound.inclusive))).transpose()
+    };
+    Ok(Range::new(field.data_type(), end(min)?, end(max)?))
 }
 
 /// True for what is no whole number of times `of`. A float that is off by no more than rounding

@@ -10,19 +10,23 @@ use crate::report::Known;
 use crate::score::ramp;
 use crate::wording::Span;
 
+/// Why nothing can be said where nobody remembers earlier runs.
+const FIRST: &str = "no history is kept of such runs";
+
 /// Newer rows are fresh enough for anybody, however fresh they use to be.
 const ALWAYS_FRESH: f64 = 60.0;
 
 pub(super) fn volume(volume: Volume, tally: &Tally, known: &Known<'_>) -> Finding {
     let Volume { within_percent, at_least_batches, season } = volume;
     let expected = format!("within {within_percent} % of the median of earlier batches");
-    let history = &known.history.batches;
+    let Some(history) = known.history else { return Finding::idle(FIRST, expected) };
+    let history = &history.batches;
     let alike = history.iter().filter(|past| season.like(past.at, known.now));
     let mut before: Vec<f64> = alike.map(|past| past.rows as f64).collect();
     let seen = before.len();
     let cost = Some(format!("{} earlier reports read", history.len()));
     if seen < at_least_batches as usize {
-        return Finding { cost, ..learns(seen, at_least_batches, season, expected) };
+        return Finding { cost, ..learns((seen, at_least_batches), "batches", season, expected) };
     }
     let middle = median(&mut before);
     let rows = tally.written as f64;
@@ -44,14 +48,16 @@ pub(super) fn lag(
     let Lag { within_percent, at_least_batches, season } = usual;
     let expected = format!("at most {within_percent} % older than the median of earlier batches");
     let Some(lag) = lag else { return without_value(rows, expected) };
-    let history = known.history.lags.get(&rule.name).map_or(&[][..], Vec::as_slice);
+    let Some(history) = known.history else { return Finding::idle(FIRST, expected) };
+    let history = history.lags.get(&rule.name).map_or(&[][..], Vec::as_slice);
     let alike = history.iter().filter(|past| season.like(past.at, known.now));
     let mut before: Vec<f64> = alike.map(|past| past.seconds).collect();
     let seen = before.len();
     // What was measured is remembered, also while it learns.
     let (observed, cost) = (Some(lag), Some(format!("{} earlier batches read", history.len())));
     if seen < at_least_batches as usize {
-        return Finding { observed, cost, ..learns(seen, at_least_batches, season, expected) };
+        let learns = learns((seen, at_least_batches), "batches", season, expected);
+        return Finding { observed, cost, ..learns };
     }
     let middle = median(&mut before);
     let most = (middle * (1.0 + within_percent / 100.0)).max(ALWAYS_FRESH);
@@ -67,12 +73,15 @@ pub(super) fn lag(
 }
 
 pub(super) fn drift(drift: &Drift, column: &str, known: &Known<'_>) -> Finding {
-    let Drift { by, at_most, warn_above, runs, at_least_rows } = *drift;
-    let expected = format!("{} at most {at_most} against {runs} earlier runs", by.name());
+    let Drift { by, at_most, warn_above, runs, at_least_rows, season } = *drift;
+    let like = like(season);
+    let expected = format!("{} at most {at_most} against {runs} earlier runs{like}", by.name());
+    let Some(history) = known.history else { return Finding::idle(FIRST, expected) };
     let Some(now) = known.profile.column(column) else {
         return Finding::idle("there is no profile of the rows", expected);
     };
-    let there = known.history.runs.iter().take(runs as usize);
+    let there = history.runs.get(&season).map_or(&[][..], Vec::as_slice);
+    let there = there.iter().take(runs as usize);
     let cost = Some(format!("{} earlier profiles read", there.len()));
     // Of another type nothing can be said.
     let alike = there.filter_map(|run| run.column(column)).filter(|before| before.alike(now));
@@ -81,7 +90,7 @@ pub(super) fn drift(drift: &Drift, column: &str, known: &Known<'_>) -> Finding {
     let idle =
         |why: String| Finding { cost: cost.clone(), ..Finding::idle(&why, expected.clone()) };
     if seen < runs as usize {
-        return idle(format!("it learns, {seen} of {runs} runs seen"));
+        return Finding { cost, ..learns((seen, runs), "runs", season, expected) };
     }
     let usual = before.into_iter().cloned().reduce(|mut all, one| {
         all.merge(&one);
@@ -107,8 +116,8 @@ pub(super) fn drift(drift: &Drift, column: &str, known: &Known<'_>) -> Finding {
     };
     let outcome = outcome(measured <= at_most);
     let sentence = format!(
-        "the values are off by {} {measured:.3} from those of {seen} earlier runs (expected at \
-         most {at_most})",
+        "the values are off by {} {measured:.3} from those of {seen} earlier runs{like} (expected \
+         at most {at_most})",
         by.name()
     );
     Finding {
@@ -121,14 +130,18 @@ pub(super) fn drift(drift: &Drift, column: &str, known: &Known<'_>) -> Finding {
     }
 }
 
-/// Too few batches are known to say anything yet, which is said.
-fn learns(seen: usize, of: u32, season: Season, expected: String) -> Finding {
-    let like = match season {
+/// Too few batches or runs are known to say anything yet, which is said.
+fn learns((seen, of): (usize, u32), what: &str, season: Season, expected: String) -> Finding {
+    let like = like(season);
+    Finding::idle(&format!("it learns, {seen} of {of} {what}{like} seen"), expected)
+}
+
+fn like(season: Season) -> &'static str {
+    match season {
         Season::None => "",
         Season::Weekday => " of this weekday",
         Season::WeekdayHour => " of this weekday and hour",
-    };
-    Finding::idle(&format!("it learns, {seen} of {of} batches{like} seen"), expected)
+    }
 }
 
 /// The middle one, or between the two in the middle; 0 of none.

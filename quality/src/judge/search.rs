@@ -23,10 +23,27 @@ impl Found {
         rows: &RecordBatch,
         within: Option<&BooleanBuffer>,
     ) -> Found {
-        if let Ok(found) = evaluate(expression, rows) {
-            let hits = within.map_or_else(|| found.clone(), |within| &found & within);
-            return Found { hits, failed: Vec::new(), why: None };
+        match evaluate(expression, rows) {
+            Ok(found) => Found::hits(found, within),
+            Err(_) => Found::search(expression, rows, within),
         }
+    }
+
+    /// The rows that were found, as far as they are looked at.
+    pub(crate) fn hits(found: BooleanBuffer, within: Option<&BooleanBuffer>) -> Found {
+        let hits = match within {
+            Some(within) => &found & within,
+            None => found,
+        };
+        Found { hits, failed: Vec::new(), why: None }
+    }
+
+    /// The same, of what is known to fail on all rows together.
+    pub(crate) fn search(
+        expression: &dyn PhysicalExpr,
+        rows: &RecordBatch,
+        within: Option<&BooleanBuffer>,
+    ) -> Found {
         let mut search = Search {
             expression,
             within,
@@ -95,7 +112,7 @@ impl Search<'_> {
 }
 
 /// Where the expression is true; NULL is not.
-fn evaluate(
+pub(crate) fn evaluate(
     expression: &dyn PhysicalExpr,
     rows: &RecordBatch,
 ) -> Result<BooleanBuffer, DataFusionError> {

@@ -169,14 +169,19 @@ proptest! {
 }
 
 fn drifts(column: &str, by: DriftBy) -> Rule {
-    let drift = Drift { by, at_most: 0.2, warn_above: 0.1, runs: 3, at_least_rows: 200 };
+    drifts_of(column, by, Season::None)
+}
+
+fn drifts_of(column: &str, by: DriftBy, season: Season) -> Rule {
+    let drift = Drift { by, at_most: 0.2, warn_above: 0.1, runs: 3, at_least_rows: 200, season };
     rule("drift", Check::Drift { column: column.to_owned(), drift })
 }
 
 /// How a rule about drift finds rows, after runs of others.
 fn after(runs: &[RecordBatch], rows: &RecordBatch, it: Rule) -> Quality {
     let suite = profiled(rows, sizes_and_words(), vec![it]);
-    let runs = runs.iter().map(|run| looks_like(&suite, std::slice::from_ref(run))).collect();
+    let like = runs.iter().map(|run| looks_like(&suite, std::slice::from_ref(run))).collect();
+    let runs = suite.asks().runs.into_keys().map(|season| (season, Vec::clone(&like))).collect();
     let history = History { runs, ..History::default() };
     let profile = looks_like(&suite, std::slice::from_ref(rows));
     suite.report_among(&tally(&suite, rows), &facts_of_batch(), &history, &profile).unwrap()
@@ -208,6 +213,41 @@ fn drift_learns_and_says_so_then_finds_what_moved() {
     assert_eq!((&near.rules[0].outcome, near.verdict), (&Outcome::Passed, Verdict::Warn));
     let lost = near.rules[0].lost;
     assert!(lost > 0.0 && lost < 50.0 && (near.score.unwrap() + lost - 100.0).abs() < 1e-9);
+}
+
+#[test]
+fn drift_is_held_against_runs_of_the_same_weekday_and_hour_and_says_so_while_it_learns() {
+    let usual: Vec<RecordBatch> =
+        (0..3).map(|run| many(run * 1_000..(run + 1) * 1_000, 0)).collect();
+    let same = many(5_000..6_000, 0);
+    let weekly = |runs: &[RecordBatch], rows: &RecordBatch| {
+        after(runs, rows, drifts_of("size", DriftBy::Psi, Season::Weekday))
+    };
+    let learns = weekly(&usual[..2], &same);
+    let why = "it learns, 2 of 3 runs of this weekday seen".to_owned();
+    assert_eq!(learns.rules[0].outcome, Outcome::NotEvaluated { why });
+    assert_eq!(weekly(&usual, &same).rules[0].outcome, Outcome::Passed);
+    let moved = weekly(&usual, &many(5_000..6_000, 300));
+    let told = "from those of 3 earlier runs of this weekday (expected at most 0.2)";
+    assert!(moved.because[0].ends_with(told), "{:?}", moved.because);
+
+    // Each rule asks for its own runs.
+    let rules = vec![
+        drifts("size", DriftBy::Psi),
+        Rule { name: "hourly".to_owned(), ..drifts_of("word", DriftBy::Psi, Season::WeekdayHour) },
+    ];
+    let asks = profiled(&same, sizes_and_words(), rules).asks();
+    assert_eq!(asks.runs, BTreeMap::from([(Season::None, 3), (Season::WeekdayHour, 3)]));
+}
+
+#[test]
+fn where_no_history_is_kept_rules_about_it_say_so_and_take_no_points() {
+    let rows = many(0..1_000, 0);
+    let suite = profiled(&rows, sizes_and_words(), vec![drifts("size", DriftBy::Psi)]);
+    let quality = suite.report(&tally(&suite, &rows), &facts_of_batch()).unwrap();
+    let why = "no history is kept of such runs".to_owned();
+    assert_eq!(quality.rules[0].outcome, Outcome::NotEvaluated { why });
+    assert_eq!((quality.verdict, quality.score), (Verdict::Pass, Some(100.0)));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod keys;
 mod kinds;
 mod laws;
 mod report;
+mod shared;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::args::InferArgs;
 use crate::commands::inspect::{Counting, Desk};
 use crate::config::Config;
-use crate::output::{json, line, number};
+use crate::output::{counted, json, line};
 
 pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Result<()> {
     let format = what.format.map(Into::into);
@@ -17,7 +17,8 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     let name = what.name.clone().unwrap_or_else(|| name_of(&what.what));
     let counting = Counting::start(&what.what);
     let seen = Arc::clone(&counting.seen);
-    let look = Look { now: desk.now, samples: 0, redact: Vec::new(), lake: desk.lake(), seen };
+    let (now, lake) = (desk.now, desk.lake());
+    let look = Look { now, samples: 0, redact: Vec::new(), lake, earlier: None, seen };
     let found = infer_from(&subject, &name, &look).await?;
     drop(counting);
     let file = ContractFile::parse(&name, &found.text)?;
@@ -40,14 +41,15 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
         eprintln!("note: {note}");
     }
     for refused in &found.judgement.refused {
-        eprintln!("note: {} rows could not be read: {}", number(refused.rows), refused.why);
+        eprintln!("note: {} could not be read: {}", counted(refused.rows, "row"), refused.why);
     }
     match &what.to {
         None => line(&found.text),
         Some(path) => line(format!(
-            "{}: a contract with {rules} rules, which its {} rows keep",
+            "{}: a contract with {}, kept by its {}",
             path.display(),
-            number(found.rows)
+            counted(rules as u64, "rule"),
+            counted(found.rows, "row")
         )),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqDiscardArgs;
-use crate::output::{json as print_json, line, number};
+use crate::output::{counted, json as print_json, line};
 
 pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> Result<()> {
     let mut which = Which::of(app, &what.which, None, false).await?;
@@ -25,7 +25,7 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
             action: Action::Discard,
             subject: match &what.ids[..] {
                 [one] => one.clone(),
-                _ => format!("{all} letters"),
+                _ => counted(all, "letter"),
             },
             reason: what.reason.clone(),
             details: json!({"letters": all, "which": which.filter}),
@@ -40,7 +40,7 @@ pub(crate) async fn discard(app: &App, what: &DlqDiscardArgs, as_json: bool) -> 
     }
     line(match (all, done) {
         (0, _) => "no letter is meant".to_owned(),
-        (_, true) => format!("{} letters were given up; `dlq list --all` has them", number(all)),
-        (_, false) => format!("{} letters would be given up. Add --yes to do it.", number(all)),
+        (_, true) => format!("given up: {}; `dlq list --all` has them", counted(all, "letter")),
+        (_, false) => format!("{} would be given up. Add --yes to do it.", counted(all, "letter")),
     })
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::{DlqExportArgs, Exported};
-use crate::output::{json as print_json, line, number};
+use crate::output::{counted, json as print_json, line};
 
 /// Letters of a row group, and about what their payloads weigh.
 const ROWS: usize = 10_000;
@@ -42,7 +42,7 @@ pub(crate) async fn export(app: &App, what: &DlqExportArgs, as_json: bool) -> Re
     }
     match as_json {
         true => print_json(&json!({"letters": written, "file": what.to})),
-        false => line(format!("{} letters in {}", number(written), what.to.display())),
+        false => line(format!("{} in {}", counted(written, "letter"), what.to.display())),
     }
 }
 

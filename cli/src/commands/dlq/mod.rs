@@ -16,7 +16,7 @@ use assay_dlq::{CaughtUp, Index, LetterId};
 use crate::app::App;
 use crate::args::DlqCommand;
 use crate::exit::Usage;
-use crate::output::{json, line, number};
+use crate::output::{counted, json, line, number};
 use crate::progress::Counting;
 
 pub(crate) use self::list::{reason, stage_of};
@@ -55,7 +55,7 @@ async fn caught_up(app: &App, topic: Option<&str>) -> Result<Index> {
     caught.gone += index.catch_up(&|read| counting.at(read)).await?.gone;
     drop(counting);
     if caught.gone > 0 {
-        eprintln!("{} letters are gone: their topics kept them long enough", number(caught.gone));
+        eprintln!("gone: {}, which topics kept long enough", counted(caught.gone, "letter"));
     }
     Ok(index)
 }

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::args::DlqReplayArgs;
 use crate::commands::pause::check_pauses;
 use crate::exit::Usage;
-use crate::output::{json as print_json, line, number};
+use crate::output::{counted, json as print_json, line, number};
 use crate::progress::Progress;
 use crate::shipped;
 
@@ -45,9 +45,9 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
         return match as_json {
             true => print_json(&json!({"letters": letters, "stage": stage.to_string()})),
             false => line(format!(
-                "{} letters would be sent back into {stage}. --dry-run says what would become of \
+                "{} would be sent back into {stage}. --dry-run says what would become of \
                  them, --yes does it.",
-                number(letters)
+                counted(letters, "letter")
             )),
         };
     }
@@ -209,8 +209,10 @@ async fn carry_out(
 pub(super) fn show(carried: &Carried) -> Result<()> {
     let outcome = jobs::told(&carried.outcome);
     match carried.dry {
-        true => line(format!("sent back now, of {} letters: {outcome}", number(carried.letters)))?,
-        false => line(format!("{} letters: {outcome}", number(carried.letters)))?,
+        true => {
+            line(format!("sent back now, of {}: {outcome}", counted(carried.letters, "letter")))?
+        }
+        false => line(format!("{}: {outcome}", counted(carried.letters, "letter")))?,
     }
     if carried.skipped > 0 {
         line(format!("{} more are in flight for other jobs", number(carried.skipped)))?;

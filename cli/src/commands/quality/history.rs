@@ -25,16 +25,22 @@ pub(super) async fn history(
         return json(&json!({"dataset": dataset, "batches": batches}));
     }
     let scores: Vec<Option<f64>> = reports.iter().map(|record| record.report.score()).collect();
-    line(format!("{dataset}, {} batches", reports.len()))?;
+    line(format!(
+        "{dataset}, {}, the newest on the right",
+        match reports.len() {
+            1 => "1 batch".to_owned(),
+            many => format!("{many} batches"),
+        }
+    ))?;
     let (least, greatest) = ends(&scores);
     if let (Some(least), Some(greatest)) = (least, greatest) {
-        line(format!("score {least:.2} {} {greatest:.2}", sparkline(&scores)))?;
+        line(format!("score {} from {least:.2} to {greatest:.2}", sparkline(&scores)))?;
     }
     let rows: Vec<Option<f64>> =
         reports.iter().map(|it| Some(precise(it.report.counts.read))).collect();
     let (fewest, most) =
         (reports.iter().map(read).min().unwrap_or(0), reports.iter().map(read).max().unwrap_or(0));
-    line(format!("rows  {} {} {}", number(fewest), sparkline(&rows), number(most)))?;
+    line(format!("rows  {} from {} to {}", sparkline(&rows), number(fewest), number(most)))?;
     let mut grid = Grid::new(&["judged", "score#", "verdict", "rows#", "rejected#", "batch"]);
     for record in &reports {
         let report = &record.report;

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan};
+use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan, name_dataset};
 use assay_quality::import as read;
 use assay_store::Store;
 use serde_json::json;
@@ -32,14 +32,7 @@ pub(super) async fn import(config: Config, what: &ImportArgs, as_json: bool) -> 
         return Err(Usage("a manifest has no results: give run_results.json too".to_owned()).into());
     }
     if let Some(name) = &what.dataset {
-        let foreign: std::collections::BTreeSet<&str> =
-            scans.iter().map(|scan| scan.dataset.as_str()).collect();
-        if foreign.len() > 1 {
-            let foreign: Vec<&str> = foreign.into_iter().collect();
-            let what = format!("the results are about several datasets: {}", foreign.join(", "));
-            return Err(Usage(format!("{what}; --dataset can name only one")).into());
-        }
-        scans.iter_mut().for_each(|scan| scan.dataset.clone_from(name));
+        name_dataset(&mut scans, name).map_err(|error| Usage(error.to_string()))?;
     }
     // Neither log nor lake is needed for it.
     let store = Store::open(&config.data_dir.join("store.db")).await?;
@@ -48,12 +41,8 @@ pub(super) async fn import(config: Config, what: &ImportArgs, as_json: bool) -> 
         told.push((scan, store.put_imported(scan).await?));
     }
     if as_json {
-        let each = |(scan, new): &(&ImportedScan, bool)| {
-            let [passed, warned, failed, open] = scan.counts();
-            json!({"tool": scan.tool, "run": scan.run, "dataset": scan.dataset, "new": new,
-                   "passed": passed, "warned": warned, "failed": failed, "not_evaluated": open})
-        };
-        return json(&told.iter().map(each).collect::<Vec<_>>());
+        let each = told.iter().map(|(scan, new)| scan.told(*new));
+        return json(&each.collect::<Vec<_>>());
     }
     for (scan, new) in told {
         let known = if new { "" } else { " (taken in before)" };

@@ -153,6 +153,7 @@ async fn kept(
         samples: what.limit,
         redact: redacted(&by.object),
         lake: Some(&app.lake),
+        earlier: None,
         seen: Default::default(),
     };
     let mut found = judge(&subject, &contract, &look).await?;

@@ -2,9 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use assay_core::Verdict;
 use assay_core::contract::describe;
-use assay_pipeline::{Judgement, Look, judge};
+use assay_core::{Ids, RandomIds, RunId, Verdict};
+use assay_pipeline::{Earlier, Judgement, Look, judge};
+use assay_store::Store;
 use serde_json::json;
 
 use super::{judged, junit};
@@ -12,7 +13,7 @@ use crate::args::QualityRunArgs;
 use crate::commands::inspect::{ByContract, Counting, Desk, by_contract, redacted};
 use crate::config::Config;
 use crate::exit::Halted;
-use crate::output::{Grid, json, line, number, score, short};
+use crate::output::{Grid, counted, json, line, number, score, short};
 use crate::page;
 
 /// Columns of a row that are shown to a person beside those of the rule.
@@ -21,18 +22,36 @@ const BESIDE: usize = 3;
 pub(crate) async fn run(config: Config, what: &QualityRunArgs, as_json: bool) -> Result<()> {
     let by = by_contract(&what.by, &what.what)?;
     let format = what.by.format.map(Into::into);
+    let store = match &what.history {
+        None => None,
+        Some(_) => Some(store(&config).await?),
+    };
     let desk = Desk::open(config, &what.what, format, what.by.at).await?;
     let subject = desk.subject(what.sql.as_deref(), Some(&by.contract)).await?;
     let counting = Counting::start(&what.what);
+    let earlier = store.as_ref().zip(what.history.as_deref());
+    let earlier = earlier.map(|(store, name)| Earlier { store, name });
     let look = Look {
         now: desk.now,
         samples: what.samples,
         redact: redacted(&by.object),
         lake: desk.lake(),
+        earlier,
         seen: Arc::clone(&counting.seen),
     };
     let mut found = judge(&subject, &by.contract, &look).await?;
     drop(counting);
+    if let Some((earlier, remembered)) = earlier.zip(found.remembered.as_ref()) {
+        earlier.keep(RunId(RandomIds.next()), desk.now, remembered).await?;
+        let (known, name) = (earlier.known().await?, earlier.name);
+        found
+            .notes
+            .push(format!("history {name}: what these rows look like is kept, {known} by now"));
+    } else if let Some(name) = &what.history {
+        found
+            .notes
+            .push(format!("history {name}: rows that are halted are no example, so not kept"));
+    }
     // What cost most comes first.
     found.quality.rules.sort_by(|a, b| b.lost.total_cmp(&a.lost));
     let page = page::Judged {
@@ -73,6 +92,15 @@ pub(crate) async fn run(config: Config, what: &QualityRunArgs, as_json: bool) ->
     }
 }
 
+/// The store of the data directory, which is made when it is not there.
+async fn store(config: &Config) -> Result<Store> {
+    let folder = &config.data_dir;
+    std::fs::create_dir_all(folder).with_context(|| {
+        format!("cannot use {}: choose another with --data-dir", folder.display())
+    })?;
+    Ok(Store::open(&folder.join("store.db")).await?)
+}
+
 fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
@@ -90,7 +118,7 @@ fn show(name: &str, by: &ByContract, found: &Judgement) -> Result<()> {
     judged(&found.quality)?;
     for refused in &found.refused {
         let place = refused.line.map(|line| format!(", first in line {line}")).unwrap_or_default();
-        line(format!("unreadable: {} rows, {}{place}", number(refused.rows), refused.why))?;
+        line(format!("unreadable: {}, {}{place}", counted(refused.rows, "row"), refused.why))?;
     }
     for note in &found.notes {
         line(format!("note: {note}"))?;

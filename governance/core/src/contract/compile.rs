@@ -6,7 +6,7 @@ mod history;
 mod quality;
 mod sla;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::extension::Extension;
 use super::{Contract, OpenDataContract, SchemaObject, ScoreThresholds};
@@ -150,6 +150,7 @@ impl Compiler<'_> {
     /// Names are unique, and the columns that rules speak of exist.
     fn check_names(&mut self, object: &SchemaObject) {
         let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+        let columns: BTreeSet<&str> = object.properties.iter().map(|it| it.name.as_str()).collect();
         let mut found = Vec::new();
         for rule in &self.rules {
             let mut complain = |what: String, fix: String| {
@@ -161,7 +162,7 @@ impl Compiler<'_> {
                 complain(what, "give one of them another id".to_owned());
             }
             for column in rule.check.columns() {
-                if !object.properties.iter().any(|property| property.name == column) {
+                if !columns.contains(column) {
                     let what = format!("`{}` looks at `{column}`, which is no column", rule.name);
                     complain(what, format!("use a column of {}", self.dataset));
                 }

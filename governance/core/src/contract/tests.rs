@@ -171,7 +171,7 @@ fn rules_about_history_and_keys_of_several_columns_come_from_the_contract() {
       - name: amount
         logicalType: number
         quality:
-          - {type: custom, engine: assay, implementation: {drift: {by: ks, atMost: 0.3, runs: 5}}}
+          - {type: custom, engine: assay, implementation: {drift: {by: ks, atMost: 0.3, runs: 5, season: weekday}}}
           - {id: steady, type: custom, engine: assay, implementation: {drift: {}}, severity: info}
       - name: at
         logicalType: timestamp
@@ -207,6 +207,7 @@ fn mistakes_in_rules_about_history_and_keys_are_told_with_line_and_fix() {
           - {id: e, type: custom, engine: assay, implementation: {drift: {runs: 0}}}
           - {id: f, type: custom, engine: assay, implementation: {drift: {within: 5}}}
           - {id: g, type: custom, engine: assay, implementation: {drift: {}}, mustBe: 0}
+          - {id: k, type: custom, engine: assay, implementation: {drift: {season: monthly}}}
           - {id: h, metric: invalidValues, mustBe: 0, arguments: {}}
       - {name: at, logicalType: timestamp, quality: [{type: custom, engine: assay, implementation: {drift: {}}}]}
       - name: mail

@@ -35,26 +35,28 @@ pub fn describe(check: &Check) -> String {
         Check::Columns { exact: true } => "the columns of the contract and no others".to_owned(),
         Check::Columns { exact: false } => "the columns of the contract".to_owned(),
         Check::Volume(volume) => {
-            let like = earlier(volume.season);
+            let like = earlier("batches", volume.season);
             format!("as many rows as {like}, within {} %", volume.within_percent)
         }
         Check::Lag { lag, .. } => {
-            let like = earlier(lag.season);
+            let like = earlier("batches", lag.season);
             format!("newest as old as in {like}, at most {} % more", lag.within_percent)
         }
         Check::Drift { drift, .. } => {
-            let Drift { by, at_most, runs, .. } = drift;
-            format!("like {runs} earlier runs ({} at most {at_most})", by.name())
+            let Drift { by, at_most, runs, season, .. } = *drift;
+            let like = earlier("runs", season);
+            format!("like {runs} {like} ({} at most {at_most})", by.name())
         }
     }
 }
 
-fn earlier(season: Season) -> &'static str {
-    match season {
-        Season::None => "earlier batches",
-        Season::Weekday => "earlier batches of the weekday",
-        Season::WeekdayHour => "earlier batches of the weekday and hour",
-    }
+fn earlier(what: &str, season: Season) -> String {
+    let of = match season {
+        Season::None => "",
+        Season::Weekday => " of the weekday",
+        Season::WeekdayHour => " of the weekday and hour",
+    };
+    format!("earlier {what}{of}")
 }
 
 /// The whole promise of a rule: what it asks for, of which rows, and by how much it may be broken.
@@ -78,12 +80,14 @@ fn span(seconds: f64) -> String {
     format!("{} {name}", seconds / unit)
 }
 
+/// Values that are listed of many.
+pub(super) const LISTED: usize = 12;
+
 /// A few values; of long lists the first.
 pub(super) fn list(values: &[Value]) -> String {
-    const SHOWN: usize = 12;
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let shown: Vec<String> = values.iter().take(SHOWN).map(plain).collect();
-    let more = values.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = values.iter().take(LISTED).map(plain).collect();
+    let more = values.len().saturating_sub(LISTED);
     match more {
         0 => shown.join(", "),
         _ => format!("{} and {more} more", shown.join(", ")),

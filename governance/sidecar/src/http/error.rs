@@ -30,6 +30,8 @@ pub(super) enum Problem {
     ContentEncoding(String),
     /// A page in a browser sent it.
     Page,
+    /// An open door was asked for by a name that is not this machine's.
+    Host,
     NoKey,
     Role {
         role: Role,
@@ -45,6 +47,8 @@ pub(super) enum Problem {
     SlowBody,
     BrokenBody,
     Question(String),
+    /// Results of another tool that can't be read.
+    Results(String),
     Unknown(String),
     /// What is asked for does not go with how things stand.
     Conflict(String),
@@ -82,13 +86,14 @@ impl Problem {
             | Problem::NoJson(_)
             | Problem::DamagedGzip
             | Problem::BrokenBody
+            | Problem::Results(_)
             | Problem::Question(_) => StatusCode::BAD_REQUEST,
             Problem::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::ContentType(_) | Problem::ContentEncoding(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
             Problem::NoKey => StatusCode::UNAUTHORIZED,
-            Problem::Page | Problem::Role { .. } => StatusCode::FORBIDDEN,
+            Problem::Page | Problem::Host | Problem::Role { .. } => StatusCode::FORBIDDEN,
             Problem::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::Conflict(_) => StatusCode::CONFLICT,
             Problem::Busy
@@ -111,6 +116,7 @@ impl Problem {
             Problem::ContentType(_) => "content_type",
             Problem::ContentEncoding(_) => "content_encoding",
             Problem::Page => "origin",
+            Problem::Host => "host",
             Problem::NoKey => "no_key",
             Problem::Role { .. } => "role",
             Problem::Quota { .. } => "quota",
@@ -118,6 +124,7 @@ impl Problem {
             Problem::Store { .. } => "store",
             Problem::SlowBody | Problem::BrokenBody => "body",
             Problem::Question(_) => "question",
+            Problem::Results(_) => "results",
             Problem::Unknown(_) => "unknown",
             Problem::Conflict(_) => "conflict",
             Problem::Log { .. } => "log",
@@ -148,6 +155,9 @@ impl Problem {
                 format!("`{found}` is not taken: pack the body with gzip, or not at all")
             }
             Problem::Page => "what a page in a browser sends is not taken".to_owned(),
+            Problem::Host => "without keys only requests to localhost or an address of numbers \
+                              are answered: use one, or make a key with `assay keys create`"
+                .to_owned(),
             Problem::NoKey => {
                 "send a key that is known here, as `Authorization: Bearer KEY`".to_owned()
             }
@@ -178,7 +188,10 @@ impl Problem {
             Problem::Log { fault: Fault::Permanent } => {
                 "the log can't be used: what is wrong stands in the sidecar's log lines".to_owned()
             }
-            Problem::Question(why) | Problem::Unknown(why) | Problem::Conflict(why) => why.clone(),
+            Problem::Question(why)
+            | Problem::Results(why)
+            | Problem::Unknown(why)
+            | Problem::Conflict(why) => why.clone(),
             Problem::Nowhere => {
                 "there is nothing here: /openapi.json lists what there is".to_owned()
             }

@@ -23,8 +23,9 @@ use tokio::sync::Semaphore;
 
 use self::routes::{
     blame, columns, datasets, diff, dlq, events, graph, health, impact, metrics, openapi, receive,
-    runs, stats,
+    results, runs, stats,
 };
+use crate::ReadResults;
 use crate::letters::Letters;
 use crate::meters::Meters;
 use crate::requests::{Asked, Handled};
@@ -35,6 +36,7 @@ pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) letters: Letters,
     pub(crate) intake: Intake,
+    pub(crate) results: ReadResults,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) credentials: Credentials,
@@ -70,6 +72,7 @@ fn all() -> Vec<Route> {
         ("/api/v1/lineage/impact", look, get(impact::reach)),
         ("/api/v1/lineage/blame", look, get(blame::accuse)),
         ("/api/v1/lineage/diff", look, get(diff::diff)),
+        ("/api/v1/quality/results", send, post(results::receive)),
         ("/api/v1/dlq/topics", look, get(dlq::topics::topics)),
         ("/api/v1/dlq/groups", look, get(dlq::groups::groups)),
         ("/api/v1/dlq/letters", look, get(dlq::letters::letters)),

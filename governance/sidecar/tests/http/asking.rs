@@ -118,7 +118,7 @@ async fn the_graph_is_as_it_was_at_any_time_and_a_dataset_has_all_its_names() {
         ("/api/v1/lineage/graph", 400),
         ("/api/v1/lineage/graph?dataset=sums&deep=1", 400),
         ("/api/v1/lineage/graph?dataset=sums&at=yesterday", 400),
-        ("/api/v1/lineage/runs/1", 400),
+        ("/api/v1/lineage/runs/1", 404),
         ("/api/v1/lineage/blame?dataset=sums", 200),
     ] {
         let answer = open.get(path).await;

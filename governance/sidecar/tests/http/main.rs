@@ -3,5 +3,7 @@
 
 mod asking;
 mod desk;
+mod door;
+mod engines;
 mod letters;
 mod receiving;

@@ -1,6 +1,7 @@
 //! The outbox as the courier sees it.
 
 use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Delivery, delivery};
@@ -166,13 +167,20 @@ impl Store {
             .bind(reason)
             .execute(&mut *transaction)
             .await?;
-            sqlx::query("UPDATE outbox_targets SET failures = failures + 1 WHERE target = $1")
-                .bind(&failed.target)
-                .execute(&mut *transaction)
-                .await?;
+            count_failure(&mut transaction, &failed.target).await?;
             transaction.commit().await
         };
         kept.await.map_err(self.failed("note a failed delivery"))
+    }
+
+    /// An attempt failed, and not by the delivery.
+    pub async fn failed_attempt(&self, target: &str) -> Result<(), StoreError> {
+        let counted = async {
+            let mut transaction = self.write().await?;
+            count_failure(&mut transaction, target).await?;
+            transaction.commit().await
+        };
+        counted.await.map_err(self.failed("count a failed attempt"))
     }
 
     /// Nothing is sent to `target` until `until`. No delivery is to blame for it.
@@ -183,8 +191,8 @@ impl Store {
         reason: &str,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "UPDATE outbox_targets SET held_until = $2, reason = $3, away = away + 1,
-                 failures = failures + 1 WHERE target = $1",
+            "UPDATE outbox_targets SET held_until = $2, reason = $3, away = away + 1
+             WHERE target = $1",
         )
         .bind(target)
         .bind(from_time(until))
@@ -212,4 +220,12 @@ impl Store {
         };
         let_go.await.map_err(self.failed("let a target go"))
     }
+}
+
+async fn count_failure(connection: &mut SqliteConnection, target: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE outbox_targets SET failures = failures + 1 WHERE target = $1")
+        .bind(target)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! The lineage with its time: which way rows went, by what job, and from when until when.
 
+mod atlas;
 mod runs;
 mod said;
 mod take;
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
@@ -12,9 +14,10 @@ use serde::Deserialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::column::{from_json, from_time, json, some_time, time, word};
+use crate::column::{from_json, from_time, json, word};
 use crate::{Event, Store, StoreError, events};
 
+pub use atlas::{Atlas, Stretch};
 pub use runs::LineageRun;
 pub use said::{job, label};
 pub(crate) use take::take;
@@ -64,12 +67,18 @@ pub enum Direction {
     Downstream,
 }
 
-const WAY: &str = "SELECT input, output, pipeline, stage, since, until, run, last_at FROM ways";
-const COLUMN: &str = "SELECT input, input_column, output, output_column, pipeline, stage, direct,
-    how, since, until FROM column_ways";
+/// Ten thousands of rows are one text, which is a tenth of the work of as many rows.
+const WAYS: &str = "json_group_array(json_array(input, output, pipeline, stage, since, until, run,
+    last_at)) AS ways";
+const COLUMNS: &str = "json_group_array(json_array(input, input_column, output, output_column,
+    pipeline, stage, direct, how, since, until)) AS ways";
 /// What was so at a time; now when none is given.
 const THEN: &str =
     "(($2 IS NULL AND until IS NULL) OR (since <= $2 AND (until IS NULL OR until > $2)))";
+
+/// Where names of datasets stand, each in an index: it is asked for the next one again and again,
+/// so what is read are the names, and not all ways.
+const DISTINCT: [(&str, &str); 3] = [("ways", "output"), ("ways", "input"), ("touched", "dataset")];
 
 impl Store {
     /// Takes in events of others, all or none of them; on return they survive a loss of power.
@@ -80,12 +89,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let taken = async {
             let mut transaction = self.write_durably().await?;
-            for Received { run, event } in received.iter().map(Borrow::borrow) {
-                // What comes in now is sent on, whenever it was said.
-                let of = Some(DateTime::<Utc>::MAX_UTC);
-                let events = std::slice::from_ref(event);
-                events::put(&mut transaction, run, events, &self.recipients, of).await?;
-            }
+            let events = received.iter().map(Borrow::borrow);
+            let all: Vec<_> = events.map(|Received { run, event }| (run, event)).collect();
+            // What comes in now is sent on, whenever it was said.
+            let of = Some(DateTime::<Utc>::MAX_UTC);
+            events::put_all(&mut transaction, &all, &self.recipients, of).await?;
             transaction.commit().await
         };
         taken.await.map_err(self.failed("take in lineage events"))
@@ -102,11 +110,8 @@ impl Store {
             Direction::Upstream => "output",
             Direction::Downstream => "input",
         };
-        // Ten thousands of rows are one text, which is a tenth of the work of as many rows.
         let sql = format!(
-            "SELECT json_group_array(json_array(input, output, pipeline, stage, since, until, run,
-                 last_at)) AS ways
-             FROM ways WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
+            "SELECT {WAYS} FROM ways WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
         );
         let failed = self.failed("read the lineage");
         let row = sqlx::query(&sql)
@@ -154,35 +159,39 @@ impl Store {
             Direction::Upstream => "output",
             Direction::Downstream => "input",
         };
-        let sql = format!("{COLUMN} WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM column_ways
+             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
+        );
         let failed = self.failed("read the lineage of columns");
-        let rows = sqlx::query(&sql)
+        let row = sqlx::query(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(at.map(from_time))
-            .fetch_all(self.pool())
+            .fetch_one(self.pool())
             .await
             .map_err(&failed)?;
-        rows.iter().map(column_way).collect::<Result<_, _>>().map_err(failed)
+        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
+        Ok(rows.into_iter().map(ColumnWay::from).collect())
     }
 
-    /// The ways that were there at one of two times and not at the other.
+    /// The ways that were there at one of two times and not at the other, in any order.
     pub async fn ways_between(
         &self,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<Way>, StoreError> {
-        let failed = self.failed("compare the lineage of two times");
         let sql = format!(
-            "{WAY} WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))
-             ORDER BY output, input, pipeline, stage, since"
+            "SELECT {WAYS} FROM ways WHERE (since <= $1 AND (until IS NULL OR until > $1))
+                 <> (since <= $2 AND (until IS NULL OR until > $2))"
         );
+        let failed = self.failed("compare the lineage of two times");
         let query = sqlx::query(&sql).bind(from_time(from)).bind(from_time(to));
-        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
-        rows.iter().map(way).collect::<Result<_, _>>().map_err(failed)
+        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
+        let rows: Vec<WayRow> = json(&row, "ways").map_err(failed)?;
+        Ok(rows.into_iter().map(Way::from).collect())
     }
 
-    /// The ways of columns that were there at one of two times and not at the other.
+    /// The ways of columns that were there at one of two times and not at the other, in any order.
     pub async fn column_ways_between(
         &self,
         from: DateTime<Utc>,
@@ -190,13 +199,46 @@ impl Store {
     ) -> Result<Vec<ColumnWay>, StoreError> {
         let failed = self.failed("compare the lineage of columns at two times");
         let sql = format!(
-            "{COLUMN} WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))
-             ORDER BY output, output_column, input, input_column, pipeline, stage, since"
+            "SELECT {COLUMNS} FROM column_ways
+             WHERE (since <= $1 AND (until IS NULL OR until > $1))
+                 <> (since <= $2 AND (until IS NULL OR until > $2))"
         );
         let query = sqlx::query(&sql).bind(from_time(from)).bind(from_time(to));
+        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
+        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
+        Ok(rows.into_iter().map(ColumnWay::from).collect())
+    }
+
+    /// The columns of a dataset, by any of its names, that any event said a way from or to.
+    pub async fn columns_of(&self, datasets: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+        let failed = self.failed("read the columns of a dataset");
+        let named = "IN (SELECT value FROM json_each($1))";
+        let sql = format!(
+            "SELECT output_column AS name FROM column_ways WHERE output {named}
+             UNION SELECT input_column FROM column_ways WHERE input {named}"
+        );
+        let query = sqlx::query(&sql).bind(from_json(&datasets).map_err(&failed)?);
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
-        rows.iter().map(column_way).collect::<Result<_, _>>().map_err(failed)
+        rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Runs that read or wrote a dataset, by any of its names: the last by their ids.
+    pub async fn runs_touching(
+        &self,
+        datasets: &[&str],
+        limit: u32,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let failed = self.failed("read which runs touched a dataset");
+        let rows = sqlx::query(
+            "SELECT DISTINCT run FROM touched WHERE dataset IN (SELECT value FROM json_each($1))
+             ORDER BY run DESC LIMIT $2",
+        )
+        .bind(from_json(&datasets).map_err(&failed)?)
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
+        rows.iter().map(|row| word(row, "run")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Pairs of names of one dataset.
@@ -218,19 +260,41 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         let failed = self.failed("list the datasets of the lineage");
-        let rows = sqlx::query(
-            "SELECT dataset FROM (
-                 SELECT output AS dataset FROM ways WHERE output > $1
-                 UNION SELECT input FROM ways WHERE input > $1
-                 UNION SELECT dataset FROM touched WHERE dataset > $1)
-             ORDER BY dataset LIMIT $2",
-        )
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(self.pool())
-        .await
-        .map_err(&failed)?;
-        rows.iter().map(|row| row.try_get("dataset")).collect::<Result<_, _>>().map_err(failed)
+        let each = DISTINCT.map(|(table, column)| {
+            format!(
+                "SELECT * FROM (WITH RECURSIVE d(x) AS (
+                     SELECT MIN({column}) FROM {table} WHERE {column} > $1 UNION ALL
+                     SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
+                     WHERE x IS NOT NULL LIMIT $2)
+                 SELECT x FROM d WHERE x IS NOT NULL)"
+            )
+        });
+        let sql = format!("{} ORDER BY x LIMIT $2", each.join(" UNION "));
+        let rows = sqlx::query(&sql)
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.pool())
+            .await
+            .map_err(&failed)?;
+        rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Datasets that rows ever came from or went to whose names end with `end`, in the order of
+    /// their names.
+    pub async fn lineage_datasets_ending(&self, end: &str) -> Result<Vec<String>, StoreError> {
+        let failed = self.failed("look for a dataset of the lineage");
+        let each = DISTINCT.map(|(table, column)| {
+            format!(
+                "SELECT * FROM (WITH RECURSIVE d(x) AS (SELECT MIN({column}) FROM {table} UNION ALL
+                     SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
+                     WHERE x IS NOT NULL)
+                 SELECT x FROM d WHERE substr(x, -length($1)) = $1)"
+            )
+        });
+        let sql = format!("{} ORDER BY x", each.join(" UNION "));
+        let query = sqlx::query(&sql).bind(end);
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Whether any event named a dataset by one of these names.
@@ -270,28 +334,36 @@ impl From<WayRow> for Way {
     }
 }
 
-fn way(row: &SqliteRow) -> Result<Way, sqlx::Error> {
-    Ok(Way {
-        input: row.try_get("input")?,
-        output: row.try_get("output")?,
-        job: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
-        since: time(row, "since")?,
-        until: some_time(row, "until")?,
-        run: word(row, "run")?,
-        last_at: time(row, "last_at")?,
-    })
-}
+/// A way of a column as JSON has it.
+#[derive(Deserialize)]
+struct ColumnRow(
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    u8,
+    String,
+    DateTime<Utc>,
+    Option<DateTime<Utc>>,
+);
 
-fn column_way(row: &SqliteRow) -> Result<ColumnWay, sqlx::Error> {
-    Ok(ColumnWay {
-        input: row.try_get("input")?,
-        input_column: row.try_get("input_column")?,
-        output: row.try_get("output")?,
-        output_column: row.try_get("output_column")?,
-        job: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
-        direct: row.try_get::<i64, _>("direct")? == 1,
-        how: row.try_get("how")?,
-        since: time(row, "since")?,
-        until: some_time(row, "until")?,
-    })
+impl From<ColumnRow> for ColumnWay {
+    fn from(row: ColumnRow) -> ColumnWay {
+        let ColumnRow(
+            input,
+            input_column,
+            output,
+            output_column,
+            pipeline,
+            stage,
+            direct,
+            how,
+            since,
+            until,
+        ) = row;
+        let (job, direct) = (StageId { pipeline, stage }, direct == 1);
+        ColumnWay { input, input_column, output, output_column, job, direct, how, since, until }
+    }
 }

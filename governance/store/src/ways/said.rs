@@ -29,7 +29,8 @@ pub(crate) struct Said {
     pub(crate) status: &'static str,
     pub(crate) ended: bool,
     pub(crate) parent: Option<String>,
-    /// `in` or `out`, the dataset, and whether it is a file.
+    /// `in`, `out`, or `mid` of what the run writes and makes others of; the dataset, and whether it is
+    /// a file.
     pub(crate) datasets: BTreeSet<(&'static str, String, bool)>,
     /// Other names of datasets, each with the one it is known by.
     pub(crate) aliases: BTreeSet<(String, String)>,
@@ -91,15 +92,23 @@ impl Said {
         } else {
             let outputs = body["outputs"].as_array().map_or(&[][..], Vec::as_slice);
             for (output, label) in outputs.iter().zip(&event.outputs) {
-                said.columns_of(output, label, &places);
+                said.columns_of(&output["facets"], label, &places);
+            }
+            // The newer facet may stand with the job, and name what it writes itself.
+            let entries = body["job"]["facets"]["lineage"]["entries"].as_array();
+            for entry in entries.into_iter().flatten().filter(|entry| entry["type"] == "DATASET") {
+                let Some(target) = place(entry) else { continue };
+                let target = places.get(&target).cloned().unwrap_or(target);
+                said.touches("out", &target);
+                said.explicit(entry, &target, &places);
             }
             // Some name what they read by its columns alone.
             for column in &said.columns {
-                let file = is_file(&Value::Null, &column.input);
-                let known = [true, false].map(|file| ("in", column.input.clone(), file));
-                if !known.iter().any(|known| said.datasets.contains(known)) {
-                    said.datasets.insert(("in", column.input.clone(), file));
-                }
+                let written = said
+                    .datasets
+                    .iter()
+                    .any(|(side, name, _)| *side == "out" && *name == column.input);
+                touch(&mut said.datasets, if written { "mid" } else { "in" }, &column.input);
             }
         }
         Some(said)
@@ -130,27 +139,68 @@ impl Said {
         places
     }
 
-    fn columns_of(&mut self, output: &Value, label: &str, places: &BTreeMap<String, String>) {
-        let facet = &output["facets"]["columnLineage"];
+    /// By the newer facet where there is one, which says the same and more.
+    fn columns_of(&mut self, facets: &Value, label: &str, places: &BTreeMap<String, String>) {
+        let explicit = &facets["lineage"];
+        if explicit["fields"].is_object() || explicit["inputs"].is_array() {
+            return self.explicit(explicit, label, places);
+        }
+        let facet = &facets["columnLineage"];
         let fields = facet["fields"].as_object().into_iter().flatten();
         let of_fields = fields.map(|(column, field)| (column.as_str(), &field["inputFields"]));
         // What all rows depend on stands beside the fields.
         for (column, inputs) in of_fields.chain([("*", &facet["dataset"])]) {
             for input in inputs.as_array().into_iter().flatten() {
-                let (Some(from), Some(field)) = (place(input), input["field"].as_str()) else {
-                    continue;
-                };
-                let (direct, how) = transformation(input);
-                self.columns.push(ColumnSaid {
-                    output: label.to_owned(),
-                    output_column: column.to_owned(),
-                    input: places.get(&from).cloned().unwrap_or(from),
-                    input_column: field.to_owned(),
-                    direct: direct && column != "*",
-                    how,
-                });
+                self.column(label, column, input, places);
             }
         }
+    }
+
+    /// Takes in the facet `lineage`, of a dataset or of a job's entry for it.
+    fn explicit(&mut self, said: &Value, label: &str, places: &BTreeMap<String, String>) {
+        let fields = said["fields"].as_object().into_iter().flatten();
+        let of_fields = fields.map(|(column, field)| (column.as_str(), &field["inputs"]));
+        for (column, inputs) in of_fields.chain([("*", &said["inputs"])]) {
+            let inputs = inputs.as_array().into_iter().flatten();
+            // Jobs may be inputs as well, which have no rows.
+            for input in inputs.filter(|input| input["type"] != "JOB") {
+                self.column(label, column, input, places);
+            }
+        }
+    }
+
+    /// One column's input; one that names no field is a dataset that was read.
+    fn column(
+        &mut self,
+        label: &str,
+        column: &str,
+        input: &Value,
+        places: &BTreeMap<String, String>,
+    ) {
+        let Some(from) = place(input) else { return };
+        let from = places.get(&from).cloned().unwrap_or(from);
+        let Some(field) = input["field"].as_str() else { return self.touches("in", &from) };
+        let (direct, how) = transformation(input);
+        self.columns.push(ColumnSaid {
+            output: label.to_owned(),
+            output_column: column.to_owned(),
+            input: from,
+            input_column: field.to_owned(),
+            direct: direct && column != "*",
+            how,
+        });
+    }
+
+    fn touches(&mut self, side: &'static str, dataset: &str) {
+        touch(&mut self.datasets, side, dataset);
+    }
+}
+
+/// Adds a dataset that is known by its name alone.
+fn touch(datasets: &mut BTreeSet<(&'static str, String, bool)>, side: &'static str, dataset: &str) {
+    let known = [true, false].map(|file| (side, dataset.to_owned(), file));
+    if !known.iter().any(|known| datasets.contains(known)) {
+        datasets.insert((side, dataset.to_owned(), is_file(&Value::Null, dataset)));
     }
 }
 

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use assay_core::profile::{ColumnProfile, Numbers, Values};
-use assay_core::{Profile, Remembered};
+use assay_core::{Profile, Remembered, RunId, Season};
 use assay_store::{KeptSince, Telling};
 
-use crate::sample::{at, dataset, run, store, telling};
+use crate::sample::{at, dataset, id, run, store, telling};
 
 /// What a batch of so many rows, each the same number, looks like.
 fn looks_like(rows: u64, number: f64) -> Profile {
@@ -82,4 +82,56 @@ async fn what_is_remembered_goes_with_the_reports_but_the_last_profile_stays() {
     store.forget(&silver).await.unwrap();
     store.tell(&remembering(1, 1, looks_like(1, 1.0), 10.0)).await.unwrap();
     assert_eq!(store.profiles(&silver, None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn of_the_runs_before_those_are_given_that_are_like_one_of_a_time() {
+    const DAY: i64 = 24 * 3_600;
+    let (_folder, store) = store().await;
+    let silver = dataset("silver.github_events");
+    // Two weeks ago, a week ago and two hours later, yesterday, and an hour ago.
+    let times = [-14 * DAY, -7 * DAY, -7 * DAY + 7_200, -DAY, -3_600];
+    for (number, seconds) in (1..).zip(times) {
+        let mut telling = remembering(number, number, looks_like(number, 1.0), 10.0);
+        telling.report.judged_at = at(seconds);
+        store.tell(&telling).await.unwrap();
+    }
+    for (season, limit, rows) in [
+        (Season::None, 3, vec![5, 4, 3]),
+        (Season::Weekday, 9, vec![5, 3, 2, 1]),
+        (Season::Weekday, 2, vec![5, 3]),
+        (Season::WeekdayHour, 9, vec![2, 1]),
+    ] {
+        let like = store.profiles_like(&silver, None, (season, at(0)), limit).await.unwrap();
+        let like: Vec<u64> = like.iter().map(|record| record.profile.rows).collect();
+        assert_eq!(like, rows, "{season:?}");
+    }
+}
+
+#[tokio::test]
+async fn looks_of_a_name_are_kept_beside_datasets_and_go_by_age() {
+    let (_folder, store) = store().await;
+    let look = |number: u64, lag: f64| Remembered {
+        profile: looks_like(number, 1.0),
+        lags: BTreeMap::from([("usual".to_owned(), lag)]),
+    };
+    for number in 1..=3_u64 {
+        let when = at(i64::try_from(number).unwrap());
+        let kept = look(number, 60.0 * number as f64);
+        store.keep_look("orders", RunId(id(number)), when, &kept).await.unwrap();
+    }
+    store.keep_look("others", RunId(id(9)), at(9), &look(9, 1.0)).await.unwrap();
+    assert_eq!(store.looks("orders", 2).await.unwrap(), [(at(3), 3), (at(2), 2)]);
+    let lags = store.lags_of_looks("orders", "usual", 9).await.unwrap();
+    assert_eq!(lags, [(at(3), 180.0), (at(2), 120.0), (at(1), 60.0)]);
+    let any = (Season::None, at(0));
+    let profiles = store.profiles_of_looks("orders", any, 9).await.unwrap();
+    assert_eq!(profiles.iter().map(|it| it.profile.rows).collect::<Vec<_>>(), [3, 2, 1]);
+
+    let old = at(1000);
+    let since = KeptSince { reports: old, runs: old, lineage: old, audit: old };
+    store.prune(&since).await.unwrap();
+    assert_eq!(store.looks("orders", 9).await.unwrap(), [(at(3), 3)], "the last one stays");
+    assert_eq!(store.lags_of_looks("orders", "usual", 9).await.unwrap(), [(at(3), 180.0)]);
+    assert_eq!(store.looks("others", 9).await.unwrap().len(), 1);
 }

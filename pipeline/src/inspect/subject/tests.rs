@@ -78,6 +78,7 @@ async fn judged(id: &str, more: &str, samples: usize) -> (Judgement, f64) {
         samples,
         redact: Vec::new(),
         lake: None,
+        earlier: None,
         seen: Default::default(),
     };
     let judgement = judge(&subject(&reads), contract, &look).await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use assay_core::{ContractRef, DatasetName, Position, Profile, Report, Run, RunId, StageId};
+use assay_core::{
+    ContractRef, DatasetName, Position, Profile, Report, Run, RunId, Season, StageId,
+};
 use assay_pipeline::Ledger;
 use assay_store::{Event, Halt, Increment, Pause, RunEnd, RunRecord, StoreError, Telling, Told};
 use async_trait::async_trait;
@@ -90,8 +92,9 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         &self,
         dataset: &DatasetName,
         but: RunId,
+        like: (Season, DateTime<Utc>),
         limit: u32,
     ) -> Result<Vec<Profile>, StoreError> {
-        self.fate.effect("profiles", in_store, self.port.profiles(dataset, but, limit)).await
+        self.fate.effect("profiles", in_store, self.port.profiles(dataset, but, like, limit)).await
     }
 }

@@ -37,7 +37,7 @@ impl Compiler<'_> {
             return self.mistake(&settings.at, what, fix);
         }
         let known: &[&str] = match word {
-            "drift" => &["by", "atMost", "warnAbove", "runs", "atLeastRows"],
+            "drift" => &["by", "atMost", "warnAbove", "runs", "atLeastRows", "season"],
             _ => &["within", "atLeast", "season"],
         };
         if let Some(key) = map.keys().find(|key| !known.contains(&key.as_str())) {
@@ -80,16 +80,19 @@ impl Compiler<'_> {
             self.mistake(at, format!("{word} lacks how far it may be off"), fix);
         }
         let at_least = self.whole(settings, "atLeast", u64::from(BATCHES), 2_000);
-        let season = match map.get("season").map(|value| value.as_str()) {
-            None => Some(Season::None),
-            Some(word) => [Season::None, Season::Weekday, Season::WeekdayHour]
-                .into_iter()
-                .find(|season| word == Some(season.name())),
-        };
-        if season.is_none() {
-            self.mistake(at, "unknown `season`", "none, weekday or weekdayHour");
-        }
+        let season = self.season(settings);
         Some((within?, u32::try_from(at_least?).ok()?, season?))
+    }
+
+    /// Which of the earlier batches, or runs.
+    fn season(&mut self, settings: &Settings<'_>) -> Option<Season> {
+        let Some(word) = settings.map.get("season") else { return Some(Season::None) };
+        let known = [Season::None, Season::Weekday, Season::WeekdayHour];
+        let season = known.into_iter().find(|season| word.as_str() == Some(season.name()));
+        if season.is_none() {
+            self.mistake(&settings.at, "unknown `season`", "none, weekday or weekdayHour");
+        }
+        season
     }
 
     fn drift(&mut self, settings: &Settings<'_>, column: &str) -> Option<Check> {
@@ -120,7 +123,8 @@ impl Compiler<'_> {
         }
         let runs = u32::try_from(self.whole(settings, "runs", u64::from(BATCHES), 100)?).ok()?;
         let at_least_rows = self.whole(settings, "atLeastRows", ROWS, u64::from(u32::MAX))?;
-        let drift = Drift { by, at_most, warn_above, runs, at_least_rows };
+        let season = self.season(settings)?;
+        let drift = Drift { by, at_most, warn_above, runs, at_least_rows, season };
         Some(Check::Drift { column: column.to_owned(), drift })
     }
 

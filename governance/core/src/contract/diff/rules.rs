@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::{Changes, Party};
+use crate::contract::wording::{LISTED, list};
 use crate::contract::{Contract, describe, promise};
 use crate::{Bound, Check, Limit, OnFail, Rule, Severity, Threshold};
 
@@ -85,7 +86,8 @@ impl Changes {
         if old.check != new.check {
             let turn = turn(&old.check, &new.check);
             let (before, after) = (describe(&old.check), describe(&new.check));
-            let what = format!("`{name}` was {}: {before} → {after}", turn.word());
+            let moved = moved(&old.check, &new.check);
+            let what = format!("`{name}` was {}: {before} → {after}{moved}", turn.word());
             self.turned(place, what, turn, bind);
         }
         if old.condition != new.condition {
@@ -179,6 +181,28 @@ fn asks(rule: &Rule) -> String {
     format!("{} ({})", promise(rule), rule.severity)
 }
 
+/// The values that went and came, where a set is too long to be shown whole.
+fn moved(old: &Check, new: &Check) -> String {
+    use Check::{NotMissing, OneOf, Valid};
+    let (before, after) = match (old, new) {
+        (OneOf { values: before, .. }, OneOf { values: after, .. })
+        | (Valid { values: before, .. }, Valid { values: after, .. })
+        | (NotMissing { missing: before, .. }, NotMissing { missing: after, .. }) => {
+            (before, after)
+        }
+        _ => return String::new(),
+    };
+    if before.len().max(after.len()) <= LISTED {
+        return String::new();
+    }
+    let lacks = |some: &[Value], others: &[Value]| -> Vec<Value> {
+        some.iter().filter(|it| !others.contains(it)).cloned().collect()
+    };
+    let parts = [("removed", lacks(before, after)), ("added", lacks(after, before))];
+    let parts = parts.iter().filter(|(_, values)| !values.is_empty());
+    parts.map(|(word, values)| format!("; {word}: {}", list(values))).collect()
+}
+
 pub(super) fn turn(old: &Check, new: &Check) -> Turn {
     use Check::{
         Between, Columns, Drift, Fresh, Lag, Length, NotMissing, OneOf, Retained, Unique, Valid,
@@ -225,7 +249,7 @@ pub(super) fn turn(old: &Check, new: &Check) -> Turn {
             within.and(ordered(old.at_least_batches.cmp(&new.at_least_batches), true))
         }
         (Drift { drift: old, .. }, Drift { drift: new, .. })
-            if (old.by, old.runs) == (new.by, new.runs) =>
+            if (old.by, old.runs, old.season) == (new.by, new.runs, new.season) =>
         {
             let most = ordered(old.at_most.total_cmp(&new.at_most), true);
             let warn = ordered(old.warn_above.total_cmp(&new.warn_above), true);

@@ -160,3 +160,13 @@ fn changes_are_told_in_words() {
     "
     );
 }
+
+#[test]
+fn of_a_set_that_is_too_long_to_be_shown_it_is_told_what_went_and_came() {
+    let listed = |values: std::ops::Range<u32>| {
+        let values: Vec<String> = values.map(|value| format!("{{value: v{value}}}")).collect();
+        read(&orders().replace("{value: new}, {value: paid}", &values.join(", ")))
+    };
+    let told = diff(&listed(0..20), &listed(1..21))[0].what.clone();
+    assert!(told.ends_with("; removed: v0; added: v20"), "{told}");
+}

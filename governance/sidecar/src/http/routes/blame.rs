@@ -2,25 +2,41 @@
 
 use std::sync::Arc;
 
-use assay_lineage::{Blame, Names, blame};
+use assay_lineage::receive::run_id;
+use assay_lineage::{Blame, Finding, Names, blame};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use serde::Serialize;
 
 use crate::http::Service;
 use crate::http::error::Problem;
-use crate::http::question::Question;
+use crate::http::question::{Question, page};
+
+/// The run that is asked about, with a page of those behind it.
+#[derive(Serialize)]
+pub(in crate::http) struct Page {
+    dataset: String,
+    accused: Finding,
+    behind: Vec<Finding>,
+    /// There are more runs behind it than all pages have.
+    cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
 
 pub(in crate::http) async fn accuse(
     State(service): State<Arc<Service>>,
     uri: Uri,
-) -> Result<Json<Blame>, Problem> {
-    let question = Question::of(&uri, &["dataset", "run"])?;
+) -> Result<Json<Page>, Problem> {
+    let question = Question::of(&uri, &["dataset", "run", "limit", "cursor"])?;
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
-    let run = question.word("run", "UUID")?;
+    let run = question.text("run").map(run_id);
     let found = blame(&service.store, &names, &dataset, run, service.clock.now()).await?;
     let none =
         || Problem::Unknown("no run that is known wrote this dataset, or not that one".to_owned());
-    found.map(Json).ok_or_else(none)
+    let Blame { dataset, accused, behind, cut } = found.ok_or_else(none)?;
+    let (behind, next) = page(behind, &question)?;
+    Ok(Json(Page { dataset, accused, behind, cut, next }))
 }

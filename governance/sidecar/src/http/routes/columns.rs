@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_lineage::{ColumnLink, Names, sources};
+use assay_lineage::{ColumnLink, Names, must_have, sources};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -28,6 +28,7 @@ pub(in crate::http) async fn columns(
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
     let (column, at) = (question.needed("column")?, question.time("at")?);
+    must_have(&service.store, &names, &dataset, column).await?;
     let links = sources(&service.store, &names, &dataset, column, at).await?;
     let (links, next) = page(links, &question)?;
     Ok(Json(Page { dataset, links, next }))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use assay_core::RunId;
+use assay_lineage::receive::run_id;
 use assay_lineage::{Link, Map, Names, Node, Route, draw, walk};
 use axum::Json;
 use axum::extract::State;
@@ -48,7 +48,7 @@ pub(in crate::http) async fn graph(
             return Err(Problem::Question(why.to_owned()));
         }
     };
-    let at = match question.word::<RunId>("run", "UUID")? {
+    let at = match question.text("run").map(run_id) {
         None => question.time("at")?,
         Some(run) => {
             let known = service.store.lineage_run(run).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_lineage::{Names, Reached, impact};
+use assay_lineage::{Names, Reached, impact, must_have};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -29,6 +29,7 @@ pub(in crate::http) async fn reach(
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
     let (column, at) = (question.needed("column")?.to_owned(), question.time("at")?);
+    must_have(&service.store, &names, &dataset, &column).await?;
     let reached = impact(&service.store, &names, &dataset, &column, at).await?;
     let (reached, next) = page(reached, &question)?;
     Ok(Json(Page { dataset, column, reached, next }))

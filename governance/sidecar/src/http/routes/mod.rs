@@ -12,5 +12,6 @@ pub(super) mod impact;
 pub(super) mod metrics;
 pub(super) mod openapi;
 pub(super) mod receive;
+pub(super) mod results;
 pub(super) mod runs;
 pub(super) mod stats;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_core::RunId;
+use assay_lineage::receive::run_id;
 use assay_lineage::{Account, Standing, account, latest};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -35,7 +35,6 @@ pub(in crate::http) async fn run(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
 ) -> Result<Json<Account>, Problem> {
-    let id: RunId = id.parse().map_err(|_| Problem::Question("a run is a UUID".to_owned()))?;
-    let account = account(&service.store, id, service.clock.now()).await?;
+    let account = account(&service.store, run_id(&id), service.clock.now()).await?;
     account.map(Json).ok_or_else(|| Problem::Unknown("no event told of this run".to_owned()))
 }

@@ -1,0 +1,158 @@
+//! All ways at once, for walks that go far: every name is there once, and a way is numbers.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use assay_core::{RunId, StageId};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::{Connection, Row};
+
+use super::THEN;
+use crate::column::{from_time, unreadable};
+use crate::{Store, StoreError};
+
+/// Rows of the table that are read at a time, while those before are taken in.
+const CHUNK: i64 = 20_000;
+/// Ways that are held in memory at most: some hundred megabytes.
+const MOST: usize = 1_000_000;
+
+/// The ways as they were at a time, or as they are.
+#[derive(Debug, Default)]
+pub struct Atlas {
+    pub datasets: Vec<String>,
+    pub jobs: Vec<StageId>,
+    pub ways: Vec<Stretch>,
+}
+
+/// A way between two of the datasets, which are said by their places.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    pub input: u32,
+    pub output: u32,
+    pub job: u32,
+    pub since: DateTime<Utc>,
+    /// The last run that went this way, and when.
+    pub run: RunId,
+    pub last_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Every way that was there at a time, or is there; nothing when there are too many to hold.
+    pub async fn atlas(&self, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, StoreError> {
+        let sql = format!(
+            "SELECT json_group_array(json_array(input, output, pipeline, stage, since, run,
+                 last_at)) AS ways
+             FROM ways WHERE rowid BETWEEN $1 AND $1 + {CHUNK} - 1 AND {THEN}"
+        );
+        let read = async {
+            let mut connection = self.pool().acquire().await?;
+            // In one transaction, so that all is of one moment.
+            let mut moment = connection.begin().await?;
+            let last: Option<i64> =
+                sqlx::query_scalar("SELECT MAX(rowid) FROM ways").fetch_one(&mut *moment).await?;
+            let mut drawing = Drawing::default();
+            let (mut from, mut before) = (1, None::<String>);
+            while from <= last.unwrap_or(0) || before.is_some() {
+                let chunk = sqlx::query(&sql).bind(from).bind(at.map(from_time));
+                let reading = async {
+                    if from > last.unwrap_or(0) {
+                        return Ok(None);
+                    }
+                    let row = chunk.fetch_one(&mut *moment).await?;
+                    row.try_get::<String, _>("ways").map(Some)
+                };
+                // The database reads in a thread of its own.
+                let (next, taken) = tokio::join!(reading, async {
+                    before.take().map_or(Ok(()), |text| drawing.take(&text))
+                });
+                taken?;
+                before = next?;
+                from += CHUNK;
+                if drawing.atlas.ways.len() > MOST {
+                    return Ok(None);
+                }
+            }
+            moment.rollback().await?;
+            Ok(Some(drawing.atlas))
+        };
+        read.await.map_err(self.failed("read the whole lineage"))
+    }
+}
+
+/// An atlas that is being made.
+#[derive(Default)]
+struct Drawing {
+    atlas: Atlas,
+    datasets: HashMap<String, u32>,
+    jobs: HashMap<String, HashMap<String, u32>>,
+    /// Of the row before: ways of one run stand together, and say the same.
+    since: Read,
+    last_at: Read,
+}
+
+/// A time that was read last, and how it was written.
+#[derive(Default)]
+struct Read {
+    text: String,
+    at: DateTime<Utc>,
+}
+
+impl Read {
+    fn time(&mut self, text: &str) -> Result<DateTime<Utc>, sqlx::Error> {
+        if self.text != text {
+            self.at = text.parse().map_err(|_| unreadable("since"))?;
+            text.clone_into(&mut self.text);
+        }
+        Ok(self.at)
+    }
+}
+
+#[derive(Deserialize)]
+struct Line<'l>(
+    #[serde(borrow)] Cow<'l, str>,
+    #[serde(borrow)] Cow<'l, str>,
+    #[serde(borrow)] Cow<'l, str>,
+    #[serde(borrow)] Cow<'l, str>,
+    #[serde(borrow)] Cow<'l, str>,
+    RunId,
+    #[serde(borrow)] Cow<'l, str>,
+);
+
+impl Drawing {
+    fn take(&mut self, text: &str) -> Result<(), sqlx::Error> {
+        let lines: Vec<Line> = serde_json::from_str(text).map_err(|_| unreadable("ways"))?;
+        for Line(input, output, pipeline, stage, since, run, last_at) in lines {
+            let (input, output) = (self.dataset(&input), self.dataset(&output));
+            let job = self.job(&pipeline, &stage);
+            let (since, last_at) = (self.since.time(&since)?, self.last_at.time(&last_at)?);
+            self.atlas.ways.push(Stretch { input, output, job, since, run, last_at });
+        }
+        Ok(())
+    }
+
+    fn dataset(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.datasets.get(name) {
+            return *known;
+        }
+        let place = place(&self.atlas.datasets);
+        self.datasets.insert(name.to_owned(), place);
+        self.atlas.datasets.push(name.to_owned());
+        place
+    }
+
+    fn job(&mut self, pipeline: &str, stage: &str) -> u32 {
+        if let Some(known) = self.jobs.get(pipeline).and_then(|stages| stages.get(stage)) {
+            return *known;
+        }
+        let place = place(&self.atlas.jobs);
+        self.jobs.entry(pipeline.to_owned()).or_default().insert(stage.to_owned(), place);
+        self.atlas.jobs.push(StageId { pipeline: pipeline.to_owned(), stage: stage.to_owned() });
+        place
+    }
+}
+
+/// The place of what is put behind all others, of which there are fewer than ways.
+fn place<T>(all: &[T]) -> u32 {
+    u32::try_from(all.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,98 @@
+//! Whether a dataset has a column, so that a misspelt one is not taken for one that nobody uses.
+
+use std::collections::BTreeSet;
+
+use assay_store::{Event, Store};
+
+use crate::{Names, NotFound};
+
+/// Runs whose events are asked for the schema of a dataset.
+const ASKED: u32 = 20;
+/// Columns that an answer lists at most.
+const SHOWN: usize = 20;
+
+/// Nothing when the dataset has the column, or when nobody said which columns it has.
+pub async fn must_have(
+    store: &Store,
+    names: &Names,
+    dataset: &str,
+    column: &str,
+) -> Result<(), NotFound> {
+    let all = names.all(dataset);
+    let mut known = store.columns_of(&all).await?;
+    if column == "*" || known.contains(column) {
+        return Ok(());
+    }
+    // One that no way leads to may stand in the schema.
+    for run in store.runs_touching(&all, ASKED).await? {
+        let each = |event: Event| known.extend(schemas(&event, names, dataset));
+        store.each_event_of(run, each).await?;
+    }
+    known.remove("*");
+    if known.is_empty() || known.contains(column) {
+        return Ok(());
+    }
+    let (dataset, column) = (dataset.to_owned(), column.to_owned());
+    let known = suggestion(&known, &column);
+    Err(NotFound::Column { dataset, column, known })
+}
+
+/// The columns that an event's schemas name of the dataset.
+fn schemas(event: &Event, names: &Names, dataset: &str) -> BTreeSet<String> {
+    let sides = [("inputs", &event.inputs), ("outputs", &event.outputs)];
+    let bodies = sides.iter().flat_map(|(key, labels)| {
+        let bodies = event.body[*key].as_array().map_or(&[][..], Vec::as_slice);
+        labels.iter().zip(bodies)
+    });
+    let of_it = bodies.filter(|(label, _)| names.best(label) == dataset);
+    let fields = of_it.filter_map(|(_, body)| body["facets"]["schema"]["fields"].as_array());
+    let named = fields.flatten().filter_map(|field| field["name"].as_str());
+    named.map(str::to_owned).collect()
+}
+
+/// The one that was meant, if one is near, else all there are.
+fn suggestion(known: &BTreeSet<String>, meant: &str) -> String {
+    let nearest = known.iter().map(|one| (distance(one, meant), one)).min();
+    match nearest {
+        Some((far, one)) if far * 3 <= meant.chars().count().max(3) => {
+            format!("did you mean {one}?")
+        }
+        _ => {
+            let shown: Vec<&str> = known.iter().take(SHOWN).map(String::as_str).collect();
+            let more = known.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("there is {}{more}", shown.join(", "))
+        }
+    }
+}
+
+/// How many letters have to be put in, taken out or changed; case does not count.
+fn distance(one: &str, other: &str) -> usize {
+    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
+    let (one, other) = (letters(one), letters(other));
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.iter().enumerate() {
+        let mut corner = row[0];
+        row[0] = at + 1;
+        for (place, known) in other.iter().enumerate() {
+            let changed = corner + usize::from(letter != known);
+            corner = row[place + 1];
+            row[place + 1] = changed.min(corner + 1).min(row[place] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_is_named_or_all_there_are() {
+        let known = ["event_type", "id", "actor"].map(str::to_owned).into();
+        assert_eq!(suggestion(&known, "event_tpye"), "did you mean event_type?");
+        assert_eq!(suggestion(&known, "ID"), "did you mean id?");
+        assert_eq!(suggestion(&known, "payload"), "there is actor, event_type, id");
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}
