@@ -6,8 +6,10 @@ mod definition;
 mod expiry;
 #[doc(hidden)]
 pub mod foreign;
+mod forward;
 mod ingest;
 mod inspect;
+mod job;
 mod lake;
 mod ledger;
 mod pending;
@@ -30,6 +32,7 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
+pub use forward::Forwarder;
 pub use ingest::{
     EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message, part_of,
 };

@@ -112,7 +112,7 @@ async fn after_pruning_nothing_is_told_or_counted_again() {
     let totals = shop.store.totals().await.unwrap();
     let latest = shop.store.latest_judged().await.unwrap();
     let now = "2026-03-20T00:00:00Z".parse().unwrap();
-    let since = KeptSince { reports: now, runs: now, lineage: now, audit: now };
+    let since = KeptSince { reports: now, runs: now, lineage: now, jobs: now, audit: now };
     let pruned = shop.store.prune(&since).await.unwrap();
     let rows: u64 = pruned.iter().map(|due| due.rows).sum();
     assert!(rows > 20, "{pruned:?}");

@@ -82,6 +82,8 @@ async fn forget(app: &App, what: &PruneArgs, reader: &str) -> Result<()> {
 async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let mut swept = messages(app, dry).await?;
     swept.extend(letters(app, dry).await?);
+    // Before the jobs themselves, which say whose marks they are.
+    swept.push(marks_of_jobs(app, dry).await?);
     swept.extend(records(app, dry).await?);
     swept.push(temporary(app, dry)?);
     swept.push(orphans(app, dry).await?);
@@ -177,6 +179,22 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
     Ok(due.into_iter().map(swept).collect())
 }
 
+/// How far jobs came in the tables that their letters landed in.
+async fn marks_of_jobs(app: &App, dry: bool) -> Result<Swept> {
+    let retention = &app.config.retention;
+    let over = app.store.replays_over(retention.of_jobs(app.clock.now())).await?;
+    let forgotten = app.lake.forget_jobs(&over, dry).await?;
+    Ok(Swept {
+        what: "marks of jobs in tables".to_owned(),
+        kept_for: days(retention.jobs_days),
+        count: forgotten.values().sum(),
+        bytes: None,
+        oldest: None,
+        kept: 0,
+        why_kept: None,
+    })
+}
+
 async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let retention = &app.config.retention;
     let now = app.clock.now();
@@ -197,6 +215,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
         Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
             days(retention.lineage_days) + &of_all
         }
+        Kind::JobLetters | Kind::Jobs => days(retention.jobs_days),
         Kind::Audit => days(retention.audit_days),
     };
     let swept = |due: assay_store::Due| Swept {
