@@ -29,7 +29,8 @@ pub(crate) struct Said {
     pub(crate) status: &'static str,
     pub(crate) ended: bool,
     pub(crate) parent: Option<String>,
-    /// `in` or `out`, the dataset, and whether it is a file.
+    /// `in`, `out`, or `mid` of what the run writes and makes others of; the dataset, and whether it is
+    /// a file.
     pub(crate) datasets: BTreeSet<(&'static str, String, bool)>,
     /// Other names of datasets, each with the one it is known by.
     pub(crate) aliases: BTreeSet<(String, String)>,
@@ -103,7 +104,11 @@ impl Said {
             }
             // Some name what they read by its columns alone.
             for column in &said.columns {
-                touch(&mut said.datasets, "in", &column.input);
+                let written = said
+                    .datasets
+                    .iter()
+                    .any(|(side, name, _)| *side == "out" && *name == column.input);
+                touch(&mut said.datasets, if written { "mid" } else { "in" }, &column.input);
             }
         }
         Some(said)

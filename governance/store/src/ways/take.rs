@@ -121,7 +121,8 @@ const NOTHING_FRESH: &str = "
     SELECT 0 AS fresh, COALESCE(SUM(side = 'in') * SUM(side = 'out'), 0) AS ways
     FROM touched WHERE run = $1";
 
-/// From each dataset that the run read to each that it wrote: ways that are known.
+/// From each dataset that the run read to each that it wrote: ways that are known. What is made of
+/// another that the same run writes (`mid`) comes from there; that one does not come from itself.
 const KNOWN_WAYS: &str = "
     UPDATE OR IGNORE ways SET
         run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
@@ -129,7 +130,8 @@ const KNOWN_WAYS: &str = "
         since = CASE WHEN $4 < since THEN $4 ELSE since END
     WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
         AND (output, input) IN (SELECT o.dataset, i.dataset FROM touched i
-            JOIN touched o ON o.run = i.run AND o.side = 'out' WHERE i.run = $1 AND i.side = 'in')
+            JOIN touched o ON o.run = i.run AND o.side = 'out' WHERE i.run = $1
+                AND (i.side = 'in' OR i.side = 'mid' AND i.dataset <> o.dataset))
         -- The first that had not ended then: a later one stays as it is.
         AND since = (SELECT MIN(w.since) FROM ways w WHERE w.output = ways.output
             AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3
@@ -146,7 +148,7 @@ const NEW_WAYS: &str = "
                 AND EXISTS (SELECT 1 FROM touched f WHERE f.run = r.id AND f.side = 'in')
         ) END, $1, $4, i.once
     FROM touched i JOIN touched o ON o.run = i.run AND o.side = 'out'
-    WHERE i.run = $1 AND i.side = 'in' AND NOT EXISTS (
+    WHERE i.run = $1 AND (i.side = 'in' OR i.side = 'mid' AND i.dataset <> o.dataset) AND NOT EXISTS (
         SELECT 1 FROM ways w WHERE w.output = o.dataset AND w.input = i.dataset
             AND w.pipeline = $2 AND w.stage = $3 AND (w.until IS NULL OR w.until > $4))
     ON CONFLICT (output, input, pipeline, stage, since) DO NOTHING;";

@@ -131,7 +131,7 @@ async fn of_old_lineage_the_last_of_each_job_stays() {
         store.receive(&[told("COMPLETE", seconds, run, &[from], &["sums"])]).await.unwrap();
     }
     let end = at(1000);
-    let since = KeptSince { reports: end, runs: end, lineage: end, audit: end };
+    let since = KeptSince { reports: end, runs: end, lineage: end, jobs: end, audit: end };
     let pruned = store.prune(&since).await.unwrap();
     let of =
         |kind: Kind| pruned.iter().find(|due| due.kind == kind).map(|due| (due.rows, due.kept));
@@ -154,4 +154,17 @@ async fn an_event_that_comes_late_widens_the_way_that_it_went_and_no_other() {
     for (seconds, from) in [(5, &[][..]), (10, &["a"]), (29, &["a"]), (40, &["b"]), (60, &["a"])] {
         assert_eq!(inputs(&store, "sums", Some(at(seconds))).await, from, "at {seconds}");
     }
+}
+
+/// One run writes rows and sums of those rows: the sums come from the rows, the rows not from themselves.
+#[tokio::test]
+async fn what_is_made_of_a_table_of_the_same_run_comes_from_it_and_that_one_not_from_itself() {
+    let (_folder, store) = store().await;
+    let mut event = told("COMPLETE", 10, 1, &["topic"], &["rows", "sums"]);
+    let from = json!([{"namespace": "s3://lake", "name": "rows", "field": "amount"}]);
+    let facet = json!({"fields": {"total": {"inputFields": from}}});
+    event.event.body["outputs"][1]["facets"] = json!({"columnLineage": facet});
+    store.receive(&[event]).await.unwrap();
+    assert_eq!(inputs(&store, "sums", None).await, ["rows", "topic"]);
+    assert_eq!(inputs(&store, "rows", None).await, ["topic"]);
 }
