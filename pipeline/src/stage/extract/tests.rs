@@ -127,7 +127,7 @@ fn a_decimal_is_what_is_written_and_no_double() {
         Some((1, part(5))),
         Some((0, part(-4))),
         Some((7, 0)),
-        Some((12345678901234567890, part(500))),
+        Some((12_345_678_901_234_567_890, part(500))),
     ];
     assert_eq!(values(&rows)[..4], good);
     assert_eq!(values(&rows)[4..], [None; 4]);
