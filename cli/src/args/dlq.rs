@@ -56,7 +56,7 @@ Examples:
   assay dlq replay --rule event_type.one_of --reason \"the contract is mended\" --yes
   assay dlq replay --stage shop/sell --pipeline ./shop --yes --reason \"sign lost\" \\
       --transform 'amount = abs(amount)'
-  assay dlq replay --topic orders.dlq --to orders --reason "mended" --yes
+  assay dlq replay --topic orders.dlq --to orders --reason \"mended\" --yes
 
 A dry run is the same with nothing committed: it says how many rows would land, be
 duplicates, or die again and of what. A replay is judged and committed like rows

@@ -82,12 +82,12 @@ async fn forget(app: &App, what: &PruneArgs, reader: &str) -> Result<()> {
 async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let mut swept = messages(app, dry).await?;
     swept.extend(letters(app, dry).await?);
-    // Before the jobs themselves, which say whose marks they are.
+    // Before the jobs themselves, which say whose marks and places they are.
     swept.push(marks_of_jobs(app, dry).await?);
+    swept.extend(places_of_jobs(app, dry).await?);
     swept.extend(records(app, dry).await?);
     swept.push(temporary(app, dry)?);
     swept.push(orphans(app, dry).await?);
-    swept.extend(replays(app, dry).await?);
     Ok(swept)
 }
 
@@ -108,9 +108,9 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
 }
 
 /// Where jobs stood that sent letters back into Postgres.
-async fn replays(app: &App, dry: bool) -> Result<Option<Swept>> {
+async fn places_of_jobs(app: &App, dry: bool) -> Result<Option<Swept>> {
     let Some(postgres) = &app.places.postgres else { return Ok(None) };
-    let over = app.store.replays_over().await?;
+    let over: Vec<_> = app.store.replays_over(app.clock.now()).await?.into_iter().collect();
     Ok(Some(Swept {
         what: "places of replays in Postgres".to_owned(),
         kept_for: days(REPLAYS_STAY.unsigned_abs()),

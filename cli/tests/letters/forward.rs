@@ -24,8 +24,8 @@ impl Shared {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let data = office.path("assay-data");
         std::fs::create_dir_all(&data).unwrap();
-        let opened = EmbeddedLog::open(&data.join("log.db"), Arc::new(SystemClock));
-        let log = runtime.block_on(opened).unwrap();
+        let file = data.join("log.db");
+        let log = runtime.block_on(EmbeddedLog::open(&file, Arc::new(SystemClock))).unwrap();
         let shared = Shared { runtime, log };
         for (name, partitions) in [("orders.dlq", 2), ("orders", 3)] {
             let spec = TopicSpec { name: name.into(), partitions, retention: None };

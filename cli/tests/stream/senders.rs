@@ -8,7 +8,7 @@ use assay_log::{EmbeddedLog, Log, NewRecord, TopicSpec};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::{Shop, shop};
+use super::shop::{Shop, shop};
 
 const RUN: [&str; 4] = ["run", "stream", "--pipeline", "ecommerce"];
 

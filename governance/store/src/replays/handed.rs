@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::replay;
 use super::{Replay, ReplayState};
-use crate::column::{from_json, from_time, word};
+use crate::column::{from_json, from_time};
 use crate::{AuditEntry, Store, StoreError, audit};
 
 /// That somebody wants a job given up.
@@ -146,18 +146,6 @@ impl Store {
             .execute(self.pool())
             .await;
         kept.map(drop).map_err(self.failed("keep what became of a job"))
-    }
-
-    /// Jobs of which nothing more comes.
-    pub async fn replays_over(&self) -> Result<Vec<Uuid>, StoreError> {
-        let failed = self.failed("list the jobs that are over");
-        let rows = sqlx::query(
-            "SELECT id FROM replays WHERE state IN ('complete', 'cancelled') ORDER BY id",
-        )
-        .fetch_all(self.pool())
-        .await
-        .map_err(&failed)?;
-        rows.iter().map(|row| word(row, "id")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Jobs behind one in time, the newest first; dry ones only when they are asked for.
