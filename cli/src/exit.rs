@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use assay_collect::CollectorError;
+use assay_dlq::ForwardError;
 use assay_door::DoorError;
 use assay_pipeline::{
     IngestError, InspectError, LoadError, QueryError, ReplayError, RewindError, RunError,
@@ -146,12 +147,15 @@ fn of_replay(error: &ReplayError) -> Option<u8> {
     match error {
         ReplayError::Run(error) => of_run(error),
         ReplayError::Ingest(error) => of_ingest(error),
-        ReplayError::NoJob(_)
+        ReplayError::Forward(ForwardError::Interrupted(_)) => Some(INTERRUPTED),
+        ReplayError::Forward(ForwardError::Loop(_))
+        | ReplayError::Transform(_)
+        | ReplayError::NoJob(_)
         | ReplayError::NoStage { .. }
         | ReplayError::Over(..)
         | ReplayError::Alive(_) => Some(USAGE),
         ReplayError::Taken(_) => Some(FENCED),
-        ReplayError::Waiting { .. } | ReplayError::Letters(_) => None,
+        ReplayError::Waiting { .. } | ReplayError::Forward(_) | ReplayError::Letters(_) => None,
     }
 }
 

@@ -34,6 +34,9 @@ pub(crate) struct Retention {
     pub(crate) runs_days: u32,
     #[schemars(range(min = 2))]
     pub(crate) lineage_days: u32,
+    /// Jobs that sent letters back, and are over.
+    #[schemars(range(min = 2))]
+    pub(crate) jobs_days: u32,
     #[schemars(range(min = 2))]
     pub(crate) audit_days: u32,
     /// What killed processes left behind.
@@ -56,6 +59,7 @@ impl Default for Retention {
             reports_days: 180,
             runs_days: 180,
             lineage_days: 180,
+            jobs_days: 180,
             audit_days: 3650,
             temporary_days: 1,
             orphans_days: 3,
@@ -96,8 +100,14 @@ impl Retention {
             reports: since(self.reports_days),
             runs: since(self.runs_days),
             lineage: since(self.lineage_days),
+            jobs: self.of_jobs(now),
             audit: before(now, self.audit_days),
         }
+    }
+
+    /// Jobs that were over before then go.
+    pub(crate) fn of_jobs(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        before(now, self.jobs_days)
     }
 
     /// `last_commits` is when the last commit of each dataset was judged, of those that are told.

@@ -26,7 +26,7 @@ pub enum NotMeant {
     #[error("letters of several stages are meant; send one stage's back at a time: {}", .0.join(", "))]
     Several(Vec<String>),
     #[error(
-        "letters of other systems have no stage of ours to go back into; choose others by their stage"
+        "letters of other systems have no stage of ours to go back into; choose others by their stage, or send them to a topic"
     )]
     Foreign,
     #[error("{}", .0.join("; "))]

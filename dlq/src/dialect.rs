@@ -174,6 +174,13 @@ pub(crate) fn told(record: &Record) -> Told {
     }
 }
 
+/// Whether a header says how a record died, or is ours; others were there before.
+pub(crate) fn tells_of_death(name: &str) -> bool {
+    name.starts_with("assay.")
+        || name == "kafka_deliveryAttempt"
+        || NAMES.iter().any(|names| names.marks.iter().any(|mark| name.starts_with(mark)))
+}
+
 fn names_of(record: &Record) -> Option<&'static Names> {
     let marked = |names: &&Names| {
         let mut headers = record.headers.iter();

@@ -41,6 +41,11 @@ pub(crate) const CLOSES: &str = "assay.closes";
 pub(crate) const FATE: &str = "assay.fate";
 pub(crate) const JOB: &str = "assay.job";
 
+/// On a message that a letter became: the letter, its number in the job, and how often it was sent.
+pub(crate) const LETTER: &str = "assay.letter";
+pub(crate) const NUMBER: &str = "assay.number";
+pub(crate) const SENDS: &str = "assay.sends";
+
 /// Makes the record that carries a letter.
 pub(crate) fn record(letter: DeadLetter, draft: Option<DraftId>, partitions: u32) -> NewRecord {
     let partition = letter.id.0.as_u128() % u128::from(partitions.max(1));
@@ -109,7 +114,7 @@ fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> 
     headers
 }
 
-fn text(name: &str, value: impl Into<String>) -> (String, Bytes) {
+pub(crate) fn text(name: &str, value: impl Into<String>) -> (String, Bytes) {
     (name.to_owned(), Bytes::from(value.into()))
 }
 

@@ -11,7 +11,7 @@ use crate::{DlqError, LetterId, LetterView, LogQueue};
 
 mod feed;
 pub(crate) mod groups;
-mod payloads;
+pub(crate) mod payloads;
 mod reading;
 pub(crate) mod row;
 mod search;

@@ -3,11 +3,13 @@
 //! [`Letters`] is the bag that a batch fills. A [`DeadLetterQueue`] keeps bags; [`LogQueue`] keeps
 //! them in three topics of a log and finds them there again.
 
+mod begun;
 mod cause;
 mod choice;
 mod dialect;
 mod error;
 mod fate;
+mod forward;
 mod headers;
 mod index;
 mod letter;
@@ -27,6 +29,7 @@ pub use choice::{Choice, NotMeant};
 pub use dialect::Dialect;
 pub use error::DlqError;
 pub use fate::Fate;
+pub use forward::{Forward, ForwardError, Forwarded, Forwarding, stage_of_topic};
 pub use index::{
     AtPath, CaughtUp, Found, Group, Index, Landing, Matching, Portion, Reading, Step, TopicState,
     Traced, Whole,

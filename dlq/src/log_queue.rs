@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use assay_core::{DraftId, StageId};
 use assay_log::{Log, NewRecord, TopicSpec};
 use chrono::{DateTime, Utc};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::begun::finish;
 use crate::{Closed, DeadLetterQueue, DlqError, Letters, Payloads, TOPICS, headers};
 
 mod close;
@@ -21,9 +23,10 @@ pub use prune::{DueLetters, KeptLetters};
 /// Partitions of a topic that is made here.
 const PARTITIONS: u32 = 3;
 
-/// What is appended together at most: letters, and their bytes.
-const LETTERS: usize = 500;
-const BYTES: usize = 16 << 20;
+/// What is appended together at most: letters, and their bytes. As much again is made ready
+/// meanwhile.
+const LETTERS: usize = 5000;
+const BYTES: usize = 8 << 20;
 
 /// Keeps dead letters in three topics of a log.
 pub struct LogQueue {
@@ -64,14 +67,26 @@ impl LogQueue {
         self.close_these(letters, None, (None, at)).await.map(drop)
     }
 
-    async fn append(&self, pending: &mut Pending) -> Result<(), DlqError> {
-        for (topic, records) in std::mem::take(pending).records {
-            let letters = records.len();
-            self.log.append(topic, records).await.map_err(|source| DlqError::Log {
-                doing: format!("put {letters} dead letters"),
-                source,
-            })?;
+    /// Begins to append what waits, once what was begun before is done.
+    async fn append(
+        &self,
+        pending: &mut Pending,
+        begun: &mut Option<JoinHandle<Result<(), DlqError>>>,
+    ) -> Result<(), DlqError> {
+        if let Some(before) = begun.take() {
+            finish(before).await?;
         }
+        let (log, records) = (Arc::clone(&self.log), std::mem::take(pending).records);
+        *begun = Some(tokio::spawn(async move {
+            for (topic, records) in records {
+                let letters = records.len();
+                log.append(topic, records).await.map_err(|source| DlqError::Log {
+                    doing: format!("put {letters} dead letters"),
+                    source,
+                })?;
+            }
+            Ok(())
+        }));
         Ok(())
     }
 }
@@ -80,6 +95,7 @@ impl LogQueue {
 impl DeadLetterQueue for LogQueue {
     async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError> {
         let mut pending = Pending::default();
+        let mut begun = None;
         for letter in letters.iter()? {
             let letter = letter?;
             let topic = letter.reason.topic();
@@ -87,13 +103,17 @@ impl DeadLetterQueue for LogQueue {
             let record = headers::record(letter, draft, partitions);
             let bytes = record.bytes();
             if pending.letters == LETTERS || pending.bytes + bytes > BYTES {
-                self.append(&mut pending).await?;
+                self.append(&mut pending, &mut begun).await?;
             }
             pending.letters += 1;
             pending.bytes += bytes;
             pending.records.entry(topic).or_default().push(record);
         }
-        self.append(&mut pending).await
+        self.append(&mut pending, &mut begun).await?;
+        match begun {
+            Some(begun) => finish(begun).await,
+            None => Ok(()),
+        }
     }
 
     async fn close(

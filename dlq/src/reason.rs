@@ -22,6 +22,8 @@ pub enum Reason {
     /// A rule of the contract does not hold; the letter names the rules.
     RuleBroken,
     Late,
+    /// It claims to be of a time to come.
+    Ahead,
     /// A value is there and does not become what the stage needs.
     Untransformable,
     LoadFailed,
@@ -35,12 +37,13 @@ pub enum Reason {
 pub struct UnknownReason(String);
 
 impl Reason {
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Undecodable,
         Reason::Schema,
         Reason::TooLarge,
         Reason::RuleBroken,
         Reason::Late,
+        Reason::Ahead,
         Reason::Untransformable,
         Reason::LoadFailed,
         Reason::AttemptsExhausted,
@@ -53,6 +56,7 @@ impl Reason {
             Reason::TooLarge => "too-large",
             Reason::RuleBroken => "rule-broken",
             Reason::Late => "late",
+            Reason::Ahead => "ahead",
             Reason::Untransformable => "untransformable",
             Reason::LoadFailed => "load-failed",
             Reason::AttemptsExhausted => "attempts-exhausted",
@@ -63,7 +67,9 @@ impl Reason {
     pub fn topic(self) -> &'static str {
         match self {
             Reason::Undecodable | Reason::Schema | Reason::TooLarge => SCHEMA_TOPIC,
-            Reason::RuleBroken | Reason::Late | Reason::Untransformable => PROCESSING_TOPIC,
+            Reason::RuleBroken | Reason::Late | Reason::Ahead | Reason::Untransformable => {
+                PROCESSING_TOPIC
+            }
             Reason::LoadFailed | Reason::AttemptsExhausted => FAILED_TOPIC,
         }
     }
@@ -72,7 +78,9 @@ impl Reason {
     pub(crate) fn connect_stage(self) -> &'static str {
         match self {
             Reason::Undecodable | Reason::Schema | Reason::TooLarge => "VALUE_CONVERTER",
-            Reason::RuleBroken | Reason::Late | Reason::Untransformable => "TRANSFORMATION",
+            Reason::RuleBroken | Reason::Late | Reason::Ahead | Reason::Untransformable => {
+                "TRANSFORMATION"
+            }
             Reason::LoadFailed | Reason::AttemptsExhausted => "TASK_PUT",
         }
     }
@@ -110,6 +118,7 @@ mod tests {
         too-large          → dlq_schema_validation_errors
         rule-broken        → dlq_processing_errors
         late               → dlq_processing_errors
+        ahead              → dlq_processing_errors
         untransformable    → dlq_processing_errors
         load-failed        → dlq_failed_messages
         attempts-exhausted → dlq_failed_messages

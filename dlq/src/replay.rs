@@ -1,12 +1,18 @@
 //! Letters on their way back: which ones a job has, and their payloads, one after the other.
 
 use assay_core::StageId;
-use assay_store::{AuditEntry, LetterFilter, Replay, ReplayOptions, ReplayState};
+use assay_log::Record;
+use assay_store::{
+    AuditEntry, LetterFilter, LetterOfReplay, LetterState, Replay, ReplayOptions, ReplayState,
+};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::index::row;
-use crate::{DlqError, Index, LetterView};
+use crate::forward::{carried_along, sends};
+use crate::index::payloads::Wanted;
+use crate::view::id_of;
+use crate::{DlqError, Index, LetterId, LetterView};
 
 /// A letter that fails so often is parked: no replay takes it unless it is asked for by name.
 pub const MOST_ATTEMPTS: u32 = 3;
@@ -15,7 +21,7 @@ pub const MOST_ATTEMPTS: u32 = 3;
 pub const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Letters of a job that are read at once.
-const LETTERS: u32 = 1000;
+const LETTERS: u32 = 2000;
 
 /// Who wants which letters sent back.
 #[derive(Debug, Clone)]
@@ -43,6 +49,10 @@ pub struct Sent {
     pub number: u64,
     /// Absent when its topic does not have it any more.
     pub letter: Option<LetterView>,
+    /// Headers that it had before it died.
+    pub carried: Vec<(String, Bytes)>,
+    /// How often it was sent to a topic and died behind that.
+    pub sends: u32,
 }
 
 impl Index {
@@ -116,27 +126,39 @@ impl ReplaySet {
     }
 
     /// The letters of the job from a number on: some, of about so many bytes; none behind the last.
+    /// What each is, its record says; the index knows where that lies.
     pub async fn next(&self, from: u64, most: u32, bytes: u64) -> Result<Vec<Sent>, DlqError> {
-        let page = self.index.store.letters_of_replay(self.job, from, most.min(LETTERS)).await?;
-        let mut views = Vec::new();
-        let mut numbers = Vec::new();
+        let Index { store, .. } = &self.index;
+        let mut page = store.letters_of_replay(self.job, from, most.min(LETTERS)).await?;
         let mut weight = 0;
-        for (number, record) in page {
-            weight += record.as_ref().map_or(0, |record| record.letter.payload_bytes);
-            if !numbers.is_empty() && weight > bytes {
-                break;
-            }
-            numbers.push((number, record.as_ref().map(|_| views.len())));
-            views.extend(record.map(row::view));
-        }
-        // Payloads are there or their topic has lost them, which a tombstone never is.
-        let before: Vec<bool> = views.iter().map(|view| view.payload_bytes == 0).collect();
-        self.index.fetch(&mut views, usize::MAX).await?;
-        let sent = |(number, at): (u64, Option<usize>)| {
-            let letter = at.map(|at| (&views[at], before[at]));
-            let there = letter.filter(|(view, empty)| *empty || view.payload.is_some());
-            Sent { number, letter: there.map(|(view, _)| view.clone()) }
+        let mut fits = |letter: &LetterOfReplay| {
+            weight += letter.payload_bytes;
+            weight <= bytes
         };
-        Ok(numbers.into_iter().map(sent).collect())
+        let some = page.iter().take_while(|letter| fits(letter)).count().max(1);
+        page.truncate(some);
+        let unseen = |number| Sent { number, letter: None, carried: vec![], sends: 0 };
+        let mut sent: Vec<Sent> = page.iter().map(|letter| unseen(letter.number)).collect();
+        let wanted = page.iter().map(|letter| Wanted {
+            topic: &letter.topic,
+            part: letter.part,
+            place: letter.place,
+        });
+        let visit = |number: usize, record: &Record| {
+            let LetterOfReplay { id, topic, state, .. } = &page[number];
+            // In a topic that was made anew another letter may lie there.
+            let same = id.parse().is_ok_and(|id: LetterId| id == id_of(topic, record));
+            if let (true, Some(state)) = (same, state) {
+                let mut letter = LetterView::of(topic, record, usize::MAX);
+                letter.void = *state == LetterState::Void;
+                letter.closed = *state == LetterState::Closed;
+                letter.older = *state == LetterState::Older;
+                sent[number].letter = Some(letter);
+                sent[number].carried = carried_along(record);
+                sent[number].sends = sends(record);
+            }
+        };
+        self.index.records(wanted, visit).await?;
+        Ok(sent)
     }
 }

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use assay_core::{DatasetName, DraftId, RunId, StageId};
 use assay_log::Record;
 
-use crate::{Dialect, Fate, LetterId, Origin, PayloadKind, Reason, Source, dialect, headers};
+use crate::{
+    Dialect, Fate, LetterId, MOST_ATTEMPTS, Origin, PayloadKind, Reason, Source, TOPICS, dialect,
+    forward, headers,
+};
 
 /// A dead letter as it is found in its topic, with what is known of it.
 ///
@@ -104,7 +107,7 @@ impl LetterView {
         let attempt: Option<u32> = parsed(record, headers::ATTEMPT);
         LetterView {
             id: id_of(topic, record),
-            attempt: attempt.or(told.attempt).map_or(1, |attempt| attempt.min(MOST_ATTEMPTS)),
+            attempt: attempt.or(told.attempt).map_or(1, |attempt| attempt.min(LAST_ATTEMPT)),
             void: false,
             closed: false,
             older: false,
@@ -121,7 +124,7 @@ impl LetterView {
             source: source(record).or(told.source).filter(countable),
             origin: text(record, headers::ORIGIN).map(|origin| Origin(origin.to_owned())),
             run: parsed(record, headers::RUN),
-            reason: parsed(record, headers::REASON).or(told.reason),
+            reason: reason(topic, record).or(told.reason),
             rules: text(record, headers::RULES).map(rules).unwrap_or_default(),
             detail: match dialect {
                 Dialect::Assay => text(record, headers::MESSAGE).map(str::to_owned),
@@ -134,7 +137,7 @@ impl LetterView {
             first_failed_at: first_failed_at.unwrap_or(failed_at),
             count: parsed(record, headers::COUNT).map_or(1, |count: u64| count.clamp(1, MOST_ROWS)),
             key: record.key.as_ref().map(|key| beginning(key, keep)),
-            sensitive: text(record, headers::SENSITIVE).map(rules).unwrap_or_default(),
+            sensitive: sensitive(record),
             payload_kind: text(record, headers::PAYLOAD).and_then(PayloadKind::from_name),
             payload_bytes: record.value.as_ref().map_or(0, |value| value.len() as u64),
             payload: record.value.as_ref().map(|value| beginning(value, keep)),
@@ -143,10 +146,24 @@ impl LetterView {
     }
 }
 
-/// The id of the letter in that record.
+/// A letter of others that came back from where we sent it, again and again, is parked.
+fn reason(topic: &str, record: &Record) -> Option<Reason> {
+    if !TOPICS.contains(&topic) && forward::sends(record) >= MOST_ATTEMPTS {
+        return Some(Reason::AttemptsExhausted);
+    }
+    parsed(record, headers::REASON)
+}
+
+/// The id of the letter in that record. In a topic of others nobody vouches for ids, and every
+/// record is a letter of its own.
 pub(crate) fn id_of(topic: &str, record: &Record) -> LetterId {
-    parsed(record, headers::ID)
-        .unwrap_or_else(|| LetterId::of_place(topic, record.partition, record.offset))
+    let told = TOPICS.contains(&topic).then(|| parsed(record, headers::ID)).flatten();
+    told.unwrap_or_else(|| LetterId::of_place(topic, record.partition, record.offset))
+}
+
+/// Fields of the payload that the contract shows to few.
+pub(crate) fn sensitive(record: &Record) -> Vec<String> {
+    text(record, headers::SENSITIVE).map(rules).unwrap_or_default()
 }
 
 /// The draft that the record says is committed, if it is such a record.
@@ -167,7 +184,7 @@ pub(crate) fn closing(record: &Record) -> Option<Closing> {
 
 /// Headers are anybody's bytes; the index adds up what they count.
 const MOST_ROWS: u64 = 1 << 40;
-const MOST_ATTEMPTS: u32 = 1 << 20;
+const LAST_ATTEMPT: u32 = 1 << 20;
 
 /// A time whose year has four digits, as the index keeps times.
 fn writable(at: &DateTime<Utc>) -> bool {
@@ -182,7 +199,7 @@ fn text<'a>(record: &'a Record, name: &str) -> Option<&'a str> {
     std::str::from_utf8(record.header(name)?).ok()
 }
 
-fn parsed<T: FromStr>(record: &Record, name: &str) -> Option<T> {
+pub(crate) fn parsed<T: FromStr>(record: &Record, name: &str) -> Option<T> {
     text(record, name)?.parse().ok()
 }
 

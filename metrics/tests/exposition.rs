@@ -200,6 +200,15 @@ fn a_store_that_knows_nothing_shows_no_rate_and_no_score() {
     # HELP assay_metrics_series_dropped Series left out of this answer, since there are more than 10,000
     # TYPE assay_metrics_series_dropped gauge
     assay_metrics_series_dropped 0
+    # HELP assay_replay_jobs Jobs that send dead letters back and are not over
+    # TYPE assay_replay_jobs gauge
+    assay_replay_jobs{state="failed"} 0
+    assay_replay_jobs{state="running"} 0
+    assay_replay_jobs{state="stopped"} 0
+    assay_replay_jobs{state="waiting"} 0
+    # HELP assay_replay_silence_seconds How long the job that waits or runs and was heard of longest ago has been silent; 0 when there is none
+    # TYPE assay_replay_silence_seconds gauge
+    assay_replay_silence_seconds 0
     # HELP event_breakdown Lineage events kept, per kind
     # TYPE event_breakdown gauge
     event_breakdown{event_type="api_request"} 0

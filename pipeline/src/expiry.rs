@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use assay_dlq::TOPICS;
-use assay_log::{Keep, Log, TopicInfo};
+use assay_log::{Keep, Log, LogError, TopicInfo};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use crate::ledger::Ledger;
 use crate::pending::{Behind, behind};
 use crate::postgres::Places;
 use crate::source::SourceError;
@@ -33,17 +34,20 @@ pub struct DueMessages {
 }
 
 /// What pruning would delete now. `topic_bytes` is what a topic may weigh, shared equally by its
-/// partitions.
+/// partitions. The ledger knows who reads into a database; of whom the database says nothing, or
+/// which is not named, has read nothing.
 pub async fn due_messages(
     places: &Places,
     log: &dyn Log,
+    ledger: &dyn Ledger,
     topic_bytes: Option<u64>,
 ) -> Result<Vec<DueMessages>, SourceError> {
     if let Some(postgres) = &places.postgres {
         // Whoever can't be asked may not have read them yet.
         postgres.positions().await?;
     }
-    let readers = behind(places, log).await?;
+    let mut readers = behind(places, log).await?;
+    readers.extend(elsewhere(places, log, ledger, &readers).await?);
     let mut all = Vec::new();
     for topic in log.topics().await? {
         if !TOPICS.contains(&topic.name.as_str()) {
@@ -57,15 +61,51 @@ pub async fn due_messages(
 pub async fn prune_messages(
     places: &Places,
     log: &dyn Log,
+    ledger: &dyn Ledger,
     topic_bytes: Option<u64>,
 ) -> Result<Vec<DueMessages>, SourceError> {
-    let all = due_messages(places, log, topic_bytes).await?;
+    let all = due_messages(places, log, ledger, topic_bytes).await?;
     for due in &all {
         for (partition, cut) in &due.cuts {
             log.delete_before(&due.topic, *partition, *cut).await?;
         }
     }
     Ok(all)
+}
+
+/// Readers whose position is in a database that was not asked, or does not know them.
+async fn elsewhere(
+    places: &Places,
+    log: &dyn Log,
+    ledger: &dyn Ledger,
+    known: &[Behind],
+) -> Result<Vec<Behind>, SourceError> {
+    let mut found = Vec::new();
+    for (reader, topic) in ledger.database_readers().await? {
+        let same = |behind: &Behind| {
+            behind.topic == topic && behind.reader.as_deref() == Some(reader.0.as_str())
+        };
+        if known.iter().any(same) {
+            continue;
+        }
+        let why = match &places.postgres {
+            None => "its position is in Postgres: set ASSAY_POSTGRES".to_owned(),
+            Some(postgres) => format!("{} has no position of it", postgres.place()),
+        };
+        let ends = match log.ends(&topic).await {
+            Err(LogError::UnknownTopic { .. }) => continue,
+            ends => ends?,
+        };
+        found.extend(ends.into_iter().map(|ends| Behind {
+            reader: Some(format!("{reader} ({why})")),
+            topic: topic.clone(),
+            partition: ends.partition,
+            next: ends.start,
+            messages: ends.end.saturating_sub(ends.start),
+            seconds: None,
+        }));
+    }
+    Ok(found)
 }
 
 async fn due_of(

@@ -1,7 +1,7 @@
 //! Where runs are written down: what the runner asks of the governance store.
 
 use assay_core::{
-    ContractRef, DatasetName, Position, Profile, Report, Run, RunId, Season, StageId,
+    ContractRef, DatasetName, Position, Profile, ReaderId, Report, Run, RunId, Season, StageId,
 };
 use assay_store::{
     Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
@@ -19,6 +19,21 @@ pub trait Ledger: Send + Sync {
 
     /// How far the commits of `target` have been told.
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError>;
+
+    /// Begins to tell the commits of `target` from the first one, since it is another one than was
+    /// told before. What was told stays, and a draft counts once.
+    async fn tell_anew(&self, target: &DatasetName) -> Result<(), StoreError>;
+
+    /// Remembers that `reader` reads `topic` into a database, where its position is.
+    async fn read_into_database(
+        &self,
+        reader: &ReaderId,
+        topic: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Who reads which topic into a database.
+    async fn database_readers(&self) -> Result<Vec<(ReaderId, String)>, StoreError>;
 
     /// Takes in a commit; false when it was told before.
     async fn tell(&self, telling: &Telling) -> Result<bool, StoreError>;
@@ -93,6 +108,23 @@ impl Ledger for Store {
 
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         Store::told(self, target).await
+    }
+
+    async fn tell_anew(&self, target: &DatasetName) -> Result<(), StoreError> {
+        Store::tell_anew(self, target).await
+    }
+
+    async fn read_into_database(
+        &self,
+        reader: &ReaderId,
+        topic: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        Store::read_into_database(self, reader, topic, at).await
+    }
+
+    async fn database_readers(&self) -> Result<Vec<(ReaderId, String)>, StoreError> {
+        Store::database_readers(self).await
     }
 
     async fn tell(&self, telling: &Telling) -> Result<bool, StoreError> {

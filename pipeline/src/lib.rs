@@ -6,8 +6,10 @@ mod definition;
 mod expiry;
 #[doc(hidden)]
 pub mod foreign;
+mod forward;
 mod ingest;
 mod inspect;
+mod job;
 mod lake;
 mod ledger;
 mod pending;
@@ -30,6 +32,7 @@ pub use definition::{
     TopicSpec,
 };
 pub use expiry::{DueMessages, due_messages, prune_messages};
+pub use forward::Forwarder;
 pub use ingest::{
     EventEncoder, Ingest, IngestError, IngestSummary, Input, Resent, Wrong, message, part_of,
 };
@@ -43,7 +46,9 @@ pub use lake::{
 };
 pub use ledger::Ledger;
 pub use pending::{Behind, Pending, Plan, behind, behind_stage, plan};
-pub use postgres::{Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget};
+pub use postgres::{
+    Migrated, Migration, NoAddress, Places, Postgres, PostgresTarget, REPLAYS_STAY,
+};
 pub use query::{Query, QueryError, SnapshotInfo, TableInfo};
 pub use replay::{Carried, Changed, Died, ReplayError, Replayer};
 pub use rewind::{Back, Destination, RewindError, Rewinding, plan_rewind, rewind};

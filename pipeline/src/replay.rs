@@ -1,11 +1,9 @@
 //! Carries out jobs that send dead letters back.
 
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use assay_core::{Clock, Counts, Fault, StageId};
-use assay_dlq::{DlqError, Index, LetterId, LetterView, mask};
+use assay_core::{Counts, Fault, StageId};
+use assay_dlq::{DlqError, ForwardError, Index, LetterId, LetterView, mask};
 use assay_store::{AuditEntry, Outcome, Replay, ReplayState};
 use async_trait::async_trait;
 use serde::Serialize;
@@ -14,6 +12,7 @@ use uuid::Uuid;
 
 use crate::definition::Pipeline;
 use crate::ingest::{Ingest, IngestError};
+use crate::job::Held;
 use crate::runner::{Replaying, RunError, Runner};
 use crate::telling::SILENCE;
 
@@ -41,6 +40,9 @@ pub struct Carried {
     pub changes: Vec<Changed>,
     /// Why nothing would be committed, where that is so.
     pub halted: Vec<String>,
+    /// Why a letter may be in its topic twice; absent where each is there once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twice: Option<String>,
 }
 
 /// A letter that died again.
@@ -97,6 +99,10 @@ pub enum ReplayError {
     Run(Box<RunError>),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error("{0}")]
+    Transform(String),
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
     #[error(transparent)]
     Letters(#[from] DlqError),
 }
@@ -107,22 +113,8 @@ impl From<RunError> for ReplayError {
     }
 }
 
-/// How often a worker gives a sign of life.
-const BEAT: Duration = Duration::from_secs(5);
-
-/// The sign of life of a job's worker.
-struct Beat<'a> {
-    index: &'a Index,
-    clock: &'a dyn Clock,
-    job: &'a Replay,
-    worker: Uuid,
-    progress: &'a (dyn Fn(&Counts) + Send + Sync),
-    /// The job was another's, or to be given up, at the last sign of life.
-    lost: AtomicBool,
-}
-
 #[async_trait]
-impl Replaying for Beat<'_> {
+impl Replaying for Held<'_> {
     async fn goes_on(&self, counts: &Counts) -> bool {
         (self.progress)(counts);
         self.lives().await
@@ -130,34 +122,6 @@ impl Replaying for Beat<'_> {
 
     fn lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
-    }
-}
-
-impl Beat<'_> {
-    /// Tells it for as long as it is waited for: one batch may take longer than silence may last.
-    async fn goes_on_telling(&self) -> Infallible {
-        loop {
-            tokio::time::sleep(BEAT).await;
-            self.lives().await;
-        }
-    }
-
-    /// False when the job is another's now, or is to be given up.
-    async fn lives(&self) -> bool {
-        if self.job.dry && !self.job.handed {
-            return true;
-        }
-        let beat = self.index.store().beat_replay(self.job.id, self.worker, self.clock.now()).await;
-        match beat {
-            Ok(ours) => {
-                self.lost.store(!ours, Ordering::Relaxed);
-                ours
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the job can't say that it is alive");
-                true
-            }
-        }
     }
 }
 
@@ -175,52 +139,13 @@ impl Replayer<'_> {
         let job = store.replay(id).await.map_err(DlqError::from)?;
         let job = job.ok_or(ReplayError::NoJob(id))?;
         self.check(&job)?;
-        if !store.take_replay(id, worker, clock.now()).await.map_err(DlqError::from)? {
-            return Err(ReplayError::Over(id, job.state.name()));
-        }
-        let lost = AtomicBool::new(false);
-        let beat = Beat { index: self.index, clock, job: &job, worker, progress, lost };
-        let done = tokio::select! {
-            done = Box::pin(self.done(&job, &beat)) => done,
-            never = beat.goes_on_telling() => match never {},
-        };
-        let done = match done {
+        let held = Held::of(self.index, clock, &job, worker, progress);
+        held.take().await?;
+        let done = match held.while_it_lives(Box::pin(self.done(&job, &held))).await {
             Ok(carried) => self.account(&job, carried).await,
             Err(error) => Err(error),
         };
-        if job.dry && !job.handed {
-            store.forget_replay(id).await.map_err(DlqError::from)?;
-            return done;
-        }
-        if job.handed
-            && let Ok(carried) = &done
-        {
-            self.keep_result(carried).await?;
-        }
-        let (state, message) = match &done {
-            Ok(_) => (ReplayState::Complete, None),
-            // Left to workers, it needs nobody who resumes it after an outage.
-            Err(error) if job.handed && error.fault() == Fault::Transient => {
-                (ReplayState::Waiting, Some(error.told()))
-            }
-            Err(error) => (error.state(), Some(error.told())),
-        };
-        let at = (state, clock.now());
-        let left = store.leave_replay(id, worker, at, message.as_deref()).await;
-        match left.map_err(DlqError::from)? {
-            true => done,
-            // Another took it over; what it says of the job counts.
-            false => Err(ReplayError::Taken(id)),
-        }
-    }
-
-    /// Whoever made the job asks for what was found out, and may not see everything.
-    async fn keep_result(&self, carried: &Carried) -> Result<(), ReplayError> {
-        let mut shown = carried.clone();
-        shown.hide(self.index).await?;
-        let result = serde_json::to_value(&shown).unwrap_or_default();
-        let kept = self.index.store().keep_replay_result(carried.job, &result).await;
-        Ok(kept.map_err(DlqError::from)?)
+        held.leave(done).await
     }
 
     /// Gives a job up, so that others may send what is left of its letters.
@@ -264,7 +189,7 @@ impl Replayer<'_> {
         }
     }
 
-    async fn done(&self, job: &Replay, beat: &Beat<'_>) -> Result<Carried, ReplayError> {
+    async fn done(&self, job: &Replay, held: &Held<'_>) -> Result<Carried, ReplayError> {
         let set = self.index.letters_of(job.id);
         let mut carried = Carried {
             job: job.id,
@@ -276,11 +201,12 @@ impl Replayer<'_> {
             samples: vec![],
             changes: vec![],
             halted: vec![],
+            twice: None,
         };
         let died = |(id, detail): (LetterId, String)| Died { letter: id.to_string(), detail };
         let Some(stage) = self.pipeline.stages.iter().find(|stage| stage.id == job.stage) else {
             let done = |letter: &LetterView| letter.closed || letter.older;
-            let resent = self.ingest.resend(self.pipeline, (job, &set), &done, beat).await?;
+            let resent = self.ingest.resend(self.pipeline, (job, &set), &done, held).await?;
             for (what, count) in
                 [("sent", resent.sent), ("again", resent.again), ("gone", resent.gone)]
             {
@@ -291,7 +217,7 @@ impl Replayer<'_> {
             carried.samples = resent.samples.into_iter().map(died).collect();
             return Ok(carried);
         };
-        let found = self.runner.replay(self.pipeline, stage, (job, &set), beat).await?;
+        let found = self.runner.replay(self.pipeline, stage, (job, &set), held).await?;
         for (fate, count) in found.fates {
             carried.outcome.insert(fate.to_owned(), count);
         }
@@ -350,12 +276,13 @@ impl ReplayError {
             ReplayError::Run(error) => error.fault(),
             ReplayError::Ingest(error) => error.fault(),
             ReplayError::Letters(error) => error.fault(),
+            ReplayError::Forward(ForwardError::Letters(error)) => error.fault(),
             _ => Fault::Permanent,
         }
     }
 
     /// How the job stands after it.
-    fn state(&self) -> ReplayState {
+    pub(crate) fn state(&self) -> ReplayState {
         match self {
             ReplayError::Run(error)
                 if matches!(**error, RunError::Halted { .. } | RunError::Interrupted) =>
@@ -365,11 +292,12 @@ impl ReplayError {
             ReplayError::Ingest(IngestError::Again { .. } | IngestError::Interrupted { .. }) => {
                 ReplayState::Stopped
             }
+            ReplayError::Forward(ForwardError::Interrupted(_)) => ReplayState::Stopped,
             _ => ReplayState::Failed,
         }
     }
 
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         match self {
             ReplayError::Run(error) => match error.as_ref() {
                 RunError::Halted { report, .. } => match &report.quality {

@@ -1,21 +1,24 @@
-//! Moves a stage's reader back: what that would mean, and then doing it.
+//! Moves a stage's reader back, or on behind what is gone: what that would mean, and then doing it.
 
 use std::str::FromStr;
 
 use assay_core::{DraftId, Mark, Position, Slice};
-use assay_log::Log;
+use assay_log::{Ends, Log};
 use serde::Serialize;
 
 use crate::lake::{Lake, new_since, position_of};
-use crate::source::SourceError;
+use crate::postgres::Places;
+use crate::source::{SourceError, check_last_records};
 use crate::stage::{Reads, Stage};
-use crate::target::TargetError;
+use crate::target::{TargetError, Targets};
 
 /// Where a reader shall stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// Before everything that the source still has.
     Beginning,
+    /// Slices whose place is gone: before everything that is still there; the others stay.
+    Kept,
     /// Where it stood when this snapshot of the target was the newest.
     Snapshot(i64),
     /// At these places; slices that are not named stay where they are.
@@ -37,7 +40,7 @@ pub struct Rewinding {
     to: Position,
 }
 
-/// One slice that moves back.
+/// One slice that moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Back {
     pub slice: String,
@@ -45,6 +48,8 @@ pub struct Back {
     pub to: u64,
     /// Messages or rows that will be read again.
     pub again: u64,
+    /// Messages that were deleted before they were read: they are left out.
+    pub gone: u64,
     pub unit: &'static str,
 }
 
@@ -61,6 +66,11 @@ pub enum RewindError {
     Ahead { slice: Slice, from: u64, to: u64 },
     #[error("{slice} is kept from {start} on; what came before {start} is gone")]
     Gone { slice: Slice, start: u64 },
+    #[error(
+        "{target} is in Postgres, and the position of {stage} can't be moved back: send again what \
+         was lost. `--to kept` goes on behind what is gone"
+    )]
+    Database { stage: String, target: String },
     #[error("{stage} stands there already")]
     There { stage: String },
     #[error(transparent)]
@@ -76,6 +86,9 @@ impl FromStr for Destination {
         if text == "beginning" || text == "start" {
             return Ok(Destination::Beginning);
         }
+        if text == "kept" {
+            return Ok(Destination::Kept);
+        }
         if let Ok(snapshot) = text.parse() {
             return Ok(Destination::Snapshot(snapshot));
         }
@@ -85,7 +98,7 @@ impl FromStr for Destination {
         };
         let places: Option<Vec<_>> = text.split(',').map(place).collect();
         places.map(Destination::Places).ok_or_else(|| {
-            "write `beginning`, a snapshot of the table written, or places such as \
+            "write `beginning`, `kept`, a snapshot of the table written, or places such as \
              `raw_metrics_avro/0=120,raw_metrics_avro/1=98`"
                 .to_owned()
         })
@@ -94,23 +107,23 @@ impl FromStr for Destination {
 
 /// What moving the stage's reader there would mean. Nothing is moved.
 pub async fn plan_rewind(
-    lake: &Lake,
+    places: &Places,
     log: &dyn Log,
     stage: &Stage,
     to: &Destination,
 ) -> Result<Rewinding, RewindError> {
+    let lake = places.lake.as_ref();
     let (target, name) = (&stage.writes.dataset, stage.id.to_string());
-    let table = lake.table(target).await?;
-    // Not as a target: a table that was rolled back is just what one may want to mend.
-    let from = match &table {
-        Some(table) => position_of(target, table, &stage.reader())?,
-        None => Position::default(),
-    };
+    if stage.writes.postgres.is_some() && *to != Destination::Kept {
+        return Err(RewindError::Database { stage: name, target: target.to_string() });
+    }
+    let from = standing(places, stage).await?;
     if from.0.is_empty() {
         return Err(RewindError::Nothing { stage: name });
     }
     let wanted = match to {
         Destination::Beginning => Position::default(),
+        Destination::Kept => kept(log, stage, &from).await?,
         Destination::Snapshot(snapshot) => {
             lake.position_at(target, &stage.reader(), *snapshot).await?.ok_or_else(|| {
                 RewindError::NoSnapshot { target: target.to_string(), snapshot: *snapshot }
@@ -141,7 +154,7 @@ pub async fn plan_rewind(
 
 /// Does what was planned, unless the reader has moved since.
 pub async fn rewind(
-    lake: &Lake,
+    places: &Places,
     stage: &Stage,
     plan: &Rewinding,
     id: DraftId,
@@ -154,7 +167,54 @@ pub async fn rewind(
         }
     }
     let way = (&plan.from, &to);
-    Ok(lake.rewind(&stage.writes.dataset, &stage.reader(), way, id, reason).await?)
+    let (dataset, reader) = (&stage.writes.dataset, stage.reader());
+    Ok(match stage.writes.postgres.is_some() {
+        true => places.target(&stage.writes).move_reader(&reader, way).await?,
+        false => places.lake.rewind(dataset, &reader, way, id, reason).await?,
+    })
+}
+
+/// Where the stage's reader stands.
+async fn standing(places: &Places, stage: &Stage) -> Result<Position, RewindError> {
+    let (target, reader) = (&stage.writes.dataset, stage.reader());
+    if stage.writes.postgres.is_some() {
+        return Ok(places.target(&stage.writes).position(&reader).await?);
+    }
+    // Not as a target: a table that was rolled back is just what one may want to mend.
+    Ok(match places.lake.table(target).await? {
+        Some(table) => position_of(target, &table, &reader)?,
+        None => Position::default(),
+    })
+}
+
+/// The same position, with slices whose place is gone before what is still there. Rows behind a gap
+/// are late or not as they would have been without it.
+async fn kept(log: &dyn Log, stage: &Stage, from: &Position) -> Result<Position, RewindError> {
+    let Reads::Topic(topic) = &stage.reads else { return Ok(from.clone()) };
+    let name = topic.dataset.name();
+    let ends = log.ends(name).await.map_err(SourceError::from)?;
+    let mut kept = from.clone();
+    for (slice, mark) in &mut kept.0 {
+        let (start, end) = held_of(name, &ends, slice);
+        let alone = from.only(|other| other == slice);
+        let other = mark.at > end || anew(check_last_records(log, name, &ends, &alone).await)?;
+        if mark.at < start || other {
+            // What collectors had sent is known of this topic, and not of one that was made anew.
+            let collectors = if other { Default::default() } else { mark.collectors.clone() };
+            let event_time = mark.event_time;
+            *mark = Mark { at: start, event_time, collectors, ..Mark::default() };
+        }
+    }
+    Ok(kept)
+}
+
+/// Whether that says that the topic is another one than was read.
+fn anew(checked: Result<(), SourceError>) -> Result<bool, SourceError> {
+    match checked {
+        Ok(()) => Ok(false),
+        Err(SourceError::Refused { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn placed(stage: &str, from: &Position, places: &[(Slice, u64)]) -> Result<Position, RewindError> {
@@ -186,7 +246,11 @@ async fn back(
     wanted: Option<&Mark>,
 ) -> Result<Option<(Back, Mark)>, RewindError> {
     let ((start, end), unit) = match &stage.reads {
-        Reads::Topic(topic) => (held_of(log, topic.dataset.name(), slice).await?, "messages"),
+        Reads::Topic(topic) => {
+            let name = topic.dataset.name();
+            let ends = log.ends(name).await.map_err(SourceError::from)?;
+            (held_of(name, &ends, slice), "messages")
+        }
         Reads::Table(_) => ((0, now.at), "rows"),
     };
     let mark = match wanted {
@@ -197,7 +261,8 @@ async fn back(
     if mark.at == now.at && (mark != confirmed || now.fingerprint.is_none()) {
         return Ok(None);
     }
-    if mark.at > now.at {
+    // On behind what is gone, and no further: that leaves out nothing that is there.
+    if mark.at > now.at && mark.at > start {
         let (slice, from, to) = (slice.clone(), now.at, mark.at);
         return Err(RewindError::Ahead { slice, from, to });
     }
@@ -210,14 +275,14 @@ async fn back(
         Reads::Table(spec) => rows_between(lake, &spec.dataset, mark.at, now.at).await?,
     };
     let slice = slice.to_string();
-    Ok(Some((Back { slice, from: now.at, to: mark.at, again, unit }, mark)))
+    let gone = mark.at.saturating_sub(now.at);
+    Ok(Some((Back { slice, from: now.at, to: mark.at, again, gone, unit }, mark)))
 }
 
 /// The oldest offset that is kept of a partition, and the one behind the newest.
-async fn held_of(log: &dyn Log, topic: &str, slice: &Slice) -> Result<(u64, u64), RewindError> {
-    let ends = log.ends(topic).await.map_err(SourceError::from)?;
+fn held_of(topic: &str, ends: &[Ends], slice: &Slice) -> (u64, u64) {
     let mine = ends.iter().find(|ends| Slice::partition(topic, ends.partition) == *slice);
-    Ok(mine.map_or((0, 0), |ends| (ends.start, ends.end)))
+    mine.map_or((0, 0), |ends| (ends.start, ends.end))
 }
 
 async fn rows_between(

@@ -73,6 +73,9 @@ pub struct Commit {
     pub report: Report,
 }
 
+/// Commits that are read at once.
+pub(crate) const PAGE: usize = 256;
+
 /// What a commit will carry beside its rows.
 #[derive(Debug, Clone, Copy)]
 pub struct DraftOf<'a> {
@@ -134,7 +137,14 @@ pub trait Target: Send + Sync {
     /// The commit of `draft`, if it is in the target: asked when a commit's answer was lost.
     async fn landed(&self, draft: DraftId) -> Result<Option<Commit>, TargetError>;
 
-    /// The commits with a report behind `after`, oldest first.
+    /// Whether `draft` is what was committed under `sequence`, as far as the target still knows:
+    /// false when it is another one than it was, made anew or restored, and counts for itself.
+    async fn holds(&self, _sequence: u64, _draft: DraftId) -> Result<bool, TargetError> {
+        Ok(true)
+    }
+
+    /// The commits with a report behind `after`, oldest first: all, or the first [`PAGE`] of them.
+    /// Without `after` a target may begin with its newest page.
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError>;
 
     /// Answers whether keys are there, as of `at`, else as of now; rows of the day `without` don't

@@ -15,7 +15,7 @@ use crate::definition::Pipeline;
 use crate::lake::{CATALOG, Lake};
 use crate::ledger::Ledger;
 use crate::stage::{Also, Stage};
-use crate::target::{Commit, Target, TargetError};
+use crate::target::{Commit, PAGE, Target, TargetError};
 
 /// A run that was not heard of for so long has lost its process.
 pub(crate) const SILENCE: TimeDelta = TimeDelta::minutes(1);
@@ -58,19 +58,43 @@ impl Teller<'_> {
     /// Tells every commit of the stage's target that was not told yet.
     pub(crate) async fn follow(&self) -> Result<u64, TellError> {
         let spec = &self.stage.writes;
-        let told = self.ledger.told(&spec.dataset).await?;
-        let commits = self.target.commits(told.map(|told| told.sequence)).await?;
-        let last = commits.last().map(|commit| commit.sequence);
+        let mut told = self.told(&spec.dataset).await?;
+        let before = told;
         let mut count = 0;
-        for commit in commits {
-            count += u64::from(self.tell(&spec.dataset, commit).await?);
+        loop {
+            let commits = self.target.commits(told).await?;
+            let page = commits.len();
+            for commit in commits {
+                told = Some(commit.sequence);
+                count += u64::from(self.tell(&spec.dataset, commit).await?);
+            }
+            if page < PAGE {
+                break;
+            }
         }
-        if let Some(last) = last
+        if let Some(last) = told.filter(|_| told != before)
             && spec.postgres.is_none()
         {
             self.leave_mark(&spec.dataset, last).await;
         }
         Ok(count)
+    }
+
+    /// The number up to which the target's commits are told. Where the target is another one by
+    /// now, its numbers mean nothing, and all of its commits are told: a draft counts once.
+    async fn told(&self, dataset: &DatasetName) -> Result<Option<u64>, TellError> {
+        let Some(told) = self.ledger.told(dataset).await? else { return Ok(None) };
+        if self.target.holds(told.sequence, told.draft).await? {
+            return Ok(Some(told.sequence));
+        }
+        let sequence = told.sequence;
+        tracing::warn!(
+            %dataset,
+            sequence,
+            "the database is another one, or was restored: its commits are told from the first"
+        );
+        self.ledger.tell_anew(dataset).await?;
+        Ok(Some(0))
     }
 
     /// Leaves in the table how far it was told, so that no snapshot expires before. The mark may

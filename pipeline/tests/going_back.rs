@@ -28,9 +28,9 @@ impl Shop {
     pub(crate) async fn rewind(&self, stage: &str, to: &str) -> Result<Rewinding, RewindError> {
         let to: Destination = to.parse().unwrap();
         let stage = self.stage(stage);
-        let plan = plan_rewind(&self.lake, self.log.as_ref(), &stage, &to).await?;
+        let plan = plan_rewind(&self.places(), self.log.as_ref(), &stage, &to).await?;
         let id = DraftId(self.ids.next());
-        rewind(&self.lake, &stage, &plan, id, "a test").await?;
+        rewind(&self.places(), &stage, &plan, id, "a test").await?;
         Ok(plan)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use assay_core::Governed;
+use assay_core::{Clock, Governed, ReaderId};
 use assay_pipeline::{DueMessages, due_messages, prune_messages};
 use assay_store::KeptSince;
 use chrono::TimeDelta;
@@ -14,15 +14,22 @@ const ONE_DAY: Edit<'_> =
     ("pipeline.yaml", "    partitions: 2", "    partitions: 2\n    retention_hours: 24");
 
 impl Shop {
+    async fn all_due(&self, topic_bytes: Option<u64>) -> Vec<DueMessages> {
+        let (log, store) = (self.log.as_ref(), self.store.as_ref());
+        due_messages(&self.places(), log, store, topic_bytes).await.unwrap()
+    }
+
     async fn due(&self, topic_bytes: Option<u64>) -> DueMessages {
-        let mut due = due_messages(&self.places(), self.log.as_ref(), topic_bytes).await.unwrap();
+        let mut due = self.all_due(topic_bytes).await;
         assert_eq!(due.len(), 1, "dead letters are no messages: {due:?}");
         due.remove(0)
     }
 
     async fn prune(&self, topic_bytes: Option<u64>) -> DueMessages {
         let expected = self.due(topic_bytes).await;
-        let done = prune_messages(&self.places(), self.log.as_ref(), topic_bytes).await.unwrap();
+        let done = prune_messages(&self.places(), self.log.as_ref(), &*self.store, topic_bytes)
+            .await
+            .unwrap();
         assert_eq!(done, [expected]);
         done.into_iter().next().unwrap()
     }
@@ -77,6 +84,24 @@ async fn a_topic_that_weighs_too_much_loses_what_was_read_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_a_stage_reads_into_a_database_stays_where_nobody_can_be_asked() {
+    let shop = Shop::edited(&[ONE_DAY]).await;
+    shop.arrives("a").await;
+    shop.run("take", Governed::ALL).await.unwrap();
+    shop.clock.advance(TimeDelta::hours(25));
+    let topic = shop.due(None).await.topic;
+    let stream = ReaderId("shop/stream".to_owned());
+    shop.store.read_into_database(&stream, &topic, shop.clock.now()).await.unwrap();
+    let kept = shop.prune(None).await;
+    assert_eq!((kept.messages, kept.unread), (0, 1));
+    let why = "shop/stream (its position is in Postgres: set ASSAY_POSTGRES)";
+    assert_eq!(kept.unread_by, BTreeSet::from([why.to_owned()]));
+    // A topic that is not there has nothing to keep.
+    shop.store.read_into_database(&stream, "gone", shop.clock.now()).await.unwrap();
+    assert_eq!(shop.due(None).await, kept);
+}
+
+#[tokio::test]
 async fn after_pruning_nothing_is_told_or_counted_again() {
     let shop = Shop::open().await;
     for no in ["a", "b", "c"] {
@@ -87,7 +112,7 @@ async fn after_pruning_nothing_is_told_or_counted_again() {
     let totals = shop.store.totals().await.unwrap();
     let latest = shop.store.latest_judged().await.unwrap();
     let now = "2026-03-20T00:00:00Z".parse().unwrap();
-    let since = KeptSince { reports: now, runs: now, lineage: now, audit: now };
+    let since = KeptSince { reports: now, runs: now, lineage: now, jobs: now, audit: now };
     let pruned = shop.store.prune(&since).await.unwrap();
     let rows: u64 = pruned.iter().map(|due| due.rows).sum();
     assert!(rows > 20, "{pruned:?}");

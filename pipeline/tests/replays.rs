@@ -1,6 +1,7 @@
 //! Letters that are sent back, on good days and on bad ones.
 
 mod bad_days;
+mod finished;
 mod meanwhile;
 
 use std::collections::BTreeMap;

@@ -18,7 +18,8 @@ use crate::{Breaker, Suite, Tally};
 #[derive(Debug, Clone, Copy)]
 pub struct BatchFacts {
     pub now: DateTime<Utc>,
-    /// Rows read, and those that left as dead letters for whatever reason.
+    /// Rows read, and those that left as dead letters for whatever reason. What was late is in
+    /// neither: no rule was broken by it.
     pub read: u64,
     pub rejected: u64,
     pub breaker: Option<Breaker>,

@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# PostgreSQL for tests: postgres.sh start|stop|status
+# PostgreSQL for tests: postgres.sh start|stop|kill|status
 # 127.0.0.1:19150, user postgres, no password. Exits with 3 when what it needs can't be had.
+# ASSAY_POSTGRES_PORT is another port, ASSAY_POSTGRES_STATE the folder of that server, which also has
+# certificates (ca.pem, stranger.pem), and ASSAY_POSTGRES_OPTIONS are options of its own (-c ssl=on).
 set -euo pipefail
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/assay-tools
-state=$tools/services/postgres
+port=${ASSAY_POSTGRES_PORT:-19150}
+state=${ASSAY_POSTGRES_STATE:-$tools/services/postgres}
 
 missing() {
     echo "skipped: postgres, because $1"
@@ -22,7 +26,13 @@ install() {
 }
 
 # It refuses to run as root, and its own user must reach its files.
-folder() { if [[ $(id -u) == 0 ]]; then echo /var/lib/postgresql/assay-tests; else echo "$state"; fi; }
+folder() {
+    if [[ -z ${ASSAY_POSTGRES_STATE:-} && $(id -u) == 0 ]]; then
+        echo /var/lib/postgresql/assay-tests
+    else
+        echo "$state"
+    fi
+}
 
 as_postgres() {
     if [[ $(id -u) == 0 ]]; then
@@ -32,7 +42,7 @@ as_postgres() {
     fi
 }
 
-answers() { (exec 3<>/dev/tcp/127.0.0.1/19150) 2>/dev/null; }
+answers() { (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; }
 
 start() {
     if answers; then
@@ -43,32 +53,46 @@ start() {
     local data
     data=$(folder)
     if [[ ! -f $data/PG_VERSION ]]; then
-        [[ $(id -u) == 0 ]] && mkdir -p /var/lib/postgresql && chown postgres /var/lib/postgresql
-        mkdir -p "$state"
+        mkdir -p "$data"
+        [[ $(id -u) == 0 ]] && chown postgres "$data"
         as_postgres "$(binaries)/initdb" -D "$data" -U postgres --auth=trust --no-sync -E UTF8 \
             --locale=C.UTF-8 >/dev/null
-        as_postgres tee -a "$data/postgresql.conf" >/dev/null <<'TEXT'
-port = 19150
+        as_postgres tee -a "$data/postgresql.conf" >/dev/null <<TEXT
+port = $port
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 wal_level = logical
 shared_buffers = 64MB
 TEXT
+        [[ -z ${ASSAY_POSTGRES_STATE:-} ]] || certify "$data"
     fi
-    as_postgres "$(binaries)/pg_ctl" -D "$data" -l "$data/server.log" -w start >/dev/null
+    as_postgres "$(binaries)/pg_ctl" -D "$data" -l "$data/server.log" -w \
+        -o "${ASSAY_POSTGRES_OPTIONS:-}" start >/dev/null
     echo "postgres started"
 }
 
-stop() {
+certify() {
+    command -v openssl >/dev/null || missing "there is no openssl to make certificates"
+    (cd "$1" && sh "$here/kafka/certificates.sh" 2>/dev/null)
+    [[ $(id -u) == 0 ]] && chown postgres "$1/server.key" "$1/server.crt"
+    chmod 600 "$1/server.key"
+}
+
+stop() { end fast; }
+
+# As a loss of power of the process.
+kill_it() { end immediate; }
+
+end() {
     local data
     data=$(folder)
     [[ -f $data/postmaster.pid ]] &&
-        as_postgres "$(binaries)/pg_ctl" -D "$data" -m fast -w stop >/dev/null
+        as_postgres "$(binaries)/pg_ctl" -D "$data" -m "$1" -w stop >/dev/null
     echo "postgres stopped"
 }
 
 status() {
-    if answers; then echo "postgres runs at 127.0.0.1:19150, files in $(folder)"; else
+    if answers; then echo "postgres runs at 127.0.0.1:$port, files in $(folder)"; else
         echo "postgres does not run"
         return 1
     fi
@@ -76,5 +100,6 @@ status() {
 
 case ${1:-} in
     start | stop | status) "$1" ;;
-    *) sed -n '2,3p' "${BASH_SOURCE[0]}" && exit 2 ;;
+    kill) kill_it ;;
+    *) sed -n '2,5p' "${BASH_SOURCE[0]}" && exit 2 ;;
 esac

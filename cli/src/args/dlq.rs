@@ -56,6 +56,7 @@ Examples:
   assay dlq replay --rule event_type.one_of --reason \"the contract is mended\" --yes
   assay dlq replay --stage shop/sell --pipeline ./shop --yes --reason \"sign lost\" \\
       --transform 'amount = abs(amount)'
+  assay dlq replay --topic orders.dlq --to orders --reason \"mended\" --yes
 
 A dry run is the same with nothing committed: it says how many rows would land, be
 duplicates, or die again and of what. A replay is judged and committed like rows
@@ -233,6 +234,9 @@ pub(crate) struct DlqReplayArgs {
     /// Also letters that were parked after too many attempts
     #[arg(long)]
     pub(crate) parked: bool,
+    /// Send the payloads to this topic, and not back into their stage
+    #[arg(long, value_name = "TOPIC", conflicts_with = "pipeline")]
+    pub(crate) to: Option<String>,
     /// A shipped pipeline's name, or a folder [default: the pipeline of the letters]
     #[arg(long, value_name = "P")]
     pub(crate) pipeline: Option<String>,

@@ -20,7 +20,8 @@ Examples:
       --follow
 
 What must become of each event is written to the truth file, for
-`assay verify ecommerce`. An event is sent when the log has taken it for good;
+`assay verify ecommerce`. Where it knows events already, none on time happens
+more than five minutes before the latest of them. An event is sent when the log has taken it for good;
 while the log is away the generator waits.")]
     Ecommerce(EcommerceArgs),
 }

@@ -13,6 +13,9 @@ pub(crate) struct PruneArgs {
     /// Why, for the audit
     #[arg(long, value_name = "TEXT", default_value = "past its retention")]
     pub(crate) reason: String,
+    /// Forget first that this stage (PIPELINE/STAGE) reads into a database: it will never run again
+    #[arg(long, value_name = "READER", conflicts_with = "dry_run")]
+    pub(crate) forget: Option<String>,
 }
 
 #[derive(Debug, Group)]

@@ -65,7 +65,8 @@ pub(crate) struct RewindArgs {
     /// A shipped pipeline's name, or a folder
     #[arg(long, value_name = "P")]
     pub(crate) pipeline: String,
-    /// `beginning`, a snapshot of the table written, or places as SLICE=AT,…
+    /// `beginning`, `kept` (on behind what is gone), a snapshot of the table written, or places as
+    /// SLICE=AT,…
     #[arg(long, value_name = "PLACE")]
     pub(crate) to: Destination,
     /// Why, in your words: it is kept, see `assay audit`

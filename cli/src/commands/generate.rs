@@ -11,7 +11,7 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use crate::app::App;
 use crate::args::{EcommerceArgs, GenerateArgs};
-use crate::generate::{Ecommerce, GithubEvents, Message, Shape, Shares, TruthFile};
+use crate::generate::{Ecommerce, GithubEvents, Message, Shape, Shares, Truth, TruthFile};
 
 /// Writes made-up events, a line each. What was planted is said on standard error.
 pub(crate) fn github_events(what: &GenerateArgs) -> Result<()> {
@@ -66,6 +66,7 @@ pub(crate) async fn ecommerce(app: App, what: &EcommerceArgs) -> Result<()> {
     let topic = TopicSpec { name: EVENTS.to_owned(), partitions: PARTITIONS, retention };
     app.log.create(&topic).await?;
     let path = what.truth.clone().unwrap_or_else(|| app.data_dir().join(TRUTH));
+    let sent_before = sent_before(&path)?;
     let mut truth = TruthFile::open(&path)?;
     let shares = Shares { defects: what.defects, late: what.late, duplicates: what.duplicates };
     let count = match (what.count, what.follow) {
@@ -77,7 +78,7 @@ pub(crate) async fn ecommerce(app: App, what: &EcommerceArgs) -> Result<()> {
         |events: u64| TimeDelta::microseconds((events as f64 / what.rate * 1_000_000.0) as i64);
     let begun = app.clock.now();
     let first = if what.follow { begun } else { what.until.unwrap_or(begun) - span(count) };
-    let mut events = Ecommerce::new(what.seed, first, shares, PARTITIONS);
+    let mut events = Ecommerce::new(what.seed, first, shares, PARTITIONS).behind(sent_before);
     let mut sent = 0;
     while sent < count && !app.stop.asked() {
         let now = app.clock.now();
@@ -101,6 +102,15 @@ pub(crate) async fn ecommerce(app: App, what: &EcommerceArgs) -> Result<()> {
     }
     eprintln!("{sent} events sent to {EVENTS}; what must become of them is in {}", path.display());
     Ok(())
+}
+
+/// When the latest of the events happened that the truth file knows.
+fn sent_before(path: &Path) -> Result<Option<DateTime<Utc>>> {
+    let mut truth = Truth::default();
+    if path.exists() {
+        truth.read(path)?;
+    }
+    Ok(truth.latest())
 }
 
 /// Appends until the log has them, however long it is away; false when asked to stop meanwhile.

@@ -79,7 +79,7 @@ pub(crate) async fn take_in(
 /// Before more comes, messages go that are past their limits and that everyone has read.
 async fn make_room(app: &App) {
     let limit = app.config.retention.topic_bytes();
-    match prune_messages(&app.places, app.log.as_ref(), limit).await {
+    match prune_messages(&app.places, app.log.as_ref(), &*app.store, limit).await {
         Ok(topics) => {
             for due in topics.iter().filter(|due| due.unread > 0) {
                 tracing::warn!(

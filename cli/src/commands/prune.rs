@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
-use assay_pipeline::{DueMessages, due_messages, prune_messages};
+use assay_core::ReaderId;
+use assay_pipeline::{DueMessages, REPLAYS_STAY, due_messages, prune_messages};
 use assay_store::{Action, AuditEntry, Kind};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, TEMPORARY};
 use crate::args::PruneArgs;
+use crate::exit::Usage;
 use crate::output::{Grid, bytes, json, line, number, time};
 use crate::scratch::left_in;
 
@@ -27,6 +31,9 @@ struct Swept {
 }
 
 pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<()> {
+    if let Some(reader) = &what.forget {
+        forget(app, what, reader).await?;
+    }
     let mut swept = sweep(app, true).await?;
     let mut given_back = 0;
     if !what.dry_run {
@@ -49,10 +56,35 @@ pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<
     }
 }
 
+/// Nothing is kept any more for a stage that has read into a database.
+async fn forget(app: &App, what: &PruneArgs, reader: &str) -> Result<()> {
+    let entry = AuditEntry {
+        at: app.clock.now(),
+        who: app.config.who.clone(),
+        action: Action::Prune,
+        subject: reader.to_owned(),
+        reason: what.reason.clone(),
+        details: json!({"forgotten": true}),
+    };
+    if app.store.forget_database_reader(&ReaderId(reader.to_owned()), &entry).await? {
+        return Ok(());
+    }
+    let known = app.store.database_readers().await?;
+    let known: BTreeSet<String> = known.into_iter().map(|(reader, _)| reader.0).collect();
+    let known = match known.is_empty() {
+        true => "no stage does so".to_owned(),
+        false => known.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    Err(Usage(format!("{reader} reads into no database that is known here: {known}")).into())
+}
+
 /// Everything that is kept for a time, and what of it is past that. Without `dry` it is deleted.
 async fn sweep(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let mut swept = messages(app, dry).await?;
     swept.extend(letters(app, dry).await?);
+    // Before the jobs themselves, which say whose marks and places they are.
+    swept.push(marks_of_jobs(app, dry).await?);
+    swept.extend(places_of_jobs(app, dry).await?);
     swept.extend(records(app, dry).await?);
     swept.push(temporary(app, dry)?);
     swept.push(orphans(app, dry).await?);
@@ -75,12 +107,27 @@ async fn orphans(app: &App, dry: bool) -> Result<Swept> {
     })
 }
 
+/// Where jobs stood that sent letters back into Postgres.
+async fn places_of_jobs(app: &App, dry: bool) -> Result<Option<Swept>> {
+    let Some(postgres) = &app.places.postgres else { return Ok(None) };
+    let over: Vec<_> = app.store.replays_over(app.clock.now()).await?.into_iter().collect();
+    Ok(Some(Swept {
+        what: "places of replays in Postgres".to_owned(),
+        kept_for: days(REPLAYS_STAY.unsigned_abs()),
+        count: postgres.forget_replays(&over, dry).await?,
+        bytes: None,
+        oldest: None,
+        kept: 0,
+        why_kept: None,
+    }))
+}
+
 async fn messages(app: &App, dry: bool) -> Result<Vec<Swept>> {
-    let (places, log) = (&app.places, app.log.as_ref());
+    let (places, log, store) = (&app.places, app.log.as_ref(), app.store.as_ref());
     let limit = app.config.retention.topic_bytes();
     let due = match dry {
-        true => due_messages(places, log, limit).await?,
-        false => prune_messages(places, log, limit).await?,
+        true => due_messages(places, log, store, limit).await?,
+        false => prune_messages(places, log, store, limit).await?,
     };
     let swept = |due: DueMessages| {
         let mut kept_for = due.retention.map_or_else(
@@ -132,6 +179,22 @@ async fn letters(app: &App, dry: bool) -> Result<Vec<Swept>> {
     Ok(due.into_iter().map(swept).collect())
 }
 
+/// How far jobs came in the tables that their letters landed in.
+async fn marks_of_jobs(app: &App, dry: bool) -> Result<Swept> {
+    let retention = &app.config.retention;
+    let over = app.store.replays_over(retention.of_jobs(app.clock.now())).await?;
+    let forgotten = app.lake.forget_jobs(&over, dry).await?;
+    Ok(Swept {
+        what: "marks of jobs in tables".to_owned(),
+        kept_for: days(retention.jobs_days),
+        count: forgotten.values().sum(),
+        bytes: None,
+        oldest: None,
+        kept: 0,
+        why_kept: None,
+    })
+}
+
 async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     let retention = &app.config.retention;
     let now = app.clock.now();
@@ -152,6 +215,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
         Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
             days(retention.lineage_days) + &of_all
         }
+        Kind::JobLetters | Kind::Jobs => days(retention.jobs_days),
         Kind::Audit => days(retention.audit_days),
     };
     let swept = |due: assay_store::Due| Swept {

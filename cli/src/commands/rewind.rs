@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::app::App;
 use crate::args::RewindArgs;
 use crate::commands::stage_named;
-use crate::exit::Usage;
 use crate::output::{Grid, json as print_json, line, number};
 
 pub(crate) async fn rewind(
@@ -17,14 +16,10 @@ pub(crate) async fn rewind(
     as_json: bool,
 ) -> Result<()> {
     let stage = stage_named(pipeline, &what.stage)?;
-    if stage.writes.postgres.is_some() {
-        let what = "is in Postgres, and its position can't be moved back: send again what was lost";
-        return Err(Usage(format!("{} {what}", stage.writes.dataset)).into());
-    }
-    let plan = plan_rewind(&app.lake, app.log.as_ref(), stage, &what.to).await?;
+    let plan = plan_rewind(&app.places, app.log.as_ref(), stage, &what.to).await?;
     if what.yes {
         let id = DraftId(app.ids.next());
-        move_back(&app.lake, stage, &plan, id, &what.reason).await?;
+        move_back(&app.places, stage, &plan, id, &what.reason).await?;
         let entry = AuditEntry {
             at: app.clock.now(),
             who: app.config.who.clone(),
@@ -42,13 +37,14 @@ pub(crate) async fn rewind(
 }
 
 fn show(plan: &Rewinding, moved: bool) -> Result<()> {
-    let mut grid = Grid::new(&["slice", "stands at#", "goes to#", "read again#"]);
+    let mut grid = Grid::new(&["slice", "stands at#", "goes to#", "read again#", "gone#"]);
     for back in &plan.slices {
         grid.row([
             back.slice.clone(),
             back.from.to_string(),
             back.to.to_string(),
             format!("{} {}", number(back.again), back.unit),
+            number(back.gone),
         ]);
     }
     grid.print()?;
@@ -64,7 +60,7 @@ fn show(plan: &Rewinding, moved: bool) -> Result<()> {
         ),
     })?;
     line(match moved {
-        true => format!("{} was moved back; the next run reads again.", plan.stage),
+        true => format!("{} was moved; the next run reads on from there.", plan.stage),
         false => "Nothing was moved. Add --yes to do it.".to_owned(),
     })
 }

@@ -54,6 +54,8 @@ pub(crate) struct Ecommerce {
     partitions: u32,
     /// Of each partition whether an event on time was sent, and the latest time of one.
     latest: Vec<Option<DateTime<Utc>>>,
+    /// No event on time happens before that: it would be late behind what was sent before.
+    floor: Option<DateTime<Utc>>,
     remembered: Vec<Message>,
     defects: usize,
     /// When the log takes the events, whenever they happen.
@@ -69,10 +71,17 @@ impl Ecommerce {
             shares,
             partitions: partitions.max(1),
             latest: vec![None; partitions.max(1) as usize],
+            floor: None,
             remembered: Vec::new(),
             defects: 0,
             now: DateTime::default(),
         }
+    }
+
+    /// The same behind events that were sent already, the latest of which happened then.
+    pub(crate) fn behind(mut self, latest: Option<DateTime<Utc>>) -> Self {
+        self.floor = latest.map(|latest| latest - TimeDelta::seconds(ON_TIME.cast_signed()));
+        self
     }
 
     /// The next event, which happens at `at`, or some minutes before, and is sent `now`.
@@ -99,6 +108,7 @@ impl Ecommerce {
         // One in five comes out of its order.
         let behind = if self.random.one_in(5) { self.random.below(ON_TIME * 1000) } else { 0 };
         let at = at - TimeDelta::milliseconds(behind.cast_signed());
+        let at = self.floor.map_or(at, |floor| at.max(floor));
         let (sale, event, order) = self.sale(at);
         let message = self.message(order, event.to_string(), Fate::Counts(sale));
         let latest = &mut self.latest[message.partition as usize];
@@ -206,8 +216,15 @@ mod tests {
     use super::*;
 
     fn messages(seed: u64, shares: Shares) -> Vec<Message> {
-        let begin: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
-        let mut events = Ecommerce::new(seed, begin, shares, 3);
+        messages_from("2026-03-01T12:00:00Z".parse().unwrap(), None, (seed, shares))
+    }
+
+    fn messages_from(
+        begin: DateTime<Utc>,
+        sent: Option<DateTime<Utc>>,
+        (seed, shares): (u64, Shares),
+    ) -> Vec<Message> {
+        let mut events = Ecommerce::new(seed, begin, shares, 3).behind(sent);
         let at = |place: i64| begin + TimeDelta::milliseconds(place * 200);
         (0..2000).map(|place| events.next(at(place), at(place))).collect()
     }
@@ -228,7 +245,16 @@ mod tests {
     fn what_counts_is_never_five_minutes_behind_its_partition_and_what_is_late_always() {
         let mut latest = [i64::MIN; 3];
         let shares = Shares { defects: 0.0, late: 0.2, duplicates: 0.0 };
-        for message in messages(7, shares) {
+        let mut sent = messages(7, shares);
+        // Others that begin in the past of the first ones.
+        let at = |message: &Message| match &message.fate {
+            Fate::Counts(sale) => DateTime::from_timestamp_micros(sale.at),
+            _ => None,
+        };
+        let last = sent.iter().filter_map(at).max();
+        let begin = last.unwrap() - TimeDelta::seconds(390);
+        sent.extend(messages_from(begin, last, (8, shares)));
+        for message in sent {
             let latest = &mut latest[message.partition as usize];
             match message.fate {
                 Fate::Counts(sale) => {

@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An event that a shop has to count, once.
@@ -106,6 +107,12 @@ impl Truth {
         Ok(())
     }
 
+    /// When the latest of the events on time happened, and of those that may have been sent.
+    pub(crate) fn latest(&self) -> Option<DateTime<Utc>> {
+        let sales = self.counts.values().chain(self.in_doubt.values());
+        sales.map(|sale| sale.at).max().and_then(DateTime::from_timestamp_micros)
+    }
+
     fn take(&mut self, fate: Fate) {
         match fate {
             Fate::Counts(sale) => drop(self.counts.insert(sale.id.clone(), sale)),
@@ -146,5 +153,6 @@ mod tests {
         let names = |map: &BTreeMap<String, Sale>| map.keys().cloned().collect::<Vec<_>>().join("");
         assert_eq!((names(&truth.counts), names(&truth.in_doubt)), ("a".into(), "b".into()));
         assert_eq!((names(&truth.late), truth.again, truth.bad), ("d".into(), 1, 1));
+        assert_eq!(truth.latest(), DateTime::from_timestamp_micros(1));
     }
 }

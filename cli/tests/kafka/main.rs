@@ -10,6 +10,7 @@ mod collector;
 #[allow(dead_code, reason = "it is there for another test, which uses all of it")]
 mod counter;
 mod lag;
+mod letters;
 mod login;
 mod messages;
 mod office;

@@ -43,6 +43,22 @@ impl Office {
         serde_json::from_str(&self.fine(&[arguments, &["-o", "json"]].concat())).unwrap()
     }
 
+    /// A copy of a shipped pipeline, to be changed.
+    pub(crate) fn copy_of(&self, pipeline: &str, name: &str) -> PathBuf {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines").join(pipeline);
+        let copy = self.folder.path().join(name);
+        for part in ["contracts", "models", "schemas", "."] {
+            std::fs::create_dir_all(copy.join(part)).unwrap();
+            for entry in std::fs::read_dir(shipped.join(part)).unwrap() {
+                let from = entry.unwrap().path();
+                if from.is_file() {
+                    std::fs::copy(&from, copy.join(part).join(from.file_name().unwrap())).unwrap();
+                }
+            }
+        }
+        copy
+    }
+
     pub(crate) fn events(&self, name: &str, seed: &str) -> PathBuf {
         let file = self.folder.path().join(name);
         let wanted = ["--count", "20000", "--seed", seed, "--out", file.to_str().unwrap()];

@@ -1,6 +1,7 @@
 //! Dead letters as a person on call meets them: from a wrong contract to all rows home.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod forward;
 mod office;
 mod working;
 

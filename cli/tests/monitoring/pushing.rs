@@ -77,7 +77,7 @@ fn a_gateway_that_is_away_or_slow_fails_nothing_and_costs_at_most_its_limit() {
     // The same again, with nothing new and nobody to tell.
     office.settle("");
     let (_, _, alone) = timed(&RUN);
-    assert!(took < alone + Duration::from_secs(9), "{took:?}, and alone {alone:?}");
+    assert!(took < alone + Duration::from_secs(30), "{took:?}, and alone {alone:?}");
 
     office.settle(&settings(crate::servers::free_port(), "x"));
     let (code, said, _) = timed(&RUN);

@@ -38,8 +38,7 @@ fn a_worker_elsewhere_tells_a_sidecar_all_it_does_also_what_the_sidecar_missed()
     worker.write("key", made["key"].as_str().unwrap());
     let mut sidecar = central.sidecar(&[]);
     settings(&worker, &sidecar);
-    let made = worker.assay(&["generate", "github-events", "--count", "300"]);
-    worker.write("events.jsonl", &made);
+    worker.assay(&["generate", "github-events", "--count", "300", "--out", "events.jsonl"]);
     worker.assay(&["ingest", "github_events", "--file", "events.jsonl"]);
     // With the sidecar gone the run does all the same.
     sidecar.kill();
@@ -73,8 +72,7 @@ fn a_target_that_is_not_known_is_a_mistake_and_one_that_was_given_up_is_not_show
     let sidecar = central.sidecar(&[]);
     worker.write("key", "any");
     settings(&worker, &sidecar);
-    let made = worker.assay(&["generate", "github-events", "--count", "10"]);
-    worker.write("events.jsonl", &made);
+    worker.assay(&["generate", "github-events", "--count", "10", "--out", "events.jsonl"]);
     worker.assay(&["ingest", "github_events", "--file", "events.jsonl"]);
     for command in ["list", "retry"] {
         let (code, told) = worker.refused(&["outbox", command, "--target", "centrall"]);

@@ -1,55 +1,36 @@
 //! Workers that die, sleep and stand in each other's way, and connections that are cut.
 
-use std::process::Child;
 use std::time::Duration;
 
-use super::{Shop, shop};
-
-const FOLLOW: [&str; 6] = ["run", "stream", "--pipeline", "ecommerce", "--governed", "--follow"];
+use super::broker::Broker;
+use super::shop::{FOLLOW, RUN, shop, shop_on};
 
 fn wait(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
 }
 
-/// A generator that goes on for some seconds beside what is done to the workers.
-fn generator(shop: &Shop, count: &str) -> Child {
-    shop.start(&[
-        "generate",
-        "ecommerce",
-        "--follow",
-        "--rate",
-        "300",
-        "--count",
-        count,
-        "--defects",
-        "3%",
-        "--late",
-        "2%",
-        "--duplicates",
-        "3%",
-    ])
+/// How often something is done: more often where there is time for it.
+fn times(few: usize, many: usize) -> usize {
+    if std::env::var_os("ASSAY_BAD_DAYS").is_some() { many } else { few }
 }
 
-/// Reads what is left, and holds all against the truth.
-fn exact(shop: &Shop, generator: Child) {
-    shop::ended(generator);
-    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
-    let outcome = shop.verified();
-    assert_ne!(outcome["events"], 0);
-    assert_eq!(shop.sql("SELECT count(*) FROM event_traces"), outcome["events"].to_string());
-}
-
+/// Kill -9 of one after the other, some of which follow and some would end by themselves; of two
+/// generators as well.
 #[test]
-fn workers_that_are_killed_count_every_event_once() {
-    let Some(shop) = shop("killed") else { return };
-    let generator = generator(&shop, "1500");
-    for pause in [900, 700, 1100, 800, 1000, 600, 1200] {
-        let worker = shop.worker(&FOLLOW);
-        wait(pause);
-        // With -9.
-        drop(worker);
+fn workers_and_generators_that_are_killed_count_every_event_once() {
+    let Some(broker) = Broker::start() else { return };
+    let Some(shop) = shop_on("killed", &broker) else { return };
+    for seed in ["1", "2"] {
+        let generator = shop.sends("300", "100000", seed);
+        for number in 0..times(4, 25) {
+            let worker = shop.worker(if number % 2 == 0 { &RUN } else { &FOLLOW });
+            wait([900, 700, 1600, 1100, 2400, 800, 1300][number % 7]);
+            drop(worker);
+        }
+        drop(generator);
     }
-    exact(&shop, generator);
+    shop.done(&["generate", "ecommerce", "--count", "300", "--rate", "300", "--seed", "3"]);
+    shop.exact();
 }
 
 #[test]
@@ -58,13 +39,12 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
     shop.generates(&["--count", "900", "--defects", "3%", "--late", "2%", "--duplicates", "3%"]);
     // The same messages on another host, so that the two share nothing but the database.
     let other = shop.beside();
-    let run = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
     let mut holder = shop.holds("LOCK TABLE events_clean IN EXCLUSIVE MODE");
     shop.until(
         "SELECT count(*) = 1 FROM pg_locks WHERE mode = 'ExclusiveLock' AND granted \
                 AND relation = 'events_clean'::regclass",
     );
-    let mut worker = shop.worker(&run);
+    let mut worker = shop.worker(&RUN);
     shop.until(
         "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'assay' \
          AND datname = current_database() AND wait_event_type = 'Lock'",
@@ -74,7 +54,7 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
     shop.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LOCK%'");
     holder.wait().unwrap();
     // The server ends what the sleeper left open, and the successor goes on.
-    other.done(&run);
+    other.done(&RUN);
     other.verified();
     let commits = "SELECT string_agg(draft, ',' ORDER BY number) FROM assay.commits";
     let before = shop.sql(commits);
@@ -88,7 +68,7 @@ fn a_worker_that_was_suspended_in_its_commit_writes_nothing_after_its_successor(
 #[test]
 fn two_workers_and_connections_that_are_cut_count_every_event_once() {
     let Some(shop) = shop("cut") else { return };
-    let generator = generator(&shop, "1200");
+    let generator = shop.sends("300", "1200", "1");
     let workers = [shop.worker(&FOLLOW), shop.worker(&FOLLOW)];
     for _ in 0..12 {
         wait(300);
@@ -102,5 +82,39 @@ fn two_workers_and_connections_that_are_cut_count_every_event_once() {
         worker.signal("-TERM");
         assert_eq!(worker.end(), Some(0));
     }
-    exact(&shop, generator);
+    generator.ended();
+    shop.exact();
+}
+
+/// Three partitions, and a second worker that comes, is suspended until it is taken for dead, wakes
+/// up in its place that is another's, and stays.
+#[test]
+fn workers_that_share_partitions_count_every_event_once() {
+    let Some(broker) = Broker::start() else { return };
+    let Some(shop) = shop_on("shared", &broker) else { return };
+    let generator = shop.sends("200", "100000", "1");
+    let mut one = shop.worker(&FOLLOW);
+    shop.until("SELECT count(*) = 3 FROM assay.positions");
+    let mut two = shop.worker(&FOLLOW);
+    // Each has written lately, and none what the other wrote.
+    let shares = "SELECT count(DISTINCT run) = 2 FROM ( \
+        SELECT report::jsonb -> 'run' ->> 'id' AS run FROM assay.commits ORDER BY number DESC LIMIT 6 \
+      ) AS latest";
+    shop.until(shares);
+    two.signal("-STOP");
+    // The other one has all of them.
+    let alone = "SELECT count(DISTINCT run) = 1 AND bool_or(moved = 3) FROM ( \
+        SELECT report::jsonb -> 'run' ->> 'id' AS run, \
+          (SELECT count(*) FROM jsonb_object_keys(report::jsonb -> 'upto')) AS moved \
+        FROM assay.commits ORDER BY number DESC LIMIT 6) AS latest";
+    shop.until(alone);
+    two.signal("-CONT");
+    shop.until(shares);
+    one.signal("-TERM");
+    assert_eq!(one.end(), Some(0));
+    shop.until(alone);
+    generator.stops();
+    two.signal("-TERM");
+    assert_eq!(two.end(), Some(0));
+    shop.exact();
 }

@@ -1,17 +1,28 @@
 //! The e-commerce stream, through the real command, into a real Postgres.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod away;
+#[path = "../kafka/broker.rs"]
+#[allow(dead_code, reason = "it is there for other tests, which use all of it")]
+mod broker;
+mod edges;
 mod faults;
 mod hops;
+mod rights;
+mod senders;
+mod server;
 mod shop;
+#[path = "../kafka/topic.rs"]
+#[allow(dead_code, reason = "it is there for other tests, which use all of it")]
+mod topic;
 
-use shop::{Shop, shop};
+use shop::{RUN, shop};
 
 #[test]
 fn every_event_is_counted_once_and_to_the_cent() {
     let Some(shop) = shop("once") else { return };
     shop.generates(&["--count", "3000", "--defects", "3%", "--late", "2%", "--duplicates", "3%"]);
-    let runs = shop.json(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    let runs = shop.json(&RUN);
     let counts = &runs[0]["counts"];
     assert_eq!(counts["read"], 3000);
     let outcome = shop.verified();
@@ -43,7 +54,7 @@ fn every_event_is_counted_once_and_to_the_cent() {
         let sums = format!("SELECT (SELECT sum(revenue) FROM {view}) = sum(revenue) FROM kpi_1m");
         assert_eq!(shop.sql(&sums), "t", "{view}");
     }
-    let again = shop.json(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    let again = shop.json(&RUN);
     assert_eq!(again[0]["counts"]["read"], 0);
     assert_eq!(shop.verified(), outcome);
 }
@@ -52,7 +63,7 @@ fn every_event_is_counted_once_and_to_the_cent() {
 fn late_events_come_home_and_correct_their_minutes() {
     let Some(shop) = shop("late") else { return };
     shop.generates(&["--count", "1500", "--defects", "1%", "--late", "3%", "--duplicates", "0%"]);
-    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    shop.done(&RUN);
     let late = shop.verified()["late"].as_u64().unwrap();
     let minutes = shop.sql("SELECT count(*) FROM kpi_1m");
     let replay = ["dlq", "replay", "--reason", "late", "--yes"];
@@ -73,7 +84,7 @@ fn late_events_come_home_and_correct_their_minutes() {
 fn a_silent_partition_holds_no_window_back_and_others_do() {
     let Some(shop) = shop("idle") else { return };
     shop.generates(&["--count", "600"]);
-    shop.done(&["run", "stream", "--pipeline", "ecommerce", "--governed"]);
+    shop.done(&RUN);
     assert_eq!(
         shop.sql("SELECT late_after || ' ' || idle_after FROM assay.readers"),
         "00:05:00 00:01:00"
@@ -107,9 +118,8 @@ fn what_is_behind_the_watermark_is_needed_no_more() {
         shop.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
     let generate =
         ["--count", "2500", "--rate", "5", "--until", &now, "--late", "1%", "--duplicates", "2%"];
-    let run = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
     shop.generates(&generate);
-    shop.done(&run);
+    shop.done(&RUN);
     let figures = shop.sql("SELECT sum(revenue), sum(orders_created), count(*) FROM kpi_1m");
     let gone = shop.sql(
         "WITH gone AS (DELETE FROM events_clean WHERE event_time < ( \
@@ -118,9 +128,9 @@ fn what_is_behind_the_watermark_is_needed_no_more() {
     );
     assert!(gone.parse::<u32>().unwrap() > 500, "{gone}");
     shop.sql("TRUNCATE event_traces");
-    // The same again: what was forgotten is late, what is younger is known.
-    shop.generates(&generate);
-    let runs = shop.json(&run);
+    // The same again, as if none had been sent: what was forgotten is late, what is younger is known.
+    shop.generates(&[&generate[..], &["--truth", "again"]].concat());
+    let runs = shop.json(&RUN);
     let counts = &runs[0]["counts"];
     assert_eq!((&counts["read"], &counts["written"]), (&2500.into(), &0.into()));
     assert_eq!(shop.sql("SELECT sum(revenue), sum(orders_created), count(*) FROM kpi_1m"), figures);
@@ -149,7 +159,6 @@ fn a_database_is_migrated_twice_and_by_two_at_once() {
 fn what_is_wrong_with_the_database_is_said_with_what_to_do() {
     let Some(shop) = shop("wrong") else { return };
     shop.generates(&["--count", "10"]);
-    let run = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
     let cases = [
         (
             "ALTER TABLE kpi_1m RENAME TO other",
@@ -169,7 +178,7 @@ fn what_is_wrong_with_the_database_is_said_with_what_to_do() {
     ];
     for (spoil, mend, told) in cases {
         shop.sql(&format!("DROP VIEW v_kpi_1m_final, v_kpi_15m, v_kpi_1h, v_kpi_24h; {spoil}"));
-        let error = shop.fails(&run);
+        let error = shop.fails(&RUN);
         assert!(error.contains(told), "{error}");
         shop.sql(&format!(
             "{mend}; CREATE VIEW v_kpi_1m_final AS SELECT 1; CREATE VIEW v_kpi_15m \
@@ -178,10 +187,10 @@ fn what_is_wrong_with_the_database_is_said_with_what_to_do() {
         ));
     }
     let error =
-        shop.fails(&[&run[..], &["--postgres", "postgres://nobody@127.0.0.1:19150/none"]].concat());
+        shop.fails(&[&RUN[..], &["--postgres", "postgres://nobody@127.0.0.1:19150/none"]].concat());
     assert!(error.contains("does not exist"), "{error}");
-    let error = shop.fails(&[&run[..], &["--postgres", "mysql://a/b"]].concat());
+    let error = shop.fails(&[&RUN[..], &["--postgres", "mysql://a/b"]].concat());
     assert!(error.contains("no address of Postgres"), "{error}");
-    shop.done(&run);
+    shop.done(&RUN);
     shop.verified();
 }

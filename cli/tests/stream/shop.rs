@@ -6,57 +6,97 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::broker::Broker;
+
 const PORT: u16 = 19150;
 
 /// A state that does not come by then never comes.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Reads what is there.
+pub(crate) const RUN: [&str; 5] = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
+
+/// Goes on until it is told to stop.
+pub(crate) const FOLLOW: [&str; 6] =
+    ["run", "stream", "--pipeline", "ecommerce", "--governed", "--follow"];
 
 pub(crate) struct Shop {
     folder: tempfile::TempDir,
+    /// The server, with a slash behind it.
+    server: String,
     database: String,
+    /// Who works there, who may be less than the one that made the database.
+    pub(crate) user: String,
     /// Whoever made the database drops it.
     made: bool,
 }
 
-/// None, and a word of why, where there is no Postgres.
+/// On the server of all tests, and the embedded log; None, and a word of why, where there is none.
 pub(crate) fn shop(name: &str) -> Option<Shop> {
-    let there = std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok();
-    let client = Command::new("psql").arg("--version").output().is_ok();
-    if !there || !client {
-        let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.to_string_lossy().contains("postgres"),
-            "postgres is required and is not there"
-        );
-        println!("skipped: no Postgres; ./dev services start postgres");
-        return None;
-    }
+    shop_at(name, None, &shared_server()?)
+}
+
+/// On a broker, and the server of all tests.
+pub(crate) fn shop_on(name: &str, broker: &Broker) -> Option<Shop> {
+    shop_at(name, Some(broker), &shared_server()?)
+}
+
+pub(crate) fn shop_at(name: &str, broker: Option<&Broker>, server: &str) -> Option<Shop> {
     let shop = Shop {
         folder: tempfile::tempdir().unwrap(),
+        server: server.to_owned(),
         database: format!("stream_{name}_{}", std::process::id()),
+        user: "postgres".to_owned(),
         made: true,
     };
-    psql("postgres", &format!("CREATE DATABASE {}", shop.database));
+    if let Some(broker) = broker {
+        let settings = format!("log: {}\n", broker.log());
+        std::fs::write(shop.path("assay.yaml"), settings).unwrap();
+    }
+    asked(server, "postgres", &format!("CREATE DATABASE {}", shop.database)).unwrap();
     shop.done(&["db", "migrate", "--pipeline", "ecommerce"]);
     Some(shop)
 }
 
-fn psql(database: &str, sql: &str) -> String {
-    let address = format!("postgres://postgres@127.0.0.1:{PORT}/{database}");
+fn shared_server() -> Option<String> {
+    let there = std::net::TcpStream::connect(("127.0.0.1", PORT)).is_ok();
+    let client = Command::new("psql").arg("--version").output().is_ok();
+    if there && client {
+        return Some(format!("127.0.0.1:{PORT}/"));
+    }
+    may_be_skipped("no Postgres; ./dev services start postgres");
+    None
+}
+
+/// Says why a test is skipped, unless it must not be.
+pub(crate) fn may_be_skipped(why: &str) {
+    let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
+    let named = required.to_string_lossy().split(',').any(|name| name == "postgres");
+    assert!(!named, "postgres is required: {why}");
+    println!("skipped: {why}");
+}
+
+/// What psql answers, or says.
+fn asked(server: &str, database: &str, sql: &str) -> Result<String, String> {
+    let address = format!("postgres://postgres@{server}{database}");
     let output = Command::new("psql")
         .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &address, "-c", sql])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(told(&output.stdout)),
+        false => Err(format!("{sql}: {}", told(&output.stderr))),
+    }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        if !self.made {
-            return;
+        if self.made {
+            let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
+            // A server that is gone has taken it along.
+            let _ = asked(&self.server, "postgres", &drop);
         }
-        psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database));
     }
 }
 
@@ -66,13 +106,19 @@ impl Shop {
     }
 
     pub(crate) fn sql(&self, sql: &str) -> String {
-        psql(&self.database, sql)
+        asked(&self.server, &self.database, sql).unwrap()
+    }
+
+    /// The number that a query gives.
+    pub(crate) fn number(&self, sql: &str) -> u64 {
+        self.sql(sql).parse().unwrap()
     }
 
     /// Waits until a query says `t`.
     pub(crate) fn until(&self, sql: &str) {
         let start = Instant::now();
-        while self.sql(sql) != "t" {
+        // A server may be away meanwhile.
+        while asked(&self.server, &self.database, sql).as_deref() != Ok("t") {
             assert!(start.elapsed() < PATIENCE, "it did not come to: {sql}");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -82,7 +128,8 @@ impl Shop {
     pub(crate) fn holds(&self, sql: &str) -> Child {
         let wait = format!("{sql}; SELECT pg_sleep(600)");
         let mut command = Command::new("psql");
-        command.args(["-qAtX", "-1", "-d", &self.address(), "-c", &wait]);
+        let address = format!("postgres://postgres@{}{}", self.server, self.database);
+        command.args(["-qAtX", "-1", "-d", &address, "-c", &wait]);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -92,11 +139,16 @@ impl Shop {
         let copied =
             Command::new("cp").arg("-r").arg(self.path("data")).arg(folder.path()).status();
         assert!(copied.unwrap().success());
-        Shop { folder, database: self.database.clone(), made: false }
+        let (server, database) = (self.server.clone(), self.database.clone());
+        Shop { folder, server, database, user: self.user.clone(), made: false }
     }
 
-    fn address(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{PORT}/{}", self.database)
+    pub(crate) fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("postgres://{}@{}{}", self.user, self.server, self.database)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -105,6 +157,7 @@ impl Shop {
             .args(arguments)
             .env("ASSAY_DATA_DIR", self.path("data"))
             .env("ASSAY_POSTGRES", self.address())
+            .env_remove("ASSAY_CONFIG")
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -113,6 +166,30 @@ impl Shop {
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().unwrap()
+    }
+
+    /// A generator that goes on while something is done to others.
+    pub(crate) fn sends(&self, rate: &str, count: &str, seed: &str) -> Worker {
+        let what = ["generate", "ecommerce", "--follow", "--rate", rate, "--count", count];
+        let shares = ["--defects", "3%", "--late", "2%", "--duplicates", "3%", "--seed", seed];
+        self.worker(&[&what[..], &shares].concat())
+    }
+
+    /// Reads what is left, and holds all against the truth.
+    pub(crate) fn exact(&self) {
+        self.done(&RUN);
+        let outcome = self.verified();
+        assert_ne!(outcome["events"], 0);
+        assert_eq!(self.sql("SELECT count(*) FROM event_traces"), outcome["events"].to_string());
+    }
+
+    /// From now on somebody works there who may do no more than a stream needs.
+    pub(crate) fn has_clerk(&mut self, name: &str) {
+        self.sql(&format!(
+            "CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA assay TO {name}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA assay, public TO {name}"
+        ));
+        self.user = name.to_owned();
     }
 
     /// A process that is signalled and waited for; what it says is in a file.
@@ -124,7 +201,7 @@ impl Shop {
         Worker { child, said }
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
@@ -181,6 +258,17 @@ impl Worker {
             assert!(start.elapsed() < PATIENCE, "it does not end: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until a generator has sent all.
+    pub(crate) fn ended(mut self) {
+        assert_eq!(self.end(), Some(0));
+    }
+
+    /// Tells a generator to stop.
+    pub(crate) fn stops(mut self) {
+        self.signal("-TERM");
+        assert_eq!(self.end(), Some(0));
     }
 }
 

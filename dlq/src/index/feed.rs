@@ -7,10 +7,10 @@ use assay_store::{LetterBatch, LetterClosing};
 use serde::Serialize;
 
 use super::{Index, row};
-use crate::{DlqError, LetterId, LetterView, TOPICS, cause, view};
+use crate::{DlqError, LetterView, TOPICS, cause, view};
 
 /// What is in memory at once.
-const FETCH: Fetch = Fetch { max_records: 2000, max_bytes: 8 << 20 };
+const FETCH: Fetch = Fetch { max_records: 5000, max_bytes: 8 << 20 };
 
 /// What the index learned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -152,7 +152,6 @@ fn batch(topic: &str, part: u32, (from, next): (u64, u64), records: &[Record]) -
         }
         let mut letter = LetterView::of(topic, record, 0);
         if !ours(topic) {
-            letter.id = LetterId::of_place(topic, part, record.offset);
             letter.draft = None;
         }
         let cause = cause::of(&letter);

@@ -5,14 +5,21 @@ use std::collections::BTreeMap;
 use assay_log::{Fetch, LogError, Record};
 
 use super::Index;
-use crate::view::{beginning, id_of};
-use crate::{DlqError, LetterView};
+use crate::view::{beginning, id_of, sensitive};
+use crate::{DlqError, LetterView, Source};
 
 /// Records that are read together: letters that die together lie together.
-const FETCH: Fetch = Fetch { max_records: 500, max_bytes: 8 << 20 };
+const FETCH: Fetch = Fetch { max_records: 2000, max_bytes: 8 << 20 };
 
 /// How far ahead of a letter another may lie to be read along.
-const NEAR: u64 = 500;
+const NEAR: u64 = 2000;
+
+/// A record that is looked for.
+pub(crate) struct Wanted<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) part: u32,
+    pub(crate) place: u64,
+}
 
 impl Index {
     /// Fills in keys and the first `keep` bytes of payloads, and what else only the record has.
@@ -22,19 +29,45 @@ impl Index {
         letters: &mut [LetterView],
         keep: usize,
     ) -> Result<usize, DlqError> {
-        let mut places: BTreeMap<(String, u32), BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
-        for (number, letter) in letters.iter().enumerate() {
-            let lane = places.entry((letter.at.topic.clone(), letter.at.partition)).or_default();
-            lane.entry(letter.at.offset).or_default().push(number);
-        }
+        let places: Vec<Source> = letters.iter().map(|letter| letter.at.clone()).collect();
+        let wanted = places.iter().map(|at| Wanted {
+            topic: &at.topic,
+            part: at.partition,
+            place: at.offset,
+        });
         let mut found = 0;
+        let visit = |number: usize, record: &Record| {
+            let letter: &mut LetterView = &mut letters[number];
+            // In a topic that was made anew another letter may lie there.
+            if id_of(&letter.at.topic, record) == letter.id {
+                fill(letter, record, keep);
+                found += 1;
+            }
+        };
+        self.records(wanted, visit).await?;
+        Ok(found)
+    }
+
+    /// Shows the records that are wanted, each with its number among them, in the order in which
+    /// they lie; those that their topics have no more are left out.
+    pub(crate) async fn records(
+        &self,
+        wanted: impl Iterator<Item = Wanted<'_>>,
+        mut visit: impl FnMut(usize, &Record),
+    ) -> Result<(), DlqError> {
+        let mut places: BTreeMap<(&str, u32), Vec<(u64, usize)>> = BTreeMap::new();
+        for (number, Wanted { topic, part, place }) in wanted.enumerate() {
+            places.entry((topic, part)).or_default().push((place, number));
+        }
         for ((topic, part), mut wanted) in places {
-            while let Some((&from, _)) = wanted.first_key_value() {
-                let last = wanted.range(..from.saturating_add(NEAR)).next_back();
-                let span = last.map_or(1, |(last, _)| last - from + 1);
+            wanted.sort_unstable();
+            let mut rest = &wanted[..];
+            while let Some(&(from, _)) = rest.first() {
+                let near = rest.partition_point(|(place, _)| *place < from.saturating_add(NEAR));
+                let span = rest[near - 1].0 - from + 1;
                 let max_records = usize::try_from(span).unwrap_or(1).min(FETCH.max_records);
                 let fetch = Fetch { max_records, ..FETCH };
-                let records = match self.log().read(&topic, part, from, fetch).await {
+                let records = match self.log().read(topic, part, from, fetch).await {
                     Ok(records) => records,
                     // It went since the index looked.
                     Err(LogError::OutOfRange { .. }) => Vec::new(),
@@ -45,25 +78,25 @@ impl Index {
                 };
                 let read_to = records.last().map_or(from, |last| last.offset);
                 for record in &records {
-                    for number in wanted.remove(&record.offset).unwrap_or_default() {
-                        // In a topic that was made anew another letter may lie there.
-                        if id_of(&topic, record) == letters[number].id {
-                            fill(&mut letters[number], record, keep);
-                            found += 1;
+                    while let Some(&(place, number)) = rest.first()
+                        && place <= record.offset
+                    {
+                        rest = &rest[1..];
+                        if place == record.offset {
+                            visit(number, record);
                         }
                     }
                 }
                 // What lies in between and did not come is gone.
-                wanted.retain(|offset, _| *offset > read_to);
+                rest = &rest[rest.partition_point(|(place, _)| *place <= read_to)..];
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
 fn fill(letter: &mut LetterView, record: &Record, keep: usize) {
-    let read = LetterView::of(&letter.at.topic, record, 0);
-    letter.sensitive = read.sensitive;
+    letter.sensitive = sensitive(record);
     letter.key = record.key.as_ref().map(|key| beginning(key, keep));
     letter.payload = record.value.as_ref().map(|value| beginning(value, keep));
     letter.payload_truncated = record.value.as_ref().is_some_and(|value| value.len() > keep);

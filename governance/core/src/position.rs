@@ -40,6 +40,11 @@ impl Slice {
         Slice(name.to_owned())
     }
 
+    /// The job whose letters it is of; none of another slice.
+    pub fn job(&self) -> Option<Uuid> {
+        self.0.strip_prefix(REPLAY)?.parse().ok()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

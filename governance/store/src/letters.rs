@@ -3,6 +3,7 @@
 mod feed;
 mod find;
 mod place;
+mod take;
 mod words;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use feed::{LetterBatch, LetterClosing};
 pub(crate) use find::conditions;
-pub use find::{LetterFilter, LetterGroup};
+pub use find::{LetterFilter, LetterGroup, LetterOfReplay};
 pub use place::LetterPlace;
 pub use words::LetterWord;
 

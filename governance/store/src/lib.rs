@@ -18,6 +18,7 @@ mod outbox;
 mod pauses;
 mod profiles;
 mod prune;
+mod readers;
 mod replays;
 mod reports;
 mod runs;
@@ -34,14 +35,16 @@ pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
 pub use keys::{Deed, KeyRecord, Role};
 pub use letters::{
-    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup, LetterPlace,
-    LetterRecord, LetterRow, LetterState, LetterWord,
+    LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup,
+    LetterOfReplay, LetterPlace, LetterRecord, LetterRow, LetterState, LetterWord,
 };
 pub use outbox::{Chosen, Delivery, DeliveryState, TargetHealth};
 pub use pauses::Pause;
 pub use profiles::ProfileRecord;
 pub use prune::{Due, KeptSince, Kind};
-pub use replays::{GivenUp, Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, Wish};
+pub use replays::{
+    GivenUp, Outcome, Replay, ReplayLetter, ReplayOptions, ReplayState, ReplayTopic, Wish,
+};
 pub use reports::{CommitRef, ReportRecord};
 pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;

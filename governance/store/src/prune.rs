@@ -32,11 +32,15 @@ pub enum Kind {
     ColumnWays,
     /// Runs as events tell of them.
     LineageRuns,
+    /// Which letters a job had that is over.
+    JobLetters,
+    /// Jobs that sent letters back.
+    Jobs,
     Audit,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Reports,
         Kind::Profiles,
         Kind::Runs,
@@ -45,6 +49,8 @@ impl Kind {
         Kind::Ways,
         Kind::ColumnWays,
         Kind::LineageRuns,
+        Kind::JobLetters,
+        Kind::Jobs,
         Kind::Audit,
     ];
 
@@ -58,6 +64,8 @@ impl Kind {
             Kind::Ways => "lineage ways",
             Kind::ColumnWays => "lineage of columns",
             Kind::LineageRuns => "lineage runs",
+            Kind::JobLetters => "letters of jobs",
+            Kind::Jobs => "jobs of letters",
             Kind::Audit => "audit entries",
         }
     }
@@ -71,6 +79,7 @@ impl Kind {
             Kind::Edges | Kind::Ways => "the last way into a dataset",
             Kind::ColumnWays => "the last ways into a column",
             Kind::LineageRuns => "the last of a job",
+            Kind::JobLetters | Kind::Jobs => "the job is not over",
             Kind::Events | Kind::Audit => "nothing is kept",
         }
     }
@@ -90,6 +99,9 @@ pub struct KeptSince {
     pub runs: DateTime<Utc>,
     /// Of events, the graph and its runs.
     pub lineage: DateTime<Utc>,
+    /// Of jobs that sent letters back, and are over: without them the way of a letter is known from
+    /// its topic alone.
+    pub jobs: DateTime<Utc>,
     pub audit: DateTime<Utc>,
 }
 
@@ -101,6 +113,7 @@ impl KeptSince {
             Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
                 self.lineage
             }
+            Kind::JobLetters | Kind::Jobs => self.jobs,
             Kind::Audit => self.audit,
         }
     }
@@ -143,11 +156,13 @@ impl Store {
     }
 
     async fn due_of(&self, kind: Kind, since: DateTime<Utc>) -> Result<Due, sqlx::Error> {
-        let Table { name, at, weight, goes, .. } = kinds::table(kind);
+        let table = kinds::table(kind);
+        let past = table.past();
+        let Table { name, at, weight, goes, .. } = table;
         let sql = format!(
             "SELECT COUNT(*) AS due, CAST(COALESCE(SUM({weight}), 0) AS BIGINT) AS bytes,
-                 MIN({at}) AS oldest, (SELECT COUNT(*) FROM {name} r WHERE {at} < $1) AS past
-             FROM {name} r WHERE {at} < $1 AND {goes}"
+                 MIN({at}) AS oldest, (SELECT COUNT(*) FROM {name} r WHERE {past}) AS past
+             FROM {name} r WHERE {past} AND {goes}"
         );
         let row = sqlx::query(&sql).bind(from_time(since)).fetch_one(self.pool()).await?;
         let rows = count(&row, "due")?;
@@ -179,10 +194,9 @@ async fn delete_step(
     kind: Kind,
     since: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    let Table { name, at, key, goes, .. } = kinds::table(kind);
-    let chosen = format!(
-        "SELECT {key} FROM {name} r WHERE {at} < $1 AND {goes} ORDER BY {at}, {key} LIMIT $2"
-    );
+    let table = kinds::table(kind);
+    let chosen = table.chosen();
+    let Table { name, key, .. } = table;
     if kind == Kind::Reports {
         keep_what_reports_count_for(connection, &chosen, since).await?;
     }

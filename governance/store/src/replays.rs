@@ -1,6 +1,6 @@
 //! Jobs that send dead letters back, and the letters of each. A letter is in one open job at most.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use assay_core::StageId;
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use self::rows::{choose, drop_dry, in_flight, insert, letter, replay};
-use crate::column::{count, from_count, from_time};
+use crate::column::{count, from_count, from_time, word};
 use crate::{AuditEntry, LetterFilter, Store, StoreError, audit};
 
 mod handed;
@@ -83,6 +83,17 @@ pub struct ReplayOptions {
     pub stop_rows: u64,
     /// A JSON merge patch, or columns and SQL, that changes what is sent.
     pub transform: Option<String>,
+    /// The topic that they are sent to; absent: back into the stage that they failed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<ReplayTopic>,
+}
+
+/// A topic that letters are sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayTopic {
+    pub topic: String,
+    /// Where each partition ended when the job was made: what it sends comes behind that.
+    pub starts: Vec<u64>,
 }
 
 impl Default for ReplayOptions {
@@ -93,6 +104,7 @@ impl Default for ReplayOptions {
             stop_percent: 50.0,
             stop_rows: 100,
             transform: None,
+            to: None,
         }
     }
 }
@@ -165,9 +177,13 @@ impl Store {
                 transaction.commit().await?;
                 return Ok(job);
             }
+            job.wanted.shorten();
             insert(&mut transaction, &job).await?;
             if let Some(entry) = entry {
                 let mut entry = entry.clone();
+                if !entry.details["which"].is_null() {
+                    entry.details["which"] = serde_json::to_value(&job.wanted).unwrap_or_default();
+                }
                 entry.details["letters"] = job.letters.into();
                 audit::put(&mut transaction, &entry).await?;
             }
@@ -323,6 +339,20 @@ impl Store {
         .await
         .map_err(&failed)?;
         rows.iter().map(letter).collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Jobs that are over since before a time: nothing comes of them any more.
+    pub async fn replays_over(&self, before: DateTime<Utc>) -> Result<HashSet<Uuid>, StoreError> {
+        let failed = self.failed("look for jobs that are over");
+        let rows = sqlx::query(
+            "SELECT id FROM replays WHERE state IN ('complete', 'cancelled')
+                 AND COALESCE(ended_at, created_at) < $1",
+        )
+        .bind(from_time(before))
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
+        rows.iter().map(|row| word(row, "id")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The jobs that had a letter, the newest first.

@@ -8,7 +8,7 @@ use crate::{StoreError, backup};
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
 /// A program of the version before may still be at work, so they only add.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
@@ -20,6 +20,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0009_letters.sql"),
     include_str!("../migrations/0010_replays.sql"),
     include_str!("../migrations/0011_handed_replays.sql"),
+    include_str!("../migrations/0012_database_readers.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

@@ -83,17 +83,24 @@ impl Store {
     /// Begins a transaction that has the write lock from its first statement on, so that what it
     /// reads can't change before it writes.
     pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        begin(self.pool.clone()).await
     }
 
     /// The same, for what nobody could tell again: it is synced to the disk.
     pub(crate) async fn write_durably(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.durable.begin_with("BEGIN IMMEDIATE").await
+        begin(self.durable.clone()).await
     }
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {
         move |cause| StoreError::database(&self.path, doing, cause)
     }
+}
+
+/// In a task of its own: a beginning that is given up halfway would be a transaction that nobody
+/// ends, and everybody would wait for its lock.
+async fn begin(pool: SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    let begun = tokio::spawn(async move { pool.begin_with("BEGIN IMMEDIATE").await });
+    begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 /// Switches the file to its write-ahead log, for good. SQLite does not wait for the lock that the

@@ -76,6 +76,17 @@ impl Store {
         Ok(())
     }
 
+    /// Begins the commits of `target` anew: it is another one than was told before, with numbers of
+    /// its own. Its reports, events and totals stay, and a draft that was told counts no more.
+    pub async fn tell_anew(&self, target: &DatasetName) -> Result<(), StoreError> {
+        sqlx::query("UPDATE told SET sequence = 0, snapshot = 0 WHERE target = $1")
+            .bind(target.to_string())
+            .execute(self.pool())
+            .await
+            .map_err(self.failed("begin to tell a target anew"))?;
+        Ok(())
+    }
+
     async fn try_tell(&self, telling: &Telling) -> Result<bool, sqlx::Error> {
         let mut transaction = self.write().await?;
         if !move_mark(&mut transaction, telling).await? {

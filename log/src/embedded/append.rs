@@ -9,7 +9,7 @@ use super::lane::{self, Lane};
 use crate::{LogError, MAX_RECORD_BYTES, NewRecord, placement};
 
 /// Rows of one INSERT, and the bytes after which no more are added to it.
-const ROWS: usize = 64;
+const ROWS: usize = 256;
 const BYTES: usize = 1 << 20;
 
 /// A record with its place, ready to be written.

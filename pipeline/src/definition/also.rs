@@ -15,6 +15,11 @@ use crate::target::Fold;
 /// A partition in which nothing came for so many seconds holds no window back.
 const IDLE: u32 = 60;
 
+/// A table by one name, whether or not that of the usual schema is written.
+fn in_schema(table: &str) -> String {
+    table.strip_prefix("public.").unwrap_or(table).to_owned()
+}
+
 impl Loader<'_> {
     /// What a stage needs that writes to a database, and what others can't have.
     pub(super) fn database_fits(
@@ -65,10 +70,14 @@ impl Loader<'_> {
             self.mistake(&format!("{at}/column"), what, "name a timestamp of its contract");
             return None;
         }
+        let seconds = |number: u32| TimeDelta::seconds(number.into());
+        // Up to there a wrong clock makes no row late that has the right time.
+        let ahead_after = file.ahead_after_seconds.unwrap_or(file.late_after_seconds);
         Some(EventTime {
             column: file.column.clone(),
-            late_after: TimeDelta::seconds(file.late_after_seconds.into()),
-            idle_after: TimeDelta::seconds(file.idle_after_seconds.unwrap_or(IDLE).into()),
+            late_after: seconds(file.late_after_seconds),
+            ahead_after: seconds(ahead_after),
+            idle_after: seconds(file.idle_after_seconds.unwrap_or(IDLE)),
         })
     }
 
@@ -82,10 +91,21 @@ impl Loader<'_> {
     ) -> Option<Vec<Also>> {
         let mut all = Vec::new();
         let mut sound = true;
+        let mut taken = BTreeSet::new();
+        taken.extend(writes.postgres.as_deref().map(in_schema));
         for (place, also) in file.also.iter().enumerate() {
             let at = format!("{at}/also/{place}");
             match self.one(&at, file, also, reads, writes) {
-                Some(one) => all.push(one),
+                Some(one) => {
+                    let table = one.writes.postgres.as_deref().map(in_schema);
+                    if table.is_some_and(|table| !taken.insert(table)) {
+                        let what = format!("the stage writes {} already", one.writes.dataset);
+                        let fix = "write each table once, with one model";
+                        self.mistake(&format!("{at}/write"), what, fix);
+                        sound = false;
+                    }
+                    all.push(one);
+                }
                 None => sound = false,
             }
         }

@@ -106,6 +106,9 @@ pub(super) struct StageFile {
 pub(super) struct EventTimeFile {
     pub(super) column: String,
     pub(super) late_after_seconds: u32,
+    /// So much after the log took it a row can't have happened; `late_after_seconds`, when it is
+    /// not said.
+    pub(super) ahead_after_seconds: Option<u32>,
     pub(super) idle_after_seconds: Option<u32>,
 }
 
@@ -154,6 +157,7 @@ pub(crate) enum ExtractType {
     String,
     Long,
     Double,
+    Decimal,
     Boolean,
     Timestamp,
 }
@@ -165,6 +169,7 @@ impl ExtractType {
             ExtractType::String => "string",
             ExtractType::Long => "long",
             ExtractType::Double => "double",
+            ExtractType::Decimal => "decimal",
             ExtractType::Boolean => "boolean",
             ExtractType::Timestamp => "timestamp",
         }

@@ -84,7 +84,7 @@ impl Ingest {
                 sent: Vec::new(),
                 again: Letters::new(&self.spool),
             };
-            for Sent { number, letter } in sent {
+            for Sent { number, letter, .. } in sent {
                 match letter {
                     Some(letter) if done(&letter) => {}
                     Some(letter) => self.one(number, letter, &mut step, &mut found)?,

@@ -19,6 +19,8 @@ use crate::target::TargetError;
 #[derive(Debug, Default)]
 pub(super) struct Amendment {
     pub(super) properties: HashMap<String, String>,
+    /// Properties that go.
+    pub(super) forgotten: HashSet<String>,
     /// Snapshots that go.
     pub(super) gone: HashSet<i64>,
 }
@@ -58,6 +60,9 @@ impl Amendment {
         text["last-updated-ms"] = json!(now_ms.max(metadata.last_updated_ms()));
         for (key, value) in &self.properties {
             text["properties"][key] = json!(value);
+        }
+        if let Some(properties) = text.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.retain(|key, _| !self.forgotten.contains(key));
         }
         let gone =
             |entry: &Value| entry["snapshot-id"].as_i64().is_some_and(|id| self.gone.contains(&id));

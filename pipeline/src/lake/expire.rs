@@ -58,7 +58,11 @@ impl Lake {
             let Some(expiry) = self.expiry(&table, what) else {
                 return Ok(nothing(dataset, &table));
             };
-            let amendment = Amendment { properties: expiry.properties(), gone: expiry.ids() };
+            let amendment = Amendment {
+                properties: expiry.properties(),
+                gone: expiry.ids(),
+                ..Amendment::default()
+            };
             if self.amend(dataset, &table, &amendment).await?.is_none() {
                 continue;
             }

@@ -14,6 +14,7 @@ mod expire;
 mod expiry;
 mod file_writer;
 mod files;
+mod finished;
 mod history;
 mod key_file;
 mod leftovers;

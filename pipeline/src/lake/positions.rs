@@ -16,6 +16,12 @@ pub(super) fn property(reader: &ReaderId, slice: &Slice) -> String {
     format!("{PREFIX}{reader}.{slice}")
 }
 
+/// The name of the slice whose mark a property holds; none of a property of another kind.
+pub(super) fn of_slice(property: &str) -> Option<&str> {
+    // Neither pipelines nor stages have a dot in their names.
+    property.strip_prefix(PREFIX)?.split_once('.').map(|(_, slice)| slice)
+}
+
 /// The position of `reader`, as the table has it now.
 pub(crate) fn position_of(
     dataset: &DatasetName,

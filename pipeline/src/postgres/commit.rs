@@ -11,13 +11,13 @@ use sqlx::postgres::PgConnection;
 
 use super::columns::WireColumn;
 use super::sheet::Sheet;
-use super::{Postgres, failure};
+use super::{Postgres, failure, unique};
 use crate::definition::TableSpec;
 use crate::target::{Closing, Commit, Draft, DraftOf, Snapshot, TargetError, Write};
 
 /// Reports of commits are kept for the stores that follow; a store that is silent for longer has
 /// missed them.
-const KEEP_DAYS: i64 = 7;
+const KEEP_DAYS: i64 = 3;
 
 /// Every so many commits, old ones go.
 const SWEEP: i64 = 256;
@@ -28,6 +28,8 @@ pub(super) struct PostgresDraft {
     id: DraftId,
     reader: ReaderId,
     from: Position,
+    /// The columns that deduplicate.
+    key: Vec<String>,
     begun_at: DateTime<Utc>,
     sheets: Vec<(Arc<TableSpec>, Sheet)>,
 }
@@ -44,6 +46,7 @@ impl PostgresDraft {
             id: of.id,
             reader: of.reader.clone(),
             from: of.from.clone(),
+            key: of.key.to_vec(),
             begun_at: of.begun_at,
             sheets: Vec::new(),
         }
@@ -63,6 +66,20 @@ impl PostgresDraft {
     fn failed(&self, error: sqlx::Error) -> TargetError {
         let place = self.postgres.place();
         failure::of(format!("commit a batch of {} in {place}", self.spec.dataset), error)
+    }
+
+    /// Another may have written one of the keys since they were looked up: then the batch is done
+    /// anew. A key that nobody looks up would be there again the next time.
+    async fn not_taken(&self, place: usize, error: sqlx::Error) -> TargetError {
+        if place == 0 && failure::is_repeated_key(&error) {
+            match unique::refused_by(&self.postgres.pool, &error, &self.key).await {
+                Ok(true) => return TargetError::Moved { dataset: self.spec.dataset.clone() },
+                Ok(false) => {}
+                Err(error) => return self.failed(error),
+            }
+        }
+        let dataset = self.sheets.get(place).map_or(&self.spec.dataset, |(spec, _)| &spec.dataset);
+        failure::of(format!("write {dataset} in {}", self.postgres.place()), error)
     }
 
     /// The number comes last, from a row that stays locked until the commit: so commits become
@@ -151,14 +168,9 @@ impl Draft for PostgresDraft {
         // transaction when that does not come.
         let way = (&self.from, closing.upto);
         move_marks(&mut transaction, &self.spec.dataset, &self.reader, way).await?;
-        for (_, sheet) in &self.sheets {
-            match sheet.take(&mut transaction).await {
-                Ok(()) => {}
-                // Another has written one of the keys since they were looked up.
-                Err(error) if failure::is_repeated_key(&error) => {
-                    return Err(TargetError::Moved { dataset: self.spec.dataset.clone() });
-                }
-                Err(error) => return Err(failure::of(writing(), error)),
+        for (place, (_, sheet)) in self.sheets.iter().enumerate() {
+            if let Err(error) = sheet.take(&mut transaction).await {
+                return Err(self.not_taken(place, error).await);
             }
         }
         let number = self.number(&mut transaction, &report).await;

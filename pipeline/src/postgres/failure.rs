@@ -6,6 +6,15 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::target::TargetError;
 
+/// How what a client says begins that does not trust the server: it comes as if the line had failed.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+const TRUST: &str = "check `sslmode` and `sslrootcert` of the address";
+
+/// What of an address may be a file.
+const FILES: &str = "the address names a socket, or a certificate (`sslrootcert`, `sslcert`, \
+                     `sslkey`), that is not there";
+
 /// The error of something that was asked of the database.
 pub(super) fn of(doing: String, error: Error) -> TargetError {
     let (why, fault) = match &error {
@@ -18,12 +27,16 @@ pub(super) fn of(doing: String, error: Error) -> TargetError {
                 .to_owned(),
             Fault::Transient,
         ),
+        Error::Io(io) if io.to_string().starts_with(UNTRUSTED) => {
+            (format!("{io}; {TRUST}"), Fault::Permanent)
+        }
+        Error::Io(io) if io.kind() == std::io::ErrorKind::NotFound => {
+            (format!("{io}: {FILES}"), Fault::Transient)
+        }
         Error::Io(io) => (format!("the connection failed: {io}"), Fault::Transient),
         Error::Protocol(what) => (format!("the connection failed: {what}"), Fault::Transient),
         Error::WorkerCrashed | Error::PoolClosed => (error.to_string(), Fault::Transient),
-        Error::Tls(_) => {
-            (format!("{error}; check `sslmode` and `sslrootcert` of the address"), Fault::Permanent)
-        }
+        Error::Tls(_) => (format!("{error}; {TRUST}"), Fault::Permanent),
         _ => (error.to_string(), Fault::Permanent),
     };
     TargetError::Postgres { doing, why, fault }
@@ -64,10 +77,17 @@ fn advice(code: &str) -> &'static str {
         "28P01" | "28000" => "check user and password of the address",
         "3D000" => "create it: CREATE DATABASE …",
         "22001" | "22003" | "22021" => {
-            "a value does not fit its column: add a rule to the contract (`maxLength`, `maximum`, \
-             `pattern`), so that such rows are set aside"
+            "a value does not fit its column: with a rule in the contract (`maxLength`, `maximum`, \
+             `pattern`) a run with --enable-quality-checks --enable-dlq sets such rows aside"
         }
-        "23502" | "23514" => "add the rule to the contract, so that such rows are set aside",
+        "23502" | "23514" => {
+            "with a rule in the contract (`required`, an expression) a run with \
+             --enable-quality-checks --enable-dlq sets such rows aside"
+        }
+        "23505" => {
+            "only the key by which the stage knows its rows may come again: delete the older row, \
+             or drop the constraint"
+        }
         "25006" => "the server is read-only: name the primary",
         "53300" => "raise max_connections, or stop other clients",
         _ => "",

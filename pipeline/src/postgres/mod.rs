@@ -8,6 +8,7 @@ mod lookup;
 mod migrate;
 mod sheet;
 mod target;
+mod unique;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use assay_core::{Position, ReaderId, Slice};
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use uuid::Uuid;
 
 pub use self::migrate::{Migrated, Migration};
 pub use self::target::{Places, PostgresTarget};
@@ -28,6 +30,9 @@ const CONNECTIONS: u32 = 5;
 
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Days that the place of a job stays which is over.
+pub const REPLAYS_STAY: i32 = 7;
 
 /// What the server ends by itself, so that a worker which was suspended holds no lock: a transaction
 /// in which nothing happens, the wait for a lock, and a statement that takes absurdly long.
@@ -99,6 +104,38 @@ impl Postgres {
             false => format!("public.{table}"),
         };
         (format!("postgres://{}:{}", self.host, self.port), format!("{}.{table}", self.database))
+    }
+
+    /// Forgets where these jobs stood that sent letters back and are over, and says how many places
+    /// that were; a `dry` one only says it. A place stays for some days, so that a worker which was
+    /// suspended finds that it moved.
+    pub async fn forget_replays(&self, jobs: &[Uuid], dry: bool) -> Result<u64, TargetError> {
+        let failed =
+            |error| failure::of(format!("forget places of replays in {}", self.place()), error);
+        let known: bool = sqlx::query_scalar("SELECT to_regclass('assay.positions') IS NOT NULL")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed)?;
+        if !known {
+            return Ok(0);
+        }
+        let slices: Vec<String> =
+            jobs.iter().map(|job| Slice::replay(*job).as_str().to_owned()).collect();
+        let which = "FROM assay.positions WHERE slice = ANY($1) \
+                     AND moved_at < now() - make_interval(days => $2)";
+        let count = match dry {
+            true => {
+                let sql = format!("SELECT count(*) {which}");
+                let count = sqlx::query_scalar(&sql).bind(&slices).bind(REPLAYS_STAY);
+                count.fetch_one(&self.pool).await.map(i64::unsigned_abs)
+            }
+            false => {
+                let sql = format!("DELETE {which}");
+                let deleted = sqlx::query(&sql).bind(&slices).bind(REPLAYS_STAY);
+                deleted.execute(&self.pool).await.map(|deleted| deleted.rows_affected())
+            }
+        };
+        count.map_err(failed)
     }
 
     /// How far each reader has come whose position is kept there.

@@ -1,9 +1,9 @@
 //! A table of Postgres as a stage's target.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use assay_core::{DraftId, Mark, Position, ReaderId, Report, Slice};
+use assay_core::{DatasetName, DraftId, Mark, Position, ReaderId, Report, Slice};
 use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -11,12 +11,13 @@ use sqlx::postgres::PgRow;
 use super::columns::{WireColumn, of_table};
 use super::commit::{PostgresDraft, move_marks};
 use super::lookup::PostgresLookup;
+use super::unique::{self, Key};
 use super::{Postgres, failure};
 use crate::definition::TableSpec;
 use crate::lake::{Lake, LakeTarget};
 use crate::stage::EventTime;
 use crate::target::{
-    Commit, Day, Draft, DraftOf, Lookup, Snapshot, Target, TargetError, Targets, Write,
+    Commit, Day, Draft, DraftOf, Lookup, PAGE, Snapshot, Target, TargetError, Targets, Write,
 };
 
 /// Tables of the lake and of a database, each where its pipeline says.
@@ -42,6 +43,8 @@ pub struct PostgresTarget {
     table: String,
     /// Of the tables that were looked at since the target was prepared.
     columns: Mutex<HashMap<String, Vec<WireColumn>>>,
+    /// Tables of which it is known since then that they refuse a second row of a key.
+    unique: Mutex<HashSet<String>>,
     /// The seconds of late and idle that the database knows.
     said: Mutex<Option<(i64, i64)>>,
 }
@@ -53,6 +56,7 @@ impl PostgresTarget {
             spec: Arc::clone(spec),
             table: table.to_owned(),
             columns: Mutex::default(),
+            unique: Mutex::default(),
             said: Mutex::default(),
         }
     }
@@ -72,6 +76,25 @@ impl PostgresTarget {
         let columns = of_table(&self.postgres.pool, table, spec).await?;
         self.known().insert(table.to_owned(), columns.clone());
         Ok(columns)
+    }
+
+    fn checked(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.unique.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Exactly-once rests on the table's own key.
+    async fn is_unique(
+        &self,
+        dataset: &DatasetName,
+        table: &str,
+        key: Key<'_>,
+    ) -> Result<(), TargetError> {
+        if key.columns.is_empty() || self.checked().contains(table) {
+            return Ok(());
+        }
+        unique::check(&self.postgres.pool, dataset, table, &key).await?;
+        self.checked().insert(table.to_owned());
+        Ok(())
     }
 
     /// What the stage says of late rows, for `assay.watermark`. It is said again when it changes.
@@ -110,6 +133,7 @@ impl PostgresTarget {
 impl Target for PostgresTarget {
     async fn prepare(&self) -> Result<(), TargetError> {
         self.known().clear();
+        self.checked().clear();
         self.postgres.check().await?;
         self.columns_of(&self.table, &self.spec).await.map(drop)
     }
@@ -161,10 +185,16 @@ impl Target for PostgresTarget {
         }
         let mut draft = PostgresDraft::new(&self.postgres, &self.spec, &of);
         let columns = self.columns_of(&self.table, &self.spec).await?;
+        let key = Key { columns: of.key, said: "deduplicate", nulls: false };
+        self.is_unique(&self.spec.dataset, &self.table, key).await?;
         draft.add(&self.spec, &self.table, columns, Write::Append);
         for also in of.also {
             let table = also.writes.postgres.as_deref().unwrap_or(also.writes.dataset.name());
             let columns = self.columns_of(table, &also.writes).await?;
+            if let Some(merge) = &also.merge {
+                let key = Key { columns: &merge.key, said: "merge", nulls: true };
+                self.is_unique(&also.writes.dataset, table, key).await?;
+            }
             draft.add(&also.writes, table, columns, also.write());
         }
         Ok(Box::new(draft))
@@ -180,13 +210,31 @@ impl Target for PostgresTarget {
         row.map(|row| self.commit(&row)).transpose()
     }
 
+    async fn holds(&self, sequence: u64, draft: DraftId) -> Result<bool, TargetError> {
+        // Old reports go, so a number that was given may have no row any more.
+        let sql = "SELECT coalesce( \
+                     (SELECT draft = $3 FROM assay.commits WHERE dataset = $1 AND number = $2), \
+                     (SELECT last >= $2 FROM assay.commit_numbers WHERE dataset = $1), false)";
+        sqlx::query_scalar(sql)
+            .bind(self.spec.dataset.to_string())
+            .bind(i64::try_from(sequence).unwrap_or(i64::MAX))
+            .bind(draft.to_string())
+            .fetch_one(&self.postgres.pool)
+            .await
+            .map_err(self.failed("find the last commit that was told of"))
+    }
+
     async fn commits(&self, after: Option<u64>) -> Result<Vec<Commit>, TargetError> {
+        // Whoever knows none of them begins with the newest, not with those of days.
         let sql = "SELECT number, report FROM assay.commits \
-                   WHERE dataset = $1 AND number > $2 ORDER BY number";
-        let after = after.and_then(|after| i64::try_from(after).ok()).unwrap_or(0);
+                   WHERE dataset = $1 AND number > coalesce($2, (SELECT last - $3 \
+                     FROM assay.commit_numbers WHERE dataset = $1), 0) \
+                   ORDER BY number LIMIT $3";
+        let after = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
         let rows = sqlx::query(sql)
             .bind(self.spec.dataset.to_string())
             .bind(after)
+            .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
             .fetch_all(&self.postgres.pool)
             .await
             .map_err(self.failed("read the commits of"))?;

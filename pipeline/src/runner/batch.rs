@@ -125,7 +125,7 @@ impl<'a> Batch<'a> {
             keys,
             references,
             profiler: stage.suite.profiler(),
-            times: Times::new(stage, from),
+            times: timed::times(stage, from),
         })
     }
 
@@ -295,16 +295,18 @@ impl<'a> Batch<'a> {
             // What balances is neither negative nor more than what was read.
             self.counts.written = u64::try_from(kept).unwrap_or_default();
         }
-        if !self.run.governed.quality && self.breaker.trips(rejected, read) {
+        let late = self.letters.late_rows();
+        let (judged, refused) = (read - late.min(read), rejected - late.min(rejected));
+        if !self.run.governed.quality && self.breaker.trips(refused, judged) {
             let (stage, first) = (self.stage.id.clone(), self.letters.first_reason());
             let first = first.unwrap_or_default();
-            return Err(RunError::Outage { stage, rejected, read, first });
+            return Err(RunError::Outage { stage, rejected: refused, read: judged, first });
         }
         let now = self.runner.clock.now();
         let (quality, remembered) = match self.run.governed.quality {
             true => {
                 let breaker = Some(self.breaker);
-                let facts = BatchFacts { now, read, rejected, breaker };
+                let facts = BatchFacts { now, read: judged, rejected: refused, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
                 let history = past::history(self.runner, self.run, self.stage, now).await?;

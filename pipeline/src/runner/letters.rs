@@ -17,6 +17,8 @@ pub(super) struct Writer<'a> {
     stage: &'a Stage,
     letters: Letters,
     at: DateTime<Utc>,
+    /// Of what was set aside, the rows that are nothing but late.
+    late: u64,
     first: Option<String>,
     /// Rows of the chunk at hand.
     rejected: Vec<u32>,
@@ -45,12 +47,17 @@ impl Cause {
 impl<'a> Writer<'a> {
     pub(super) fn new(run: &'a Run, stage: &'a Stage, letters: Letters, at: DateTime<Utc>) -> Self {
         let sensitive = stage.sensitive();
-        Writer { run, stage, letters, at, first: None, rejected: Vec::new(), sensitive }
+        Writer { run, stage, letters, at, late: 0, first: None, rejected: Vec::new(), sensitive }
     }
 
     /// Rows set aside so far.
     pub(super) fn rows(&self) -> u64 {
         self.letters.len()
+    }
+
+    /// Those of them that are nothing but late: how many come late says nothing of an outage.
+    pub(super) fn late_rows(&self) -> u64 {
+        self.late
     }
 
     /// What is wrong with the first of them, and where it was.
@@ -84,9 +91,18 @@ impl<'a> Writer<'a> {
         )
     }
 
-    pub(super) fn late(&mut self, chunk: &Chunk, row: u32, why: &str) -> Result<(), RunError> {
-        let cause = Cause { reason: Reason::Late, rules: vec![], detail: why.to_owned() };
-        self.row(chunk, row, cause)
+    pub(super) fn late(&mut self, chunk: &Chunk, row: u32, detail: String) -> Result<(), RunError> {
+        self.late += 1;
+        self.row(chunk, row, Cause { reason: Reason::Late, rules: vec![], detail })
+    }
+
+    pub(super) fn ahead(
+        &mut self,
+        chunk: &Chunk,
+        row: u32,
+        detail: String,
+    ) -> Result<(), RunError> {
+        self.row(chunk, row, Cause { reason: Reason::Ahead, rules: vec![], detail })
     }
 
     pub(super) fn rule_broken(

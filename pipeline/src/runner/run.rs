@@ -77,6 +77,13 @@ impl Runner {
     ) -> Result<Run, RunError> {
         let (id, started_at) = (RunId(self.ids.next()), self.clock.now());
         let run = Run { id, stage: stage.id.clone(), started_at, governed, following };
+        if let (Some(_), Reads::Topic(topic)) = (&stage.writes.postgres, &stage.reads) {
+            // Before it reads: no message may go that it has not read, also where nobody can ask
+            // its database.
+            let (reader, topic) = (stage.reader(), topic.dataset.name());
+            let known = || self.ledger.read_into_database(&reader, topic, started_at);
+            self.patience.keep(known).await?;
+        }
         if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
             tracing::warn!(%error, "an earlier commit can't be told yet");
         }

@@ -9,7 +9,8 @@ use super::SourceError;
 
 /// What a person does who sees that a topic is not the one that was read.
 const ADVICE: &str = "Restore it; or, to read what it has now, move the stage to its beginning: \
-                      assay rewind STAGE --pipeline PIPELINE --to beginning --reason …";
+                      assay rewind STAGE --pipeline PIPELINE --to beginning --reason … (--to kept, \
+                      where the stage writes to Postgres)";
 
 /// Tells a record from all others by its time and its bytes.
 pub(super) fn fingerprint(record: &Record) -> String {
@@ -37,9 +38,19 @@ pub(super) fn explained(error: LogError, topic: &str, position: &Position) -> So
             let why = format!(
                 "it was read before and is not in the log {log} any more: it was deleted. Restore \
                  it; or make it anew and move the stage to its beginning: assay rewind STAGE \
-                 --pipeline PIPELINE --to beginning --reason …"
+                 --pipeline PIPELINE --to beginning --reason … (--to kept, where the stage writes \
+                 to Postgres)"
             );
             SourceError::Refused { what: format!("topic `{topic}`"), why }
+        }
+        LogError::OutOfRange { partition, from, start, end, .. } if from < start => {
+            let why = format!(
+                "offset {from} is not there: it holds {start} to before {end}. Retention deleted {} \
+                 messages that were not read yet. To go on behind them: assay rewind STAGE \
+                 --pipeline PIPELINE --to kept --reason …",
+                start - from
+            );
+            refused(topic, partition, why)
         }
         error => error.into(),
     }
@@ -59,7 +70,7 @@ pub(super) fn check_ends(
                  made anew. {ADVICE}",
                 mark.at
             );
-            return Err(anew(topic, partition, why));
+            return Err(refused(topic, partition, why));
         }
     }
     Ok(())
@@ -67,7 +78,7 @@ pub(super) fn check_ends(
 
 /// Refuses marks behind another record than the one that was read there. What is not there any more
 /// says nothing.
-pub(super) async fn check_last_records(
+pub(crate) async fn check_last_records(
     log: &dyn Log,
     topic: &str,
     ends: &[Ends],
@@ -89,13 +100,13 @@ pub(super) async fn check_last_records(
                 "another record than the one that was read before is at offset {last}: the topic \
                  was deleted and made anew, or `log` names another one. {ADVICE}"
             );
-            return Err(anew(topic, partition, why));
+            return Err(refused(topic, partition, why));
         }
     }
     Ok(())
 }
 
-fn anew(topic: &str, partition: u32, why: String) -> SourceError {
+fn refused(topic: &str, partition: u32, why: String) -> SourceError {
     SourceError::Refused { what: format!("topic `{topic}`, partition {partition}"), why }
 }
 

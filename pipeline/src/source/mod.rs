@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use assay_core::{Fault, Position, Slice, TraceContext};
 use assay_dlq::{DlqError, LetterId, Origin, PayloadKind, Source as Place};
 use assay_log::LogError;
+use assay_store::StoreError;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -28,6 +29,7 @@ pub(crate) use self::aggregate::AggregateSource;
 pub(crate) use self::day::DaySource;
 pub(crate) use self::followed::FollowedTopic;
 pub(crate) use self::json::schema as json_schema;
+pub(crate) use self::last_record::check_last_records;
 pub(crate) use self::replay::{Diff, ReplaySource, Transform, patch, patched, slice_of};
 pub(crate) use self::rows::TableRows;
 pub(crate) use self::table::TableSource;
@@ -176,6 +178,8 @@ pub enum SourceError {
     Table(#[from] TargetError),
     #[error(transparent)]
     Letters(#[from] DlqError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("cannot read {what}")]
     Query {
         what: String,
@@ -192,6 +196,7 @@ impl SourceError {
             SourceError::Log(error) => error.fault(),
             SourceError::Table(error) => error.fault(),
             SourceError::Letters(error) => error.fault(),
+            SourceError::Store(error) => error.fault(),
             SourceError::Query { .. } | SourceError::Refused { .. } => Fault::Permanent,
         }
     }

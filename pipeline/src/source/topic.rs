@@ -176,7 +176,8 @@ impl TopicSource {
                 let from = self.place(&ends);
                 let fetch = Fetch { max_records: CHUNK_ROWS, max_bytes: FETCH_BYTES };
                 let name = self.topic.dataset.name();
-                let messages = self.log.read(name, ends.partition, from, fetch).await?;
+                let messages = self.log.read(name, ends.partition, from, fetch).await;
+                let messages = messages.map_err(|error| explained(error, name, &self.position))?;
                 let new = messages.into_iter().take_while(|message| message.offset < ends.end);
                 self.fetched.extend(new);
                 if !self.fetched.is_empty() {

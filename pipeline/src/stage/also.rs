@@ -31,6 +31,8 @@ pub struct EventTime {
     pub column: String,
     /// So much behind the latest row before it, in its own partition, is late.
     pub late_after: TimeDelta,
+    /// So much after the log took it a row can't have happened.
+    pub ahead_after: TimeDelta,
     /// A partition in which nothing came for so long holds no window back.
     pub idle_after: TimeDelta,
 }

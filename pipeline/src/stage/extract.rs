@@ -1,5 +1,6 @@
 //! Takes typed values out of a JSON column, all paths in one parse, and out of text columns.
 
+mod decimal;
 mod json;
 mod scan;
 
@@ -8,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    Array, ArrayRef, BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::compute::cast;
 use arrow::compute::kernels::cast_utils::string_to_datetime;
@@ -152,7 +153,14 @@ fn read(text: &str, kind: ExtractType) -> Option<Leaf<'_>> {
     match kind {
         ExtractType::String | ExtractType::Timestamp => Some(Leaf::Text(Cow::Borrowed(text))),
         ExtractType::Long => text.trim().parse().ok().map(Leaf::Whole),
-        ExtractType::Double => text.trim().parse().ok().map(Leaf::Number),
+        ExtractType::Double => {
+            let number = text.trim().parse().ok()?;
+            Some(Leaf::Number(number, text.trim()))
+        }
+        ExtractType::Decimal => {
+            let number = text.trim().parse().ok()?;
+            decimal::read(text.trim()).map(|_| Leaf::Number(number, text.trim()))
+        }
         ExtractType::Boolean => text.trim().parse().ok().map(Leaf::Boolean),
     }
 }
@@ -174,6 +182,7 @@ pub(crate) fn arrow_type(kind: ExtractType) -> DataType {
         ExtractType::String => DataType::Utf8,
         ExtractType::Long => DataType::Int64,
         ExtractType::Double => DataType::Float64,
+        ExtractType::Decimal => DataType::Decimal128(decimal::PRECISION, decimal::SCALE),
         ExtractType::Boolean => DataType::Boolean,
         ExtractType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
     }
@@ -183,7 +192,7 @@ fn kind_name(kind: ExtractType) -> &'static str {
     match kind {
         ExtractType::String => "text",
         ExtractType::Long => "whole number",
-        ExtractType::Double => "number",
+        ExtractType::Double | ExtractType::Decimal => "number",
         ExtractType::Boolean => "boolean",
         ExtractType::Timestamp => "time (ISO 8601)",
     }
@@ -194,6 +203,7 @@ enum Builder {
     Text(StringBuilder),
     Long(Int64Builder),
     Double(Float64Builder),
+    Decimal(Decimal128Builder),
     Boolean(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
 }
@@ -204,6 +214,9 @@ impl Builder {
             ExtractType::String => Builder::Text(StringBuilder::with_capacity(rows, 0)),
             ExtractType::Long => Builder::Long(Int64Builder::with_capacity(rows)),
             ExtractType::Double => Builder::Double(Float64Builder::with_capacity(rows)),
+            ExtractType::Decimal => Builder::Decimal(
+                Decimal128Builder::with_capacity(rows).with_data_type(arrow_type(kind)),
+            ),
             ExtractType::Boolean => Builder::Boolean(BooleanBuilder::with_capacity(rows)),
             ExtractType::Timestamp => {
                 Builder::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone(UTC))
@@ -217,9 +230,18 @@ impl Builder {
             (builder, Leaf::Null) => builder.push_null(),
             (Builder::Text(builder), Leaf::Text(text)) => builder.append_value(text),
             (Builder::Long(builder), Leaf::Whole(number)) => builder.append_value(*number),
-            (Builder::Double(builder), Leaf::Number(number)) => builder.append_value(*number),
+            (Builder::Double(builder), Leaf::Number(number, _)) => builder.append_value(*number),
             #[allow(clippy::cast_precision_loss, reason = "what a double is for")]
             (Builder::Double(builder), Leaf::Whole(number)) => builder.append_value(*number as f64),
+            (Builder::Decimal(builder), Leaf::Whole(number)) => {
+                let number =
+                    i128::from(*number) * 10_i128.pow(decimal::SCALE.unsigned_abs().into());
+                builder.append_value(number);
+            }
+            (Builder::Decimal(builder), Leaf::Number(_, text)) => match decimal::read(text) {
+                Some(number) => builder.append_value(number),
+                None => return Err("a number of more than 20 digits before the point".to_owned()),
+            },
             (Builder::Boolean(builder), Leaf::Boolean(value)) => builder.append_value(*value),
             (Builder::Time(builder), Leaf::Text(text)) => match string_to_datetime(&Utc, text) {
                 Ok(time) => builder.append_value(time.timestamp_micros()),
@@ -236,7 +258,7 @@ impl Builder {
         match self {
             Builder::Text(_) => "text",
             Builder::Long(_) => "whole number",
-            Builder::Double(_) => "number",
+            Builder::Double(_) | Builder::Decimal(_) => "number",
             Builder::Boolean(_) => "boolean",
             Builder::Time(_) => "time",
         }
@@ -247,6 +269,7 @@ impl Builder {
             Builder::Text(builder) => builder.append_null(),
             Builder::Long(builder) => builder.append_null(),
             Builder::Double(builder) => builder.append_null(),
+            Builder::Decimal(builder) => builder.append_null(),
             Builder::Boolean(builder) => builder.append_null(),
             Builder::Time(builder) => builder.append_null(),
         }
@@ -258,6 +281,7 @@ impl Builder {
             Builder::Text(builder) => builder.len(),
             Builder::Long(builder) => builder.len(),
             Builder::Double(builder) => builder.len(),
+            Builder::Decimal(builder) => builder.len(),
             Builder::Boolean(builder) => builder.len(),
             Builder::Time(builder) => builder.len(),
         }
@@ -275,6 +299,7 @@ impl Builder {
             Builder::Text(mut builder) => Arc::new(builder.finish()),
             Builder::Long(mut builder) => Arc::new(builder.finish()),
             Builder::Double(mut builder) => Arc::new(builder.finish()),
+            Builder::Decimal(mut builder) => Arc::new(builder.finish()),
             Builder::Boolean(mut builder) => Arc::new(builder.finish()),
             Builder::Time(mut builder) => Arc::new(builder.finish()),
         }

@@ -47,7 +47,8 @@ SELECT
 FROM kpi_1m
 GROUP BY 1, 2;
 
--- The minutes that no event on time can change any more.
+-- The minutes that are done as far as is known: no event on time changes them, unless its partition
+-- was silent while the others went on.
 CREATE VIEW v_kpi_1m_final AS
 SELECT * FROM kpi_1m
 WHERE window_end <= assay.final_until('ecommerce/stream');

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_dlq::Index;
+use assay_dlq::{Index, LetterView};
 use assay_store::{Outcome, Replay, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
@@ -50,6 +50,11 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     let outcome = index.store().replay_outcome(job.id).await?;
     let most = if as_json { u32::MAX } else { SHOWN };
     let proofs = index.proofs(job.id, 0, most).await?;
+    let to = job.options.to.as_ref().map(|to| to.topic.as_str());
+    let to = |now: &LetterView| {
+        let outcome = now.outcome.as_ref().filter(|_| now.closed);
+        to.filter(|_| outcome.is_some_and(|outcome| outcome.job == Some(job.id)))
+    };
     if as_json {
         let mut letters = Vec::new();
         for (letter, now) in &proofs {
@@ -57,7 +62,8 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
                 Some(outcome) => index.landing(outcome, now.as_ref()).await?,
                 None => None,
             };
-            letters.push(json!({"sent": letter, "now": now, "landing": landing}));
+            let to = now.as_ref().and_then(to);
+            letters.push(json!({"sent": letter, "now": now, "landing": landing, "to": to}));
         }
         return print_json(&json!({"job": job, "outcome": outcome, "letters": letters}));
     }
@@ -66,8 +72,14 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     say("stage", job.stage.to_string())?;
     say("state", job.state.name().to_owned())?;
     if job.handed && job.state == ReplayState::Waiting {
-        let pipeline = &job.stage.pipeline;
-        say("waits for", format!("`assay dlq work`, which knows the pipeline {pipeline}"))?;
+        let work = "`assay dlq work`";
+        say(
+            "waits for",
+            match &job.options.to {
+                Some(_) => work.to_owned(),
+                None => format!("{work}, which knows the pipeline {}", job.stage.pipeline),
+            },
+        )?;
     }
     if let Some(wish) = job.wish.as_ref().filter(|_| !job.state.over()) {
         say("given up", format!("soon, as {} asked: {}", wish.who, wish.reason))?;
@@ -85,7 +97,7 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
             None => "gone: its topic kept it long enough".to_owned(),
             Some(now) => match &now.outcome {
                 Some(outcome) if now.closed => {
-                    closed(outcome, index.landing(outcome, Some(now)).await?.as_ref())
+                    closed(outcome, index.landing(outcome, Some(now)).await?.as_ref(), to(now))
                 }
                 _ if now.attempt > letter.attempt => {
                     let detail = now.detail.as_deref().unwrap_or_default();

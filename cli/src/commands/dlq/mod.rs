@@ -2,6 +2,7 @@
 
 mod discard;
 mod export;
+mod forward;
 mod jobs;
 mod list;
 mod replay;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::which::{Which, say_unknown, usage};
-use super::{caught_up, jobs};
+use super::{caught_up, forward, jobs};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
 use crate::commands::pause::check_pauses;
@@ -22,6 +22,9 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
     which.only(&what.ids).await?;
     which.filter.unparked = what.ids.is_empty() && !what.parked;
     let any = which.resolve().await?;
+    if let Some(topic) = &what.to {
+        return forward::replay(app, what, (&which, any), topic, as_json).await;
+    }
     let choice = match any {
         true => which.index.one_stage(&which.filter).await.map_err(usage)?,
         false => None,
@@ -113,7 +116,10 @@ pub(crate) async fn resume(
         let told = format!("job {id} is to be given up ({}, {})", wish.who, wish.reason);
         return Err(Usage(format!("{told}: `assay dlq work` or `assay dlq cancel` does it")).into());
     }
-    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let pipeline = match &job.options.to {
+        Some(_) => None,
+        None => Some(shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?),
+    };
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
@@ -123,7 +129,10 @@ pub(crate) async fn resume(
         details: json!({}),
     };
     app.store.record(&entry).await?;
-    carry_out(app, &index, &pipeline, id, as_json).await
+    match pipeline {
+        Some(pipeline) => carry_out(app, &index, &pipeline, id, as_json).await,
+        None => forward::carry_out(app, &index, &job, as_json).await,
+    }
 }
 
 pub(crate) async fn cancel(
@@ -134,10 +143,7 @@ pub(crate) async fn cancel(
 ) -> Result<()> {
     let index = caught_up(app, None).await?;
     let job = jobs::find(&index, job).await?;
-    let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
     let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
-    let replayer =
-        Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
@@ -146,7 +152,14 @@ pub(crate) async fn cancel(
         reason: reason.to_owned(),
         details: json!({"cancelled": true}),
     };
-    replayer.give_up(job.id, &entry).await?;
+    if job.options.to.is_some() {
+        forward::forwarder(app, &index).give_up(&job, &entry).await?;
+    } else {
+        let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+        let replayer =
+            Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
+        replayer.give_up(job.id, &entry).await?;
+    }
     let outcome = index.store().replay_outcome(job.id).await?;
     match as_json {
         true => print_json(&json!({"job": job.id, "outcome": outcome})),
@@ -193,7 +206,7 @@ async fn carry_out(
     }
 }
 
-fn show(carried: &Carried) -> Result<()> {
+pub(super) fn show(carried: &Carried) -> Result<()> {
     let outcome = jobs::told(&carried.outcome);
     match carried.dry {
         true => {
@@ -216,8 +229,16 @@ fn show(carried: &Carried) -> Result<()> {
             line(format!("    {sign} {path}: {value}"))?;
         }
     }
+    if carried.outcome.contains_key("refused") {
+        line(
+            "  refused: can't be changed as was asked, or is too large for the topic; stays open",
+        )?;
+    }
     for because in &carried.halted {
         line(format!("  quality would halt it: {because}"))?;
+    }
+    if let Some(twice) = &carried.twice {
+        line(format!("  at least once: {twice}"))?;
     }
     match carried.dry {
         true => line("Nothing was changed."),

@@ -24,8 +24,9 @@ pub(crate) async fn trace(app: &App, id: &str, as_json: bool) -> Result<()> {
             Step::Replayed { job, by, reason, state, at } => {
                 line(format!("{}  sent back by {by} ({reason}): job {job}, {state}", time(*at)))?;
             }
-            Step::Closed { outcome, landing } => {
-                line(format!("{}  {}", time(outcome.at), closed(outcome, landing.as_ref())))?;
+            Step::Closed { outcome, landing, to } => {
+                let told = closed(outcome, landing.as_ref(), to.as_deref());
+                line(format!("{}  {told}", time(outcome.at)))?;
             }
         }
     }
@@ -35,9 +36,12 @@ pub(crate) async fn trace(app: &App, id: &str, as_json: bool) -> Result<()> {
     }
 }
 
-/// What became of a row, and in which commit.
-pub(super) fn closed(outcome: &Outcome, landing: Option<&Landing>) -> String {
+/// What became of a row, and in which commit or topic.
+pub(super) fn closed(outcome: &Outcome, landing: Option<&Landing>, to: Option<&str>) -> String {
     let fate = outcome.fate;
+    if let Some(topic) = to {
+        return format!("{fate}: topic {topic}");
+    }
     let Some(Landing { table, snapshot, committed_at, .. }) = landing else {
         return fate.to_string();
     };

@@ -53,6 +53,7 @@ impl Which {
             free: false,
             void: false,
             unparked: false,
+            more_ids: 0,
         };
         let matching = Matching { path: what.path.clone(), text: what.text.clone() };
         let foreign = what.topic.as_deref().filter(|topic| !TOPICS.contains(topic));

@@ -13,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::forward::forwarder;
 use super::{caught_up, jobs};
 use crate::app::App;
 use crate::args::DlqWorkArgs;
@@ -104,24 +105,34 @@ impl Worker<'_> {
             if self.later.contains_key(&job.id) {
                 continue;
             }
-            let Some(place) = self.pipelines.get(&job.stage.pipeline) else { continue };
+            let to_topic = job.options.to.is_some();
+            let place = self.pipelines.get(&job.stage.pipeline).filter(|_| !to_topic);
+            if place.is_none() && !to_topic {
+                continue;
+            }
             // A stage that somebody stopped for a while is left alone.
-            let paused = !job.dry && self.app.store.paused(&job.stage).await?.is_some();
+            let stage = (!job.dry && !to_topic).then_some(&job.stage);
+            let paused = match stage {
+                Some(stage) => self.app.store.paused(stage).await?.is_some(),
+                None => false,
+            };
             if paused && job.wish.is_none() {
                 continue;
             }
-            let pipeline = shipped::load(place);
+            let pipeline = place.map(|place| shipped::load(place)).transpose();
             match (&job.wish, pipeline) {
                 (Some(_), Err(error)) => eprintln!("job {} can't be given up: {error:#}", job.id),
                 // One that can't be given up must not keep the others waiting.
-                (Some(wish), Ok(pipeline)) => match self.give_up(&job, wish, &pipeline).await {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => {}
-                    Err(error) => {
-                        eprintln!("job {} can't be given up, trying again: {error:#}", job.id);
-                        self.later.insert(job.id, self.app.clock.now() + ANEW_AFTER);
+                (Some(wish), Ok(pipeline)) => {
+                    match self.give_up(&job, wish, pipeline.as_ref()).await {
+                        Ok(true) => return Ok(true),
+                        Ok(false) => {}
+                        Err(error) => {
+                            eprintln!("job {} can't be given up, trying again: {error:#}", job.id);
+                            self.later.insert(job.id, self.app.clock.now() + ANEW_AFTER);
+                        }
                     }
-                },
+                }
                 (None, pipeline) => {
                     let worker = self.app.ids.next();
                     let at = (now, now - self.silence);
@@ -138,10 +149,12 @@ impl Worker<'_> {
     }
 
     /// False when another does so, or whoever has the job may still be alive.
-    async fn give_up(&self, job: &Replay, wish: &Wish, pipeline: &Pipeline) -> Result<bool> {
-        let (runner, ingest) =
-            (self.app.runner(Arc::new(Progress::new(true)) as _), self.app.ingest());
-        let replayer = Replayer { runner: &runner, ingest: &ingest, index: &self.index, pipeline };
+    async fn give_up(
+        &self,
+        job: &Replay,
+        wish: &Wish,
+        pipeline: Option<&Pipeline>,
+    ) -> Result<bool> {
         let entry = AuditEntry {
             at: self.app.clock.now(),
             who: wish.who.clone(),
@@ -150,8 +163,18 @@ impl Worker<'_> {
             reason: wish.reason.clone(),
             details: json!({"cancelled": true}),
         };
-        match Box::pin(replayer.give_up(job.id, &entry)).await {
-            Ok(_) => {}
+        let given_up = match pipeline {
+            None => forwarder(self.app, &self.index).give_up(job, &entry).await,
+            Some(pipeline) => {
+                let (runner, ingest) =
+                    (self.app.runner(Arc::new(Progress::new(true)) as _), self.app.ingest());
+                let index = &self.index;
+                let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
+                Box::pin(replayer.give_up(job.id, &entry)).await.map(drop)
+            }
+        };
+        match given_up {
+            Ok(()) => {}
             Err(ReplayError::Over(..) | ReplayError::Alive(_)) => return Ok(false),
             // Nobody can carry it out either.
             Err(ReplayError::NoStage { .. }) => {
@@ -171,11 +194,11 @@ impl Worker<'_> {
         &self,
         job: &Replay,
         worker: Uuid,
-        pipeline: Result<Pipeline>,
+        pipeline: Result<Option<Pipeline>>,
     ) -> Result<bool> {
         let store = &self.app.store;
         let done = match pipeline {
-            Ok(pipeline) => self.carried(job, worker, &pipeline).await,
+            Ok(pipeline) => self.carried(job, worker, pipeline.as_ref()).await,
             Err(error) => Err(error),
         };
         match done {
@@ -205,13 +228,22 @@ impl Worker<'_> {
         }
     }
 
-    async fn carried(&self, job: &Replay, worker: Uuid, pipeline: &Pipeline) -> Result<Carried> {
+    async fn carried(
+        &self,
+        job: &Replay,
+        worker: Uuid,
+        pipeline: Option<&Pipeline>,
+    ) -> Result<Carried> {
+        let (index, heard) = (&self.index, |_: &Counts| {});
+        index.catch_up(&|_| {}).await?;
+        let Some(pipeline) = pipeline else {
+            let forwarder = forwarder(self.app, index);
+            return Ok(Box::pin(forwarder.carry_out(job.id, worker, &heard)).await?);
+        };
         let progress = Arc::new(Progress::new(true));
         let (mut runner, ingest) = (self.app.runner(Arc::clone(&progress) as _), self.app.ingest());
         runner.patience = Patience::endless(self.app.stop.clone());
-        let replayer = Replayer { runner: &runner, ingest: &ingest, index: &self.index, pipeline };
-        self.index.catch_up(&|_| {}).await?;
-        let heard = |_: &Counts| {};
+        let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
         Ok(Box::pin(replayer.carry_out(job.id, worker, &heard)).await?)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use assay_core::Fault;
-use assay_dlq::{DlqError, NotMeant};
+use assay_dlq::{DlqError, ForwardError, NotMeant};
 use assay_door::{Unreadable, Unwhole};
 use assay_lineage::NotFound;
 use assay_lineage::receive::{self, Unkept};
@@ -247,6 +247,15 @@ impl From<NotMeant> for Problem {
     fn from(error: NotMeant) -> Problem {
         match error {
             NotMeant::Letters(error) => error.into(),
+            other => Problem::Question(other.to_string()),
+        }
+    }
+}
+
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Problem {
+        match error {
+            ForwardError::Letters(error) => error.into(),
             other => Problem::Question(other.to_string()),
         }
     }

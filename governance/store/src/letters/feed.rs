@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
+use super::take::{settle, take};
 use super::{LetterCause, LetterRow, sortable};
-use crate::column::{from_count, from_json};
+use crate::column::from_count;
 use crate::{Store, StoreError};
 
 /// A record that closes a letter.
@@ -35,49 +36,6 @@ pub struct LetterBatch {
     /// Drafts that are said to be committed, and where.
     pub committed: Vec<(String, u64)>,
 }
-
-/// A letter is what it is by all that is known of its id. Of several that count the last one does.
-const SETTLE: &str = "
-UPDATE letters SET
-    state = CASE
-        WHEN letters.draft <> '' AND NOT EXISTS (SELECT 1 FROM letter_drafts d WHERE d.draft = letters.draft)
-            THEN 'void'
-        WHEN EXISTS (
-            SELECT 1 FROM letters n WHERE n.id = letters.id
-            AND (n.failed_at, n.attempt, n.draft) > (letters.failed_at, letters.attempt, letters.draft)
-            AND (n.draft = '' OR EXISTS (SELECT 1 FROM letter_drafts d WHERE d.draft = n.draft)))
-            THEN 'older'
-        WHEN c.id IS NOT NULL THEN 'closed'
-        ELSE 'open' END,
-    fate = c.fate, closed_by = c.draft, job = c.job, closed_at = c.at
-FROM (SELECT a.id AS of_id, k.id, k.fate, k.draft, k.job, k.at
-      FROM (SELECT DISTINCT value AS id FROM json_each($1)) a
-      LEFT JOIN letter_closings k ON k.id = a.id AND k.at = (
-          SELECT MAX(m.at) FROM letter_closings m WHERE m.id = a.id
-          AND (m.draft = '' OR EXISTS (SELECT 1 FROM letter_drafts d WHERE d.draft = m.draft)))
-          AND (k.draft = '' OR EXISTS (SELECT 1 FROM letter_drafts d WHERE d.draft = k.draft))) c
-WHERE letters.id = c.of_id";
-
-/// As above for what was closed before it failed anew: such a closing is of an earlier letter.
-const REOPEN: &str = "
-UPDATE letters SET state = CASE WHEN state = 'closed' THEN 'open' ELSE state END,
-    fate = NULL, closed_by = NULL, job = NULL, closed_at = NULL
-WHERE id IN (SELECT value FROM json_each($1)) AND closed_at < failed_at";
-
-const INSERT: &str = "
-INSERT INTO letters (id, attempt, draft, topic, part, place, state, fingerprint, run, detail,
-    contract, origin, source_topic, source_part, source_place, failed_at, first_failed_at,
-    rows_held, payload_kind, payload_bytes)
-SELECT value ->> 'id', value ->> 'attempt', value ->> 'draft', value ->> 'topic', value ->> 'part',
-    value ->> 'place', 'void', value ->> 'fingerprint', value ->> 'run', value ->> 'detail',
-    value ->> 'contract', value ->> 'origin', value ->> 'source_topic', value ->> 'source_part',
-    value ->> 'source_place', value ->> 'failed_at', value ->> 'first_failed_at',
-    value ->> 'rows_held', value ->> 'payload_kind', value ->> 'payload_bytes'
-FROM json_each($1) WHERE true
-ON CONFLICT (id, attempt, draft) DO UPDATE SET topic = excluded.topic, part = excluded.part,
-    place = excluded.place, failed_at = excluded.failed_at, detail = excluded.detail,
-    fingerprint = excluded.fingerprint
-    WHERE excluded.failed_at >= letters.failed_at";
 
 impl Store {
     /// How far a partition was taken in.
@@ -180,97 +138,23 @@ async fn advance(
     Ok(moved.rows_affected() > 0)
 }
 
-async fn take(connection: &mut SqliteConnection, batch: &LetterBatch) -> Result<(), sqlx::Error> {
-    let mut touched: Vec<&str> = Vec::new();
-    if !batch.letters.is_empty() {
-        sqlx::query(
-            "INSERT INTO letter_causes (fingerprint, topic, dialect, stage, dataset, reason, rules,
-                 class, wrote, detail)
-             SELECT value ->> 'fingerprint', value ->> 'topic', value ->> 'dialect',
-                 value ->> 'stage', value ->> 'dataset', value ->> 'reason', value -> 'rules',
-                 value ->> 'class', value ->> 'wrote', value ->> 'detail'
-             FROM json_each($1) WHERE true ON CONFLICT (fingerprint) DO NOTHING",
-        )
-        .bind(from_json(&batch.causes)?)
-        .execute(&mut *connection)
-        .await?;
-        let letters = from_json(&batch.letters)?;
-        sqlx::query(INSERT).bind(letters).execute(&mut *connection).await?;
-        touched.extend(batch.letters.iter().map(|letter| letter.id.as_str()));
-    }
-    for closing in &batch.closings {
-        sqlx::query(
-            "INSERT INTO letter_closings (id, draft, at, fate, job, topic, part, place)
-             SELECT value ->> 'id', value ->> 'draft', value ->> 'at', value ->> 'fate',
-                 value ->> 'job', $2, $3, value ->> 'place'
-             FROM json_each(json_array(json($1))) WHERE true ON CONFLICT (id, draft, at) DO NOTHING",
-        )
-        .bind(from_json(closing)?)
-        .bind(&batch.topic)
-        .bind(batch.part)
-        .execute(&mut *connection)
-        .await?;
-        touched.push(&closing.id);
-    }
-    settle(connection, &touched).await?;
-    for (draft, place) in &batch.committed {
-        commit(connection, batch, draft, *place).await?;
-    }
-    Ok(())
-}
-
-/// Letters and closings of a draft count from now on.
-async fn commit(
-    connection: &mut SqliteConnection,
-    batch: &LetterBatch,
-    draft: &str,
-    place: u64,
-) -> Result<(), sqlx::Error> {
-    let new = sqlx::query(
-        "INSERT INTO letter_drafts (draft, topic, part, place) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (draft) DO NOTHING",
-    )
-    .bind(draft)
-    .bind(&batch.topic)
-    .bind(batch.part)
-    .bind(from_count(place))
-    .execute(&mut *connection)
-    .await?;
-    if new.rows_affected() == 0 {
-        return Ok(());
-    }
-    let rows = sqlx::query(
-        "SELECT id FROM letters WHERE draft = $1
-         UNION SELECT id FROM letter_closings WHERE draft = $1",
-    )
-    .bind(draft)
-    .fetch_all(&mut *connection)
-    .await?;
-    let ids: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    for ids in ids.chunks(5000) {
-        settle(connection, ids).await?;
-    }
-    Ok(())
-}
-
-async fn settle(connection: &mut SqliteConnection, ids: &[&str]) -> Result<(), sqlx::Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let ids = from_json(&ids)?;
-    for sql in [SETTLE, REOPEN] {
-        sqlx::query(sql).bind(&ids).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
 async fn forget(
     connection: &mut SqliteConnection,
     topic: &str,
     part: u32,
     before: u64,
 ) -> Result<u64, sqlx::Error> {
+    // Where the last letter of an id goes, one that counted no more does again.
+    let rows = sqlx::query(
+        "SELECT DISTINCT o.id FROM letters g JOIN letters o ON o.id = g.id AND o.state = 'older'
+         WHERE g.topic = $1 AND g.part = $2 AND g.place < $3",
+    )
+    .bind(topic)
+    .bind(part)
+    .bind(from_count(before))
+    .fetch_all(&mut *connection)
+    .await?;
+    let ids: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let mut gone = 0;
     for (table, rest) in [
         ("letters", ""),
@@ -294,5 +178,7 @@ async fn forget(
             gone = done.rows_affected();
         }
     }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    settle(connection, &ids).await?;
     Ok(gone)
 }

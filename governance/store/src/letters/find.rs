@@ -38,6 +38,24 @@ pub struct LetterFilter {
     pub void: bool,
     /// Not those that are parked after too many attempts.
     pub unparked: bool,
+    /// Ids that were given beside those that are here: a job has its letters as rows of their own.
+    #[serde(skip_serializing_if = "none")]
+    pub more_ids: usize,
+}
+
+/// Ids that are kept of what was asked for.
+const SHOWN_IDS: usize = 100;
+
+fn none(count: &usize) -> bool {
+    *count == 0
+}
+
+impl LetterFilter {
+    /// Keeps the first ids only, where the filter is shown and not asked any more.
+    pub(crate) fn shorten(&mut self) {
+        self.more_ids += self.ids.len().saturating_sub(SHOWN_IDS);
+        self.ids.truncate(SHOWN_IDS);
+    }
 }
 
 /// Letters that died of the same.
@@ -48,6 +66,19 @@ pub struct LetterGroup {
     pub rows: u64,
     pub oldest: DateTime<Utc>,
     pub newest: DateTime<Utc>,
+}
+
+/// A letter of a job, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterOfReplay {
+    pub number: u64,
+    pub id: String,
+    pub topic: String,
+    pub part: u32,
+    pub place: u64,
+    /// How it stands; absent where the index has it no more.
+    pub state: Option<LetterState>,
+    pub payload_bytes: u64,
 }
 
 const COLUMNS: &str = "l.*, c.dialect, c.stage, c.dataset, c.reason, c.rules, c.class, c.wrote,
@@ -89,28 +120,37 @@ impl Store {
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// The letters of a job from a number on, each with its number; none where the index has it no
-    /// more.
+    /// The letters of a job from a number on, and where each lies: its topic says what it is.
     pub async fn letters_of_replay(
         &self,
         job: Uuid,
         from: u64,
         limit: u32,
-    ) -> Result<Vec<(u64, Option<LetterRecord>)>, StoreError> {
+    ) -> Result<Vec<LetterOfReplay>, StoreError> {
         let failed = self.failed("read the letters of a job");
-        let sql = format!(
-            "SELECT r.number, {COLUMNS} FROM replay_letters r
+        let rows = sqlx::query(
+            "SELECT r.number, r.id, r.topic, r.part, r.place, l.state, l.payload_bytes
+             FROM replay_letters r
              LEFT JOIN letters l ON l.id = r.id AND l.attempt = r.attempt AND l.draft = r.draft
-             LEFT JOIN letter_causes c ON c.fingerprint = l.fingerprint
-             WHERE r.job = $1 AND r.number >= $2 ORDER BY r.number LIMIT $3"
-        );
-        let query = sqlx::query(&sql).bind(job.to_string());
-        let query = query.bind(from_count(from)).bind(i64::from(limit));
-        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+             WHERE r.job = $1 AND r.number >= $2 ORDER BY r.number LIMIT $3",
+        )
+        .bind(job.to_string())
+        .bind(from_count(from))
+        .bind(i64::from(limit))
+        .fetch_all(self.pool())
+        .await
+        .map_err(&failed)?;
         let one = |row: &SqliteRow| {
-            let there: Option<String> = row.try_get("id")?;
-            let letter = there.map(|_| record(row)).transpose()?;
-            Ok((count(row, "number")?, letter))
+            let state: Option<&str> = row.try_get(5)?;
+            Ok(LetterOfReplay {
+                number: row.try_get::<i64, _>(0)?.cast_unsigned(),
+                id: row.try_get(1)?,
+                topic: row.try_get(2)?,
+                part: row.try_get(3)?,
+                place: row.try_get::<i64, _>(4)?.cast_unsigned(),
+                state: state.map(LetterState::from_name),
+                payload_bytes: row.try_get::<Option<i64>, _>(6)?.unwrap_or(0).cast_unsigned(),
+            })
         };
         rows.iter().map(one).collect::<Result<_, _>>().map_err(failed)
     }

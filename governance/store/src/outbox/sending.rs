@@ -175,11 +175,7 @@ impl Store {
 
     /// An attempt failed, and not by the delivery.
     pub async fn failed_attempt(&self, target: &str) -> Result<(), StoreError> {
-        let counted = async {
-            let mut transaction = self.write().await?;
-            count_failure(&mut transaction, target).await?;
-            transaction.commit().await
-        };
+        let counted = async { count_failure(&mut *self.pool().acquire().await?, target).await };
         counted.await.map_err(self.failed("count a failed attempt"))
     }
 

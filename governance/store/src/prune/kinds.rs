@@ -15,6 +15,34 @@ pub(crate) struct Table {
     pub(crate) goes: &'static str,
 }
 
+impl Table {
+    /// Whether a row is from before `$1`.
+    pub(crate) fn past(&self) -> String {
+        match self.name {
+            // By their jobs, which are few: a look at each of a million would be a million.
+            JOB_LETTERS => PAST_JOB.to_owned(),
+            _ => format!("{} < $1", self.at),
+        }
+    }
+
+    /// The rows that go, those of the oldest first.
+    pub(crate) fn chosen(&self) -> String {
+        let Table { name, key, goes, .. } = self;
+        let order = match *name {
+            // To sort a million at every step would take hours.
+            JOB_LETTERS => key.to_string(),
+            _ => format!("{}, {key}", self.at),
+        };
+        let past = self.past();
+        format!("SELECT {key} FROM {name} r WHERE {past} AND {goes} ORDER BY {order} LIMIT $2")
+    }
+}
+
+const JOB_LETTERS: &str = "replay_letters";
+
+const PAST_JOB: &str = "
+    r.job IN (SELECT j.id FROM replays j WHERE COALESCE(j.ended_at, j.created_at) < $1)";
+
 /// The last report of a dataset is shown by `status`, the last with a score is a metric, the last
 /// with a commit says how far void letters are settled. A stage that halts again and again leaves
 /// reports of the same batch: the last and what was accepted are enough to go on from.
@@ -63,6 +91,12 @@ const COLUMN_WAYS: &str = "
 const LINEAGE_RUNS: &str = "
     EXISTS (SELECT 1 FROM lineage_runs l WHERE l.pipeline = r.pipeline AND l.stage = r.stage
         AND (l.started_at, l.id) > (r.started_at, r.id))";
+
+/// A job that waits, runs, or was stopped is gone on with.
+const OVER: &str = "r.state IN ('complete', 'cancelled')";
+
+const OF_ONE_OVER: &str = "
+    EXISTS (SELECT 1 FROM replays j WHERE j.id = r.job AND j.state IN ('complete', 'cancelled'))";
 
 pub(crate) fn table(kind: Kind) -> Table {
     match kind {
@@ -121,6 +155,21 @@ pub(crate) fn table(kind: Kind) -> Table {
             at: "last_at",
             weight: "600",
             goes: LINEAGE_RUNS,
+        },
+        // Before their jobs, which may have a million each.
+        Kind::JobLetters => Table {
+            name: JOB_LETTERS,
+            key: "job, number",
+            at: "(SELECT COALESCE(j.ended_at, j.created_at) FROM replays j WHERE j.id = r.job)",
+            weight: "250",
+            goes: OF_ONE_OVER,
+        },
+        Kind::Jobs => Table {
+            name: "replays",
+            key: "id",
+            at: "COALESCE(ended_at, created_at)",
+            weight: "LENGTH(r.wanted) + LENGTH(r.options) + 400",
+            goes: OVER,
         },
         Kind::Audit => Table {
             name: "audit",

@@ -2,7 +2,7 @@
 
 use assay_core::StageId;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, SqliteConnection};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{Replay, ReplayLetter};
 use crate::column::{
@@ -30,8 +30,7 @@ pub(super) async fn choose(
          l.id, l.attempt, l.draft, l.topic, l.part, l.place
          FROM letters l JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE ",
     );
-    conditions(&mut query, &job.wanted);
-    query.push(" AND c.stage = ").push_bind(job.stage.to_string());
+    meant(&mut query, job);
     query.push(format!(" AND NOT {IN_FLIGHT}"));
     query.push(" ORDER BY 2 LIMIT ").push_bind(limit.map_or(-1, from_count));
     Ok(query.build().execute(connection).await?.rows_affected())
@@ -45,10 +44,17 @@ pub(super) async fn in_flight(
         "SELECT COUNT(*) AS letters FROM letters l
          JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE ",
     );
-    conditions(&mut query, &job.wanted);
-    query.push(" AND c.stage = ").push_bind(job.stage.to_string());
+    meant(&mut query, job);
     query.push(format!(" AND {IN_FLIGHT}"));
     count(&query.build().fetch_one(connection).await?, "letters")
+}
+
+/// A topic takes letters of any stage, and of other systems.
+fn meant(query: &mut QueryBuilder<'_, Sqlite>, job: &Replay) {
+    conditions(query, &job.wanted);
+    if job.options.to.is_none() {
+        query.push(" AND c.stage = ").push_bind(job.stage.to_string());
+    }
 }
 
 pub(super) async fn drop_dry(

@@ -131,7 +131,7 @@ async fn of_old_lineage_the_last_of_each_job_stays() {
         store.receive(&[told("COMPLETE", seconds, run, &[from], &["sums"])]).await.unwrap();
     }
     let end = at(1000);
-    let since = KeptSince { reports: end, runs: end, lineage: end, audit: end };
+    let since = KeptSince { reports: end, runs: end, lineage: end, jobs: end, audit: end };
     let pruned = store.prune(&since).await.unwrap();
     let of =
         |kind: Kind| pruned.iter().find(|due| due.kind == kind).map(|due| (due.rows, due.kept));

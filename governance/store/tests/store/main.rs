@@ -12,6 +12,7 @@ mod pauses;
 mod processes;
 mod profiles;
 mod pruning;
+mod readers;
 mod runs;
 mod sample;
 mod telling;

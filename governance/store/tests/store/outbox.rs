@@ -184,3 +184,22 @@ async fn people_retry_and_give_up_what_they_choose_and_giving_up_is_accounted_fo
     assert_eq!(audit.len(), 1);
     assert_eq!(audit[0].reason, "not theirs");
 }
+
+#[tokio::test]
+async fn a_write_that_is_given_up_halfway_holds_nobody_up() {
+    let (_folder, store) = store().await;
+    let store = sending(store, at(0)).await;
+    for patience in (0..1500).step_by(5) {
+        let given_up = async {
+            for _ in 0..patience {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = store.let_go(TARGET) => done.unwrap(),
+            () = given_up => {}
+        }
+    }
+    store.let_go(TARGET).await.unwrap();
+}

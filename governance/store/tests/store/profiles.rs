@@ -69,7 +69,7 @@ async fn what_is_remembered_goes_with_the_reports_but_the_last_profile_stays() {
     }
     let since = |seconds| {
         let at = at(seconds);
-        KeptSince { reports: at, runs: at, lineage: at, audit: at }
+        KeptSince { reports: at, runs: at, lineage: at, jobs: at, audit: at }
     };
     let pruned = store.prune(&since(3)).await.unwrap();
     let of = |name: &str| pruned.iter().find(|due| due.kind.name() == name).unwrap();
@@ -129,7 +129,7 @@ async fn looks_of_a_name_are_kept_beside_datasets_and_go_by_age() {
     assert_eq!(profiles.iter().map(|it| it.profile.rows).collect::<Vec<_>>(), [3, 2, 1]);
 
     let old = at(1000);
-    let since = KeptSince { reports: old, runs: old, lineage: old, audit: old };
+    let since = KeptSince { reports: old, runs: old, lineage: old, jobs: old, audit: old };
     store.prune(&since).await.unwrap();
     assert_eq!(store.looks("orders", 9).await.unwrap(), [(at(3), 3)], "the last one stays");
     assert_eq!(store.lags_of_looks("orders", "usual", 9).await.unwrap(), [(at(3), 180.0)]);

@@ -10,7 +10,7 @@ use crate::sample::{at, dataset, end, processed, report, run, store, telling};
 /// Everything before `seconds` may go.
 fn since(seconds: i64) -> KeptSince {
     let at = at(seconds);
-    KeptSince { reports: at, runs: at, lineage: at, audit: at }
+    KeptSince { reports: at, runs: at, lineage: at, jobs: at, audit: at }
 }
 
 fn of(all: &[Due], kind: Kind) -> (u64, u64) {
@@ -225,7 +225,7 @@ async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
     // What is younger than the limit allows stays, however much it is.
     assert_eq!(store.fits_since(most, at(50)).await.unwrap(), Some(at(50)));
 
-    let since = KeptSince { reports: half, runs: half, lineage: half, audit: at(0) };
+    let since = KeptSince { reports: half, runs: half, lineage: half, jobs: half, audit: at(0) };
     let all = prune(&store, &since).await;
     assert_eq!(all["reports"].0, all["lineage events"].0);
     assert!((300..800).contains(&all["reports"].0), "{all:?}");

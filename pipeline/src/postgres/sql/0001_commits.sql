@@ -34,10 +34,11 @@ CREATE TABLE assay.readers (
 );
 
 -- Up to when a reader has seen everything, as UTC: the least of its partitions. One in which nothing
--- has come for a while does not hold the others back, unless all are silent.
+-- has come for a while does not hold the others back. When all are silent nobody knows which of them has
+-- still something to say, so the least holds.
 CREATE FUNCTION assay.watermark(of_reader text)
 RETURNS timestamp LANGUAGE sql STABLE AS $$
-  SELECT coalesce(min(seen) FILTER (WHERE moved_at > now() - idle_after), max(seen))
+  SELECT coalesce(min(seen) FILTER (WHERE moved_at > now() - idle_after), min(seen))
   FROM (
     SELECT moved_at, coalesce(idle_after, interval '1 minute') AS idle_after,
       (mark::jsonb ->> 'event_time')::timestamptz AT TIME ZONE 'UTC' AS seen

@@ -5,23 +5,36 @@ use arrow::compute::take_record_batch;
 use assay_core::Position;
 
 use super::super::RunError;
+use super::super::times::{Times, Timing};
 use super::{Batch, Good, query};
 use crate::source::Chunk;
-use crate::stage::Also;
+use crate::stage::{Also, Reads, Stage};
+
+/// What says which rows are late, where the stage wants to know.
+pub(super) fn times<'a>(stage: &'a Stage, from: &Position) -> Option<Times<'a>> {
+    match (&stage.event_time, &stage.reads) {
+        (Some(time), Reads::Topic(topic)) => Some(Times::new(time, topic.dataset.name(), from)),
+        _ => None,
+    }
+}
 
 impl Batch<'_> {
-    /// Sets aside what is late. A row that broke a rule makes no other one late.
+    /// Sets aside what is late or of a time to come. A row that broke a rule makes no other one late.
     pub(super) fn in_time(&mut self, chunk: &Chunk, good: Good) -> Result<Good, RunError> {
         let Some(times) = &mut self.times else { return Ok(good) };
-        let late = times.late(&good.rows, &good.input, &chunk.rows);
-        if !late.contains(&true) {
+        let now = self.runner.clock.now();
+        let timings = times.judge(&good.rows, &good.input, &chunk.rows, now);
+        if timings.iter().all(|timing| *timing == Timing::OnTime) {
             return Ok(good);
         }
-        let why = times.why();
-        for (place, _) in good.input.iter().zip(&late).filter(|(_, late)| **late) {
-            self.letters.late(chunk, *place, &why)?;
+        for (place, timing) in good.input.iter().zip(&timings) {
+            match timing {
+                Timing::OnTime => {}
+                Timing::Late => self.letters.late(chunk, *place, times.why(*timing))?,
+                Timing::Ahead => self.letters.ahead(chunk, *place, times.why(*timing))?,
+            }
         }
-        good.only(&late.into_iter().map(|late| !late).collect::<Vec<_>>())
+        good.only(&timings.iter().map(|timing| *timing == Timing::OnTime).collect::<Vec<_>>())
             .map_err(|error| query(format!("leave out late rows of {}", self.stage.id), error))
     }
 
@@ -48,9 +61,12 @@ impl Batch<'_> {
         Ok(all)
     }
 
-    /// What is replayed was late once, or held back for another reason: it is taken as it comes.
+    /// What is replayed was late once, or held back for another reason: that it is late is no
+    /// reason any more.
     pub(crate) fn never_late(&mut self) {
-        self.times = None;
+        if let Some(times) = &mut self.times {
+            times.never_late();
+        }
     }
 
     /// Writes the times that were seen into the position behind the batch.

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::scan::Scanner;
 
@@ -13,19 +15,30 @@ pub(super) enum Leaf<'t> {
     Null,
     Boolean(bool),
     Whole(i64),
-    Number(f64),
+    /// Also as it is written.
+    Number(f64, &'t str),
     Text(Cow<'t, str>),
     List,
     Map,
 }
 
-impl Leaf<'_> {
+impl<'t> Leaf<'t> {
+    /// The number that a text of JSON says; none where it is beyond what a double holds.
+    pub(super) fn number(text: &'t str) -> Option<Leaf<'t>> {
+        // `-0` is no whole number.
+        if let Some(whole) = text.parse().ok().filter(|_| text != "-0") {
+            return Some(Leaf::Whole(whole));
+        }
+        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+        number.map(|number| Leaf::Number(number, text))
+    }
+
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Leaf::Null => "null",
             Leaf::Boolean(_) => "a boolean",
             Leaf::Whole(_) => "a whole number",
-            Leaf::Number(_) => "a number with a fraction or beyond 64 bits",
+            Leaf::Number(..) => "a number with a fraction or beyond 64 bits",
             Leaf::Text(_) => "a text",
             Leaf::List => "a list",
             Leaf::Map => "a map",
@@ -107,7 +120,7 @@ impl Paths {
     }
 
     /// The same by a whole parser, which also says what is wrong.
-    pub(super) fn parse<'t>(&self, text: &str) -> Result<Vec<Leaf<'t>>, String> {
+    pub(super) fn parse<'t>(&self, text: &'t str) -> Result<Vec<Leaf<'t>>, String> {
         let mut leaves = self.nothing();
         let mut wrong = None;
         let mut json = serde_json::Deserializer::from_str(text);
@@ -142,15 +155,28 @@ impl<'t> Walk<'_, 't> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+impl<'t> DeserializeSeed<'t> for Walk<'_, 't> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
+    fn deserialize<D: Deserializer<'t>>(self, json: D) -> Result<(), D::Error> {
+        if self.node.end.is_none() {
+            return json.deserialize_any(self);
+        }
+        // A number is taken as it is written; it is JSON, whatever it is.
+        let text = <&'t RawValue>::deserialize(json)?.get();
+        if text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            match Leaf::number(text) {
+                Some(leaf) => return self.take(leaf),
+                None => self.wrong.get_or_insert_with(|| format!("{} is too large", self.at)),
+            };
+            return Ok(());
+        }
+        let mut json = serde_json::Deserializer::from_str(text);
+        json.deserialize_any(self).map_err(D::Error::custom)
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_, '_> {
+impl<'t> Visitor<'t> for Walk<'_, 't> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,11 +197,11 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
     #[allow(clippy::cast_precision_loss, reason = "only whether it fits 64 bits matters")]
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.take(i64::try_from(value).map_or(Leaf::Number(value as f64), Leaf::Whole))
+        self.take(i64::try_from(value).map_or(Leaf::Number(value as f64, ""), Leaf::Whole))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.take(Leaf::Number(value))
+        self.take(Leaf::Number(value, ""))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
@@ -186,17 +212,17 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         self.take(Leaf::Text(Cow::Owned(value)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'t>>(self, mut list: A) -> Result<(), A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
         self.take(Leaf::List)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<(), A::Error> {
         if self.node.end.is_some() {
             while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return self.take(Leaf::Map);
         }
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(key) = map.next_key::<Cow<'t, str>>()? {
             let child = self.node.children.iter().find(|(name, _)| *name == key);
             match child {
                 Some((name, node)) => map.next_value_seed(Walk {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::json::{Leaf, Node};
 use crate::scan::Scanner;
 
-/// A number with a fraction, or a value where a map should be, it leaves to the parser that can
+/// A value where a map should be, or a number that is too large, it leaves to the parser that can
 /// also say what is wrong: its answer is then none.
 impl<'t> Scanner<'t> {
     /// Fills in the values at the paths below `root`, if the text is one plain JSON value.
@@ -66,10 +66,7 @@ impl<'t> Scanner<'t> {
             b'[' => self.skip().map(|()| Leaf::List)?,
             _ => {
                 self.number()?;
-                let text = self.since(start)?;
-                // Longer ones may not fit, and `-0` is no whole number to the parser.
-                let short = text.len() <= 18 && text != "-0";
-                Leaf::Whole(text.parse().ok().filter(|_| short)?)
+                Leaf::number(self.since(start)?)?
             }
         })
     }
@@ -94,6 +91,8 @@ mod tests {
             "1.5",
             "-2e3",
             "1e999",
+            "1.005",
+            "-0.004E+1",
             "9223372036854775807",
             "\"\"",
             "\"text\"",

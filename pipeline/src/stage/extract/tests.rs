@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Decimal128Type, Int64Type};
 
 use super::{Extract, ExtractColumn};
 use crate::definition::ExtractType;
@@ -99,4 +99,48 @@ fn a_path_through_another_path_is_refused() {
         column("b", "json", Some("a.b"), ExtractType::Long),
     ];
     assert!(Extract::new(both).is_err());
+}
+
+#[test]
+fn a_decimal_is_what_is_written_and_no_double() {
+    let decimal = |path| column("x", "json", path, ExtractType::Decimal);
+    let values = |rows: &RecordBatch| {
+        let column = rows.column(1).as_primitive::<Decimal128Type>();
+        let one = 10_i128.pow(18);
+        column.iter().map(|value| value.map(|value| (value / one, value % one))).collect::<Vec<_>>()
+    };
+    let part = |thousandths: i128| thousandths * 10_i128.pow(15);
+    let (rows, complaints) = apply(
+        vec![decimal(Some("x"))],
+        &[
+            Some(r#"{"x": 1.005 }"#),
+            Some(r#"{"x":-4e-3}"#),
+            Some(r#"{"x":7}"#),
+            Some(r#"{"\u0078":12345678901234567890.5}"#),
+            None,
+            Some(r#"{"x":1e20}"#),
+            Some(r#"{"x":1e999}"#),
+            Some(r#"{"x":"1"}"#),
+        ],
+    );
+    let good = [
+        Some((1, part(5))),
+        Some((0, part(-4))),
+        Some((7, 0)),
+        Some((12_345_678_901_234_567_890, part(500))),
+    ];
+    assert_eq!(values(&rows)[..4], good);
+    assert_eq!(values(&rows)[4..], [None; 4]);
+    let why = [
+        "`json`: `x` is a number of more than 20 digits before the point",
+        "`json`: x is too large",
+        "`json`: `x` is a text, not a number",
+    ];
+    let told: Vec<&str> = complaints.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(told, why);
+
+    let (rows, complaints) =
+        apply(vec![decimal(None)], &[Some(" 1.005"), Some("1,5"), Some("inf"), None]);
+    assert_eq!(values(&rows), [Some((1, part(5))), None, None, None]);
+    assert_eq!(complaints.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 2]);
 }

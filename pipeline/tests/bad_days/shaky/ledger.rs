@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::{
-    ContractRef, DatasetName, Position, Profile, Report, Run, RunId, Season, StageId,
+    ContractRef, DatasetName, Position, Profile, ReaderId, Report, Run, RunId, Season, StageId,
 };
 use assay_pipeline::Ledger;
 use assay_store::{Event, Halt, Increment, Pause, RunEnd, RunRecord, StoreError, Telling, Told};
@@ -21,6 +21,24 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
 
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         self.fate.effect("told", in_store, self.port.told(target)).await
+    }
+
+    async fn tell_anew(&self, target: &DatasetName) -> Result<(), StoreError> {
+        self.fate.effect("anew", in_store, self.port.tell_anew(target)).await
+    }
+
+    async fn read_into_database(
+        &self,
+        reader: &ReaderId,
+        topic: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let remembering = self.port.read_into_database(reader, topic, at);
+        self.fate.effect("reader", in_store, remembering).await
+    }
+
+    async fn database_readers(&self) -> Result<Vec<(ReaderId, String)>, StoreError> {
+        self.fate.effect("readers", in_store, self.port.database_readers()).await
     }
 
     async fn tell(&self, telling: &Telling) -> Result<bool, StoreError> {

@@ -122,8 +122,11 @@ pub(super) async fn told(service: &Service, job: Replay) -> Result<Told, Problem
         (true, None) => Outcome::new(),
     };
     let waits = job.handed && job.state == ReplayState::Waiting;
-    let pipeline = &job.stage.pipeline;
-    let waits_for = waits.then(|| format!("`assay dlq work` that knows the pipeline {pipeline}"));
+    let worker = || match &job.options.to {
+        Some(_) => "`assay dlq work`".to_owned(),
+        None => format!("`assay dlq work` that knows the pipeline {}", job.stage.pipeline),
+    };
+    let waits_for = waits.then(worker);
     Ok(Told { job, outcome, waits_for })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use assay_dlq::Asked;
+use assay_dlq::{Asked, stage_of_topic};
 use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -35,6 +35,8 @@ struct Body {
     #[serde(default)]
     dry_run: bool,
     limit: Option<u64>,
+    /// The topic that they are sent to; absent: back into their stage.
+    to: Option<String>,
     #[serde(default)]
     options: Map<String, Value>,
 }
@@ -47,15 +49,23 @@ pub(in crate::http) async fn start(
 ) -> Result<Response, Problem> {
     let body: Body = read(&service, request).await?;
     let reason = if body.dry_run { body.reason } else { because(body.reason)? };
-    let options = options(body.options, body.dry_run)?;
+    let mut options = options(body.options, body.dry_run)?;
     if body.limit == Some(0) {
         return Err(Problem::Question("`limit` is 1 or more".to_owned()));
     }
     let mut which = Which::named(&service, (&body.ids, body.which.as_ref()), may).await?;
     which.filter.unparked = body.ids.is_empty() && !body.parked;
     let any = which.resolve().await?;
-    let choice = if any { which.index.one_stage(&which.filter).await? } else { None };
-    let Some(choice) = choice else {
+    let stage = match &body.to {
+        _ if !any => None,
+        Some(topic) => {
+            options.to = Some(which.index.forward_to(topic, &which.filter).await?);
+            let letters = service.store.letter_count(&which.filter).await?;
+            (letters > 0).then(|| stage_of_topic(topic))
+        }
+        None => which.index.one_stage(&which.filter).await?.map(|choice| choice.stage),
+    };
+    let Some(stage) = stage else {
         let unknown = which.index.unknown(&which.filter).await?;
         return Ok(Json(json!({"letters": 0, "unknown": unknown})).into_response());
     };
@@ -64,12 +74,12 @@ pub(in crate::http) async fn start(
         at,
         who: who.clone(),
         action: Action::Replay,
-        subject: format!("{} job {id}", choice.stage),
+        subject: format!("{stage} job {id}"),
         reason: reason.clone(),
         details: json!({"which": which.filter, "options": options}),
     };
     let asked = Asked {
-        stage: choice.stage,
+        stage,
         letters: which.filter,
         limit: body.limit,
         options,
