@@ -6,10 +6,13 @@ use std::process::Command;
 
 use crate::office::{RUN, office};
 
+/// Events that all land.
+const PLAIN: [&str; 8] = ["--count", "20", "--defects", "0%", "--late", "0%", "--duplicates", "0%"];
+
 #[test]
 fn a_table_that_would_take_a_row_twice_is_not_written() {
     let Some(office) = office("unique") else { return };
-    office.generates(&["--count", "20"]);
+    office.generates(&PLAIN);
     let events = "CREATE UNIQUE INDEX ON \"events_clean\" (\"id\")";
     let kpi = "CREATE UNIQUE INDEX ON \"kpi_1m\" (\"window_start\")";
     let cases = [
@@ -49,7 +52,7 @@ fn a_table_that_would_take_a_row_twice_is_not_written() {
 #[test]
 fn a_key_that_nobody_looks_up_is_named_and_not_tried_again() {
     let Some(office) = office("other_key") else { return };
-    office.generates(&["--count", "20"]);
+    office.generates(&PLAIN);
     office.sql("CREATE UNIQUE INDEX one_of_each ON events_clean (event_type)");
     let error = office.fails(&RUN);
     assert!(error.contains("constraint `one_of_each`"), "{error}");

@@ -44,14 +44,17 @@ async fn a_database_that_came_as_far_as_another_one_is_not_taken_for_it() {
     office.done(&RUN);
     office.anew();
     // Someone else has read there, and told it to a store of his own.
-    let store = office.path("data/store.db");
-    let aside = office.path("aside.db");
-    std::fs::rename(&store, &aside).unwrap();
+    let moved = |from: &str, to: &str| {
+        for end in ["", "-wal", "-shm"] {
+            let (from, to) =
+                (office.path(&format!("{from}{end}")), office.path(&format!("{to}{end}")));
+            let _ = std::fs::remove_file(&to);
+            let _ = std::fs::rename(from, to);
+        }
+    };
+    moved("data/store.db", "aside.db");
     office.done(&RUN);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(office.path(&format!("data/store.db{end}")));
-    }
-    std::fs::rename(&aside, &store).unwrap();
+    moved("aside.db", "data/store.db");
     office.generates(&["--count", "50", "--seed", "2"]);
     office.done(&RUN);
     // One of the old database, and both of the new one.

@@ -35,7 +35,7 @@ fn a_csv_file_is_judged_with_counts_reasons_and_rows() {
     let twice = &report["samples"]["id.unique"];
     assert_eq!(twice["rows"][0], serde_json::json!(["5", "2"]), "{twice}");
     let text = desk.fine(&["quality", "run", "orders.csv", "--contract", "orders.odcs.yaml"]);
-    for part in ["score: 72.66 of 100, verdict: warn", "unreadable: 1 rows", "-3.00", "•••"] {
+    for part in ["score: 72.66 of 100, verdict: warn", "unreadable: 1 row,", "-3.00", "•••"] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
     assert!(!text.contains("bob"), "{text}");
@@ -159,8 +159,8 @@ fn what_can_t_be_judged_is_told_with_what_to_do() {
         (&["array.json"], "is one JSON array"),
         (&["no.parquet"], "no Parquet file"),
         (&["data.bin"], "does not tell its format"),
-        (&["nowhere.csv"], "cannot read nowhere.csv"),
-        (&["nowhere"], "cannot read nowhere"),
+        (&["nowhere.csv"], "there is no file nowhere.csv"),
+        (&["nowhere"], "there is no file nowhere"),
         (&["."], "is a folder"),
         (&["silver.orders"], "there is no data in"),
         (&["orders.csv", "--sql", "SELECT nothing FROM data"], "nothing"),

@@ -226,6 +226,9 @@ fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
     if let Some(attempt) = filter.attempt {
         query.push(" AND l.attempt = ").push_bind(attempt);
     }
+    if filter.free {
+        query.push(format!(" AND NOT {IN_FLIGHT}"));
+    }
     if let Some(since) = filter.since {
         query.push(" AND l.failed_at >= ").push_bind(from_time(since));
     }
@@ -249,9 +252,6 @@ fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
         if let Some(value) = value {
             query.push(format!(" AND c.{column} = ")).push_bind(value.clone());
         }
-    }
-    if filter.free {
-        query.push(format!(" AND NOT {IN_FLIGHT}"));
     }
     if filter.unparked {
         query.push(" AND (c.reason IS NULL OR c.reason <> 'attempts-exhausted')");
