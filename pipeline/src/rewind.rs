@@ -168,10 +168,11 @@ pub async fn rewind(
     }
     let way = (&plan.from, &to);
     let (dataset, reader) = (&stage.writes.dataset, stage.reader());
-    Ok(match stage.writes.postgres.is_some() {
+    match stage.writes.postgres.is_some() {
         true => places.target(&stage.writes).move_reader(&reader, way).await?,
         false => places.lake.rewind(dataset, &reader, way, id, reason).await?,
-    })
+    }
+    Ok(())
 }
 
 /// Where the stage's reader stands.

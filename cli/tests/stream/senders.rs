@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use assay_core::SystemClock;
+use assay_core::{Clock, SystemClock};
 use assay_log::{EmbeddedLog, Log, NewRecord, TopicSpec};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn governed(shop: &Shop) -> Value {
 
 /// An event of an hour ago, as a sender would write it.
 fn event(id: &str, seconds: i64, amount: &str) -> String {
-    let at = Utc::now() - TimeDelta::hours(1) + TimeDelta::seconds(seconds);
+    let at = SystemClock.now() - TimeDelta::hours(1) + TimeDelta::seconds(seconds);
     format!(
         r#"{{"id":"{id}","eventTime":"{}","eventType":"payment_success","orderId":"ORD1","amount":{amount}}}"#,
         at.to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -141,5 +141,5 @@ fn what_lateness_is_held_against_is_what_happened_on_time() {
         "SELECT mark::jsonb ->> 'event_time' FROM assay.positions WHERE slice = 'events_raw/0'",
     );
     let seen: DateTime<Utc> = seen.parse().unwrap();
-    assert!(seen < Utc::now(), "{seen}");
+    assert!(seen < SystemClock.now(), "{seen}");
 }
