@@ -142,7 +142,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Query(what) => query::query(&existing(config(DATA)?).await?, &what, json).await,
         Command::Contract { command } => contract::contract(command, || config(DATA), json).await,
         Command::Quality { command } => quality::quality(*command, config(DATA)?, json).await,
-        Command::Dlq { command } => dlq::dlq(&existing(working()?).await?, &command, json).await,
+        Command::Dlq { command } => {
+            dlq::dlq(&with_letters(working()?).await?, &command, json).await
+        }
         Command::Lineage { command } => {
             lineage::lineage(&config(DATA)?, command, args.output).await
         }
@@ -184,6 +186,14 @@ fn stage_named<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Arc<Stage>>
 async fn existing(config: Config) -> Result<App> {
     must_exist(&config)?;
     App::build(config).await
+}
+
+/// Letters of Kafka are there before anything of ours is: the first look makes their index.
+async fn with_letters(config: Config) -> Result<App> {
+    match config.log {
+        LogConfig::Kafka(_) => App::build(config).await,
+        LogConfig::Embedded => existing(config).await,
+    }
 }
 
 fn must_exist(config: &Config) -> Result<()> {
