@@ -1,13 +1,13 @@
 mod marks;
+mod once;
 mod search;
-mod shared;
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::filter_record_batch;
 
 use self::marks::Marks;
-use self::shared::Shared;
+use self::once::Once;
 use crate::suite::{Compiled, Test};
 use crate::{Mask, Suite, Tally};
 
@@ -52,14 +52,14 @@ impl Suite {
         let mut marks = Marks::new(rows.num_rows());
         let fits = self.fits(rows);
         let conditions = self.conditions_on(rows, fits);
-        let mut shared = Shared::default();
+        let mut once = Once::default();
         for (bit, (place, compiled)) in self.row_rules().enumerate() {
             let condition = compiled.condition.map(|condition| &conditions[condition]);
             let within = condition.map(|condition| &condition.hits);
             let mut broken = match compiled.test {
                 Test::Readable => continue,
                 _ if !fits => Found::nowhere(rows.num_rows(), within, OTHER_COLUMNS),
-                _ => match shared.misses(compiled, rows) {
+                _ => match once.misses(compiled, rows) {
                     Some(misses) => Found::hits(misses, within),
                     None => broken(compiled, rows, facts, within),
                 },

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,15 @@ impl Truth {
     /// Adds what a file says.
     pub(crate) fn read(&mut self, path: &Path) -> Result<()> {
         let place = || format!("cannot read the truth in {}", path.display());
-        let file = BufReader::new(File::open(path).with_context(place)?);
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => anyhow!(
+                "there is no truth in {}: `assay generate ecommerce` writes it, or name it with \
+                 --truth",
+                path.display()
+            ),
+            _ => Error::new(error).context(place()),
+        })?;
+        let file = BufReader::new(file);
         let mut open: Vec<Fate> = Vec::new();
         for line in file.lines() {
             let line = line.with_context(place)?;

@@ -109,9 +109,10 @@ impl Office {
         let missing: Vec<_> = accepted.iter().filter(|id| !distinct.contains(id)).collect();
         assert!(
             missing.is_empty(),
-            "{} of {} are lost: {missing:?}",
+            "{} of {} are lost: {:?} …",
             missing.len(),
-            accepted.len()
+            accepted.len(),
+            &missing[..missing.len().min(20)]
         );
     }
 

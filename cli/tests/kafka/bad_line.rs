@@ -14,7 +14,7 @@ use crate::proxy::Proxy;
 const SEED: u64 = 0xbad_11e;
 
 /// What may pass until all is landed, once the line is good again.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn over_a_bad_line_files_collector_and_worker_lose_and_double_nothing() {
@@ -53,13 +53,15 @@ fn over_a_bad_line_files_collector_and_worker_lose_and_double_nothing() {
     assert!(told.contains("events sent") && !told.contains("the next start"), "{told}");
 
     let until = Instant::now() + PATIENCE;
-    while office.landed().len() < accepted.len() && Instant::now() < until {
+    // Events whose answer did not come may be in bronze, too: their number says nothing.
+    while !accepted.is_subset(&office.landed().into_iter().collect()) && Instant::now() < until {
         assert!(worker.try_wait().unwrap().is_none(), "the worker has ended");
         std::thread::sleep(Duration::from_millis(500));
     }
     worker.kill().unwrap();
     worker.wait().unwrap();
     println!("{} messages are in the topic, some again", messages(&broker));
+    println!("{}", office.assay(&["status"]));
     office.must_have_landed(&accepted);
 }
 

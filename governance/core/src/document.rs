@@ -211,6 +211,7 @@ impl Document {
     }
 }
 
+/// Of a schema that comes from our own types: that it compiles is for the tests, not for users.
 fn validator(schema: &Value) -> jsonschema::Validator {
     match jsonschema::validator_for(schema) {
         Ok(validator) => validator,

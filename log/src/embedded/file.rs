@@ -85,12 +85,17 @@ impl LogFile {
         &self.path
     }
 
-    /// Starts a transaction that may write: it has the file's one write lock from the start.
+    /// Starts a transaction that may write: it has the file's one write lock from the start. In a
+    /// task of its own: a beginning that is given up halfway would be a transaction that nobody
+    /// ends, and everybody would wait for its lock.
     pub(super) async fn write(
         &self,
         doing: &str,
     ) -> Result<Transaction<'static, Sqlite>, LogError> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(doing, error))
+        let writer = self.writer.clone();
+        let begun = tokio::spawn(async move { writer.begin_with("BEGIN IMMEDIATE").await });
+        let begun = begun.await.map_err(|_| sqlx::Error::WorkerCrashed).flatten();
+        begun.map_err(|error| self.failed(doing, error))
     }
 
     /// The connection that writes, without a transaction.

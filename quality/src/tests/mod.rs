@@ -7,7 +7,7 @@ mod keys;
 mod kinds;
 mod laws;
 mod report;
-mod shared;
+mod twins;
 
 use std::sync::Arc;
 

@@ -12,14 +12,14 @@ use crate::suite::{Compiled, Test};
 use crate::text::{Few, TextTest, numbers};
 
 #[derive(Default)]
-pub(super) struct Shared {
+pub(super) struct Once {
     /// Column → its texts as numbers.
     numbers: BTreeMap<usize, Option<Vec<u64>>>,
     /// The first of rules that test alike → the rows that do not pass.
     misses: BTreeMap<usize, BooleanBuffer>,
 }
 
-impl Shared {
+impl Once {
     /// The rows that do not pass a test, whatever the condition of its rule; none where that can't
     /// be told of all of them at once.
     pub(super) fn misses(&mut self, rule: &Compiled, rows: &RecordBatch) -> Option<BooleanBuffer> {
