@@ -56,8 +56,9 @@ impl Member {
             ("heartbeat.interval.ms", "2000"),
             // Partitions that are added are shared out after so long at most.
             ("topic.metadata.refresh.interval.ms", "10000"),
-            // So long the group waits for a batch to end.
-            ("max.poll.interval.ms", "120000"),
+            // So long the group waits for a batch to end. It is also how long a request to join
+            // waits on a connection that went silent: until then the member reads nothing.
+            ("max.poll.interval.ms", "60000"),
         ];
         let consumer: BaseConsumer<Council> = clients.make_with(&settings, council)?;
         let consumer = Arc::new(consumer);
