@@ -138,6 +138,7 @@ impl Index {
                 topic: letter.at.topic.clone(),
                 partition: letter.at.partition,
                 fate: Fate::Discarded,
+                sent_to: None,
             };
             let closed: Vec<Closed> = letters.iter().map(closed).collect();
             // A letter that fails in this very moment is another one.

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 
 use crate::begun::finish;
 use crate::{
-    Closed, DeadLetterQueue, DlqError, Fate, Index, LetterId, LetterView, ReplaySet, Sent, TOPICS,
+    Closed, DeadLetterQueue, DlqError, Fate, Index, LetterId, LetterView, ReplaySet, Sent, Source,
+    TOPICS,
 };
 
 mod message;
@@ -82,8 +83,8 @@ pub struct Forward<'a> {
 /// How far it is.
 struct Way {
     partitions: u32,
-    /// By the number of a letter, whether the topic has it.
-    there: Vec<bool>,
+    /// By the number of a letter, where the topic has it.
+    there: Vec<Option<(u32, u64)>>,
     /// A message of so many bytes is more than the topic takes.
     too_large: usize,
     done: Forwarded,
@@ -193,7 +194,7 @@ impl Forward<'_> {
     async fn find(&self, way: &mut Way) -> Result<(), DlqError> {
         let topic = &self.to.topic;
         let letters = usize::try_from(self.job.letters).unwrap_or(usize::MAX);
-        way.there = vec![false; letters];
+        way.there = vec![None; letters];
         let ends = self.log().ends(topic).await.map_err(|error| failed(topic, error))?;
         for (number, ends) in ends.into_iter().enumerate() {
             let from = self.to.starts.get(number).copied().unwrap_or(0);
@@ -236,7 +237,7 @@ impl Forward<'_> {
                     && let Ok(number) = usize::try_from(number)
                     && let Some(there) = way.there.get_mut(number)
                 {
-                    *there = true;
+                    *there = Some((record.partition, record.offset));
                 }
             }
         }
@@ -268,7 +269,8 @@ impl Forward<'_> {
             return;
         }
         let known = usize::try_from(number).ok().and_then(|number| way.there.get(number));
-        if known.copied().unwrap_or(false) {
+        let there = known.copied().flatten();
+        if there.is_some() {
             way.done.there += 1;
         } else {
             match watch.changed(&letter) {
@@ -286,7 +288,9 @@ impl Forward<'_> {
             messages.push(message);
         }
         let (topic, partition) = (letter.at.topic.clone(), letter.at.partition);
-        closed.push((Closed { id: letter.id, topic, partition, fate: Fate::Sent }, letter));
+        let sent_to = there.map(|place| self.place(place));
+        let fate = Fate::Sent;
+        closed.push((Closed { id: letter.id, topic, partition, fate, sent_to }, letter));
     }
 
     /// Letters are closed last: closed too early they would be lost, too late they are found in the
@@ -294,11 +298,15 @@ impl Forward<'_> {
     async fn take_effect(
         &self,
         messages: Vec<NewRecord>,
-        closed: Vec<(Closed, LetterView)>,
+        mut closed: Vec<(Closed, LetterView)>,
     ) -> Result<(), DlqError> {
         let topic = &self.to.topic;
         if !messages.is_empty() {
-            self.log().append(topic, messages).await.map_err(|error| failed(topic, error))?;
+            let places = self.log().append(topic, messages).await;
+            let mut places = places.map_err(|error| failed(topic, error))?.into_iter();
+            for (closed, _) in closed.iter_mut().filter(|(closed, _)| closed.sent_to.is_none()) {
+                closed.sent_to = places.next().map(|place| self.place(place));
+            }
         }
         let now = self.clock.now();
         // A letter may say that it fails in the future; it has to be closed behind that.
@@ -310,6 +318,10 @@ impl Forward<'_> {
             self.index.queue().sent(&[closed], self.job.id, letter.failed_at).await?;
         }
         Ok(())
+    }
+
+    fn place(&self, (partition, offset): (u32, u64)) -> Source {
+        Source { topic: self.to.topic.clone(), partition, offset }
     }
 
     fn log(&self) -> &dyn Log {

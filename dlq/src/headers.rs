@@ -5,7 +5,7 @@ use uuid::Uuid;
 use assay_core::DraftId;
 use assay_log::NewRecord;
 
-use crate::{DeadLetter, Fate, LetterId, PayloadKind};
+use crate::{DeadLetter, Fate, LetterId, PayloadKind, Source};
 
 // What Kafka Connect writes too.
 pub(crate) const TOPIC: &str = "__connect.errors.topic";
@@ -40,6 +40,8 @@ pub(crate) const CLOSES: &str = "assay.closes";
 /// Beside it: what became of the row, and the job that sent it back.
 pub(crate) const FATE: &str = "assay.fate";
 pub(crate) const JOB: &str = "assay.job";
+/// And where the payload was sent: JSON of a topic, a partition and an offset.
+pub(crate) const SENT_TO: &str = "assay.sent_to";
 
 /// On a message that a letter became: the letter, its number in the job, and how often it was sent.
 pub(crate) const LETTER: &str = "assay.letter";
@@ -80,6 +82,11 @@ pub(crate) fn closing(
     headers.push(text(FATE, fate.name()));
     headers.extend(job.map(|job| text(JOB, job.to_string())));
     NewRecord { headers, ..NewRecord::default() }
+}
+
+/// Says beside a closing where the payload is now.
+pub(crate) fn sent_to(place: &Source) -> (String, Bytes) {
+    text(SENT_TO, serde_json::json!(place).to_string())
 }
 
 fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> {

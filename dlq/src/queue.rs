@@ -6,7 +6,7 @@ use assay_core::{DraftId, StageId};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::{DlqError, Fate, LetterId, Letters};
+use crate::{DlqError, Fate, LetterId, Letters, Source};
 
 /// A letter that waits for nobody any more, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Closed {
     pub topic: String,
     pub partition: u32,
     pub fate: Fate,
+    /// Where its payload is now, where it was sent to a topic.
+    pub sent_to: Option<Source>,
 }
 
 /// Says of a payload whether its letter is meant.

@@ -79,6 +79,9 @@ pub struct Outcome {
     #[serde(serialize_with = "as_text_or_null")]
     pub draft: Option<DraftId>,
     pub job: Option<Uuid>,
+    /// Where the payload is now, where it was sent to a topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<Source>,
 }
 
 /// A record that closes a letter.
@@ -90,6 +93,7 @@ pub(crate) struct Closing {
     pub(crate) at: DateTime<Utc>,
     pub(crate) fate: Fate,
     pub(crate) job: Option<Uuid>,
+    pub(crate) sent_to: Option<Source>,
 }
 
 impl LetterView {
@@ -179,6 +183,7 @@ pub(crate) fn closing(record: &Record) -> Option<Closing> {
         at: parsed(record, headers::FAILED_AT)?,
         fate: parsed(record, headers::FATE).unwrap_or(Fate::Recomputed),
         job: parsed(record, headers::JOB),
+        sent_to: text(record, headers::SENT_TO).and_then(|place| serde_json::from_str(place).ok()),
     })
 }
 

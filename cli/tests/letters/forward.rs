@@ -1,5 +1,6 @@
 //! Letters of another system that are sent to a topic, by a command and through the sidecar.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,11 +122,19 @@ fn letters_of_another_system_go_back_to_its_topic_and_are_followed_there() {
     for part in ["the customer service is away", "sent back by anna (it is back)"] {
         assert!(traced.contains(part), "{part} is not in:\n{traced}");
     }
-    assert!(traced.ends_with("sent: topic orders\n"), "{traced}");
+    let (partition, offset) = (sent[0].partition, sent[0].offset);
+    let place = format!("sent: topic orders, partition {partition}, offset {offset}\n");
+    assert!(traced.ends_with(&place), "{place} is not the end of:\n{traced}");
     let job = done["job"].as_str().unwrap();
     let shown = office.json(&["dlq", "jobs", job]);
     assert_eq!(shown["job"]["state"], "complete", "{shown}");
-    assert!(shown["letters"].as_array().unwrap().iter().all(|letter| letter["to"] == "orders"));
+    let places = shown["letters"].as_array().unwrap().iter().map(|letter| {
+        let place = &letter["now"]["outcome"]["sent_to"];
+        assert_eq!(place["topic"], "orders", "{shown}");
+        (place["partition"].as_u64().unwrap(), place["offset"].as_u64().unwrap())
+    });
+    let places: BTreeSet<_> = places.collect();
+    assert_eq!(places, sent.iter().map(|at| (at.partition.into(), at.offset)).collect());
     let audit = office.json(&["audit", "--action", "replay"]);
     assert_eq!(audit[0]["details"]["letters"], 50, "{audit}");
     assert_eq!((&audit[0]["who"], &audit[0]["reason"]), (&json!("anna"), &json!("it is back")));
@@ -196,5 +205,6 @@ fn through_the_sidecar_letters_are_sent_to_a_topic_by_any_worker() {
     let id = shared.sent()[0].header("assay.letter").unwrap().clone();
     let id = String::from_utf8(id.to_vec()).unwrap();
     let trace = sidecar.get(&format!("letters/{id}/trace"));
-    assert_eq!(trace["steps"].as_array().unwrap().last().unwrap()["to"], "orders", "{trace}");
+    let last = &trace["steps"].as_array().unwrap().last().unwrap()["outcome"];
+    assert_eq!(last["sent_to"]["topic"], "orders", "{trace}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use assay_log::{Ends, Fetch, LogError, Record};
 use assay_store::{LetterBatch, LetterClosing};
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Index, row};
 use crate::{DlqError, LetterView, TOPICS, cause, view};
@@ -145,6 +146,7 @@ fn batch(topic: &str, part: u32, (from, next): (u64, u64), records: &[Record]) -
                     at: closing.at,
                     fate: closing.fate.name().to_owned(),
                     job: closing.job.map(|job| job.to_string()),
+                    sent_to: closing.sent_to.map(|place| json!(place).to_string()),
                     place: record.offset,
                 });
                 continue;

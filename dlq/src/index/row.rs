@@ -52,6 +52,7 @@ pub(crate) fn view(record: LetterRecord) -> LetterView {
             at: closed.at,
             draft: closed.draft.parse().ok(),
             job: closed.job.and_then(|job| job.parse().ok()),
+            sent_to: closed.sent_to.and_then(|place| serde_json::from_str(&place).ok()),
         })
     });
     LetterView {

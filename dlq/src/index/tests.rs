@@ -74,7 +74,7 @@ fn at(origin: &str, minute: i64) -> DeadLetter {
 
 fn closed(letter: &DeadLetter, fate: Fate) -> Closed {
     let (id, topic) = (letter.id, letter.reason.topic().to_owned());
-    Closed { id, topic, partition: 0, fate }
+    Closed { id, topic, partition: 0, fate, sent_to: None }
 }
 
 fn minute(minute: i64) -> DateTime<Utc> {

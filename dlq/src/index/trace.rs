@@ -36,9 +36,6 @@ pub enum Step {
     Closed {
         outcome: Outcome,
         landing: Option<Landing>,
-        /// The topic that it was sent to, where it was not its own.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        to: Option<String>,
     },
 }
 
@@ -65,8 +62,7 @@ impl Index {
         let last = letters.iter().find(|letter| letter.closed).cloned();
         if let Some(outcome) = last.as_ref().and_then(|letter| letter.outcome.clone()) {
             let landing = self.landing(&outcome, last.as_ref()).await?;
-            let to = self.sent_to(&outcome).await?;
-            steps.push((outcome.at, 2, Step::Closed { outcome, landing, to }));
+            steps.push((outcome.at, 2, Step::Closed { outcome, landing }));
         }
         for letter in letters {
             steps.push((letter.failed_at, 0, Step::Failed { letter: Box::new(letter) }));
@@ -103,13 +99,6 @@ impl Index {
             }),
             None => dataset.filter(|_| outcome.fate != Fate::Discarded).map(untold),
         })
-    }
-
-    /// The topic that a letter was sent to, where that was asked for and the job is still known.
-    pub async fn sent_to(&self, outcome: &Outcome) -> Result<Option<String>, DlqError> {
-        let Some(job) = outcome.job.filter(|_| outcome.fate == Fate::Sent) else { return Ok(None) };
-        let job = self.store.replay(job).await?;
-        Ok(job.and_then(|job| job.options.to).map(|to| to.topic))
     }
 
     /// What became of some letters of a job, from a number on.

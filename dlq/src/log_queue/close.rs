@@ -107,7 +107,8 @@ impl LogQueue {
             let ours = TOPICS.iter().find(|topic| **topic == letter.topic);
             let topic = ours.copied().unwrap_or(Reason::AttemptsExhausted.topic());
             let partition = if ours.is_some() { letter.partition } else { 0 };
-            let record = headers::closing(letter.id, (letter.fate, job), draft, at);
+            let mut record = headers::closing(letter.id, (letter.fate, job), draft, at);
+            record.headers.extend(letter.sent_to.as_ref().map(headers::sent_to));
             let record = NewRecord { partition: Some(partition), ..record };
             records.entry(topic).or_default().push(record);
         }

@@ -74,6 +74,8 @@ pub struct LetterClosed {
     /// The draft whose commit closed it; empty where none did.
     pub draft: String,
     pub job: Option<String>,
+    /// Where the payload was sent, as JSON.
+    pub sent_to: Option<String>,
 }
 
 /// Whether a letter waits for somebody.

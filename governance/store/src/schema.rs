@@ -21,6 +21,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0010_replays.sql"),
     include_str!("../migrations/0011_handed_replays.sql"),
     include_str!("../migrations/0012_database_readers.sql"),
+    include_str!("../migrations/0013_letters_sent_to.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

@@ -6,7 +6,7 @@ use apache_avro::types::Value;
 use assay_core::{Counts, RunId};
 use assay_dlq::{
     Closed, DeadLetter, Fate, LetterId, LetterView, Letters, MOST_ATTEMPTS, Origin, PayloadKind,
-    Reason, ReplaySet, Sent,
+    Reason, ReplaySet, Sent, Source,
 };
 use assay_log::{NewRecord, TopicSpec};
 use assay_store::Replay;
@@ -142,7 +142,8 @@ impl Ingest {
                 step.messages.push(message);
                 let topic = letter.at.topic.clone();
                 let partition = letter.at.partition;
-                step.sent.push(Closed { id: letter.id, topic, partition, fate: Fate::Sent });
+                let closed = Closed { id: letter.id, topic, partition, fate: Fate::Sent, sent_to: None };
+                step.sent.push(closed);
             }
             Err(wrong) => {
                 found.again += 1;
@@ -190,7 +191,11 @@ impl Ingest {
             self.queue.put(&mut step.again, None).await?;
         }
         if !step.messages.is_empty() {
-            self.log.append(step.spec.topic.dataset.name(), step.messages).await?;
+            let topic = step.spec.topic.dataset.name();
+            let places = self.log.append(topic, step.messages).await?;
+            for (closed, (partition, offset)) in step.sent.iter_mut().zip(places) {
+                closed.sent_to = Some(Source { topic: topic.to_owned(), partition, offset });
+            }
         }
         Ok(self.queue.sent(&step.sent, set.job(), self.clock.now()).await?)
     }

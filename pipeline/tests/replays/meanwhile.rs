@@ -20,7 +20,8 @@ async fn a_letter_that_is_given_up_while_its_job_waits_does_not_land() {
     let letter = shop.open_letters().await.remove(0);
     shop.clock.advance(TimeDelta::minutes(1));
     let (topic, partition) = (letter.at.topic.clone(), letter.at.partition);
-    let closed = Closed { id: letter.id, topic, partition, fate: Fate::Discarded };
+    let fate = Fate::Discarded;
+    let closed = Closed { id: letter.id, topic, partition, fate, sent_to: None };
     // No index has heard of it.
     shop.queue.discard(&[closed], shop.clock.now()).await.unwrap();
     let carried = shop.carry_out(&job).await.unwrap();

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_dlq::{Index, LetterView};
+use assay_dlq::Index;
 use assay_store::{Outcome, Replay, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
@@ -50,11 +50,6 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     let outcome = index.store().replay_outcome(job.id).await?;
     let most = if as_json { u32::MAX } else { SHOWN };
     let proofs = index.proofs(job.id, 0, most).await?;
-    let to = job.options.to.as_ref().map(|to| to.topic.as_str());
-    let to = |now: &LetterView| {
-        let outcome = now.outcome.as_ref().filter(|_| now.closed);
-        to.filter(|_| outcome.is_some_and(|outcome| outcome.job == Some(job.id)))
-    };
     if as_json {
         let mut letters = Vec::new();
         for (letter, now) in &proofs {
@@ -62,8 +57,7 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
                 Some(outcome) => index.landing(outcome, now.as_ref()).await?,
                 None => None,
             };
-            let to = now.as_ref().and_then(to);
-            letters.push(json!({"sent": letter, "now": now, "landing": landing, "to": to}));
+            letters.push(json!({"sent": letter, "now": now, "landing": landing}));
         }
         return print_json(&json!({"job": job, "outcome": outcome, "letters": letters}));
     }
@@ -97,7 +91,7 @@ pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
             None => "gone: its topic kept it long enough".to_owned(),
             Some(now) => match &now.outcome {
                 Some(outcome) if now.closed => {
-                    closed(outcome, index.landing(outcome, Some(now)).await?.as_ref(), to(now))
+                    closed(outcome, index.landing(outcome, Some(now)).await?.as_ref())
                 }
                 _ if now.attempt > letter.attempt => {
                     let detail = now.detail.as_deref().unwrap_or_default();

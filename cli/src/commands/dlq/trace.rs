@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_dlq::{Landing, Outcome, Step};
+use assay_dlq::{Landing, Outcome, Source, Step};
 
 use super::{caught_up, letter_id, list, no_letter};
 use crate::app::App;
@@ -24,8 +24,8 @@ pub(crate) async fn trace(app: &App, id: &str, as_json: bool) -> Result<()> {
             Step::Replayed { job, by, reason, state, at } => {
                 line(format!("{}  sent back by {by} ({reason}): job {job}, {state}", time(*at)))?;
             }
-            Step::Closed { outcome, landing, to } => {
-                let told = closed(outcome, landing.as_ref(), to.as_deref());
+            Step::Closed { outcome, landing } => {
+                let told = closed(outcome, landing.as_ref());
                 line(format!("{}  {told}", time(outcome.at)))?;
             }
         }
@@ -37,10 +37,10 @@ pub(crate) async fn trace(app: &App, id: &str, as_json: bool) -> Result<()> {
 }
 
 /// What became of a row, and in which commit or topic.
-pub(super) fn closed(outcome: &Outcome, landing: Option<&Landing>, to: Option<&str>) -> String {
+pub(super) fn closed(outcome: &Outcome, landing: Option<&Landing>) -> String {
     let fate = outcome.fate;
-    if let Some(topic) = to {
-        return format!("{fate}: topic {topic}");
+    if let Some(Source { topic, partition, offset }) = &outcome.sent_to {
+        return format!("{fate}: topic {topic}, partition {partition}, offset {offset}");
     }
     let Some(Landing { table, snapshot, committed_at, .. }) = landing else {
         return fate.to_string();

@@ -19,6 +19,8 @@ pub struct LetterClosing {
     pub at: DateTime<Utc>,
     pub fate: String,
     pub job: Option<String>,
+    /// Where the payload was sent, as JSON.
+    pub sent_to: Option<String>,
     pub place: u64,
 }
 

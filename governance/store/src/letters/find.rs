@@ -279,6 +279,7 @@ pub(crate) fn record(row: &SqliteRow) -> Result<LetterRecord, sqlx::Error> {
             at,
             draft: row.try_get("closed_by")?,
             job: row.try_get("job")?,
+            sent_to: row.try_get("sent_to")?,
         }),
         None => None,
     };

@@ -20,8 +20,8 @@ UPDATE letters SET
             THEN 'older'
         WHEN c.id IS NOT NULL THEN 'closed'
         ELSE 'open' END,
-    fate = c.fate, closed_by = c.draft, job = c.job, closed_at = c.at
-FROM (SELECT a.id AS of_id, k.id, k.fate, k.draft, k.job, k.at
+    fate = c.fate, closed_by = c.draft, job = c.job, closed_at = c.at, sent_to = c.sent_to
+FROM (SELECT a.id AS of_id, k.id, k.fate, k.draft, k.job, k.at, k.sent_to
       FROM (SELECT DISTINCT value AS id FROM json_each($1)) a
       LEFT JOIN letter_closings k ON k.id = a.id AND k.at = (
           SELECT MAX(m.at) FROM letter_closings m WHERE m.id = a.id
@@ -32,7 +32,7 @@ WHERE letters.id = c.of_id";
 /// As above for what was closed before it failed anew: such a closing is of an earlier letter.
 const REOPEN: &str = "
 UPDATE letters SET state = CASE WHEN state = 'closed' THEN 'open' ELSE state END,
-    fate = NULL, closed_by = NULL, job = NULL, closed_at = NULL
+    fate = NULL, closed_by = NULL, job = NULL, closed_at = NULL, sent_to = NULL
 WHERE id IN (SELECT value FROM json_each($1)) AND closed_at < failed_at";
 
 /// Of a row; SQLite takes 32,766 values at once.
@@ -86,9 +86,9 @@ pub(super) async fn take(
     }
     if !batch.closings.is_empty() {
         sqlx::query(
-            "INSERT INTO letter_closings (id, draft, at, fate, job, topic, part, place)
+            "INSERT INTO letter_closings (id, draft, at, fate, job, sent_to, topic, part, place)
              SELECT value ->> 'id', value ->> 'draft', value ->> 'at', value ->> 'fate',
-                 value ->> 'job', $2, $3, value ->> 'place'
+                 value ->> 'job', value ->> 'sent_to', $2, $3, value ->> 'place'
              FROM json_each($1) WHERE true ON CONFLICT (id, draft, at) DO NOTHING",
         )
         .bind(from_json(&batch.closings)?)

@@ -25,8 +25,8 @@ impl Batch<'_> {
                 () if any(judged, &letter.rows) => Fate::Duplicate,
                 () => Fate::Filtered,
             };
-            let topic = letter.topic.clone();
-            self.closed.push(Closed { id: letter.id, topic, partition: letter.partition, fate });
+            let (topic, partition) = (letter.topic.clone(), letter.partition);
+            self.closed.push(Closed { id: letter.id, topic, partition, fate, sent_to: None });
         }
     }
 }
