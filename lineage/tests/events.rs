@@ -104,6 +104,7 @@ fn report(verdict: Verdict) -> Report {
         closed: Default::default(),
         remembered: None,
         trace: None,
+        windows: Vec::new(),
     }
 }
 

@@ -154,6 +154,7 @@ fn report(run: &Run, number: u64) -> Report {
         closed: BTreeMap::new(),
         remembered: None,
         trace: None,
+        windows: Vec::new(),
     }
 }
 

@@ -92,6 +92,7 @@ fn report(run: &Run, number: u64, score: Option<f64>) -> Report {
         closed: Default::default(),
         remembered: None,
         trace: None,
+        windows: Vec::new(),
     }
 }
 

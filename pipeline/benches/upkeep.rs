@@ -214,6 +214,7 @@ impl Bench {
             closed: Default::default(),
             remembered: None,
             trace: None,
+            windows: Vec::new(),
         }
     }
 

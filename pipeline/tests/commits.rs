@@ -131,6 +131,7 @@ impl Writer {
             closed: Default::default(),
             remembered: None,
             trace: None,
+            windows: Vec::new(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Judged {
     pub good_rows: Vec<u32>,
     /// The rows that leave as dead letters.
     pub bad: Vec<BadRow>,
+    /// What rules took from a row, 0–1, of those that broke one: as much as the worst of them.
+    pub lost: Vec<(u32, f64)>,
     pub tally: Tally,
 }
 
@@ -89,10 +91,14 @@ impl Suite {
     fn split(&self, rows: &RecordBatch, marks: &Marks, mut tally: Tally) -> Judged {
         let masks = marks.masks();
         let rejected: Vec<bool> = masks.iter().map(|(mask, _)| self.rejects(mask)).collect();
+        let losses: Vec<f64> = masks.iter().map(|(mask, _)| self.loss(mask)).collect();
         let mut good_rows = Vec::with_capacity(rows.num_rows());
-        let mut bad = Vec::new();
+        let (mut bad, mut lost) = (Vec::new(), Vec::new());
         for (row, mask) in (0_u32..).zip(marks.of_rows()) {
             let mask = *mask as usize;
+            if losses[mask] > 0.0 {
+                lost.push((row, losses[mask]));
+            }
             match rejected[mask] {
                 true => bad.push(BadRow { row, mask: masks[mask].0.clone() }),
                 false => good_rows.push(row),
@@ -109,7 +115,7 @@ impl Suite {
         for (mask, rows) in masks.into_iter().filter(|(_, rows)| *rows > 0) {
             *tally.masks.entry(mask).or_default() += rows;
         }
-        Judged { good, good_rows, bad, tally }
+        Judged { good, good_rows, bad, lost, tally }
     }
 }
 

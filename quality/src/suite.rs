@@ -17,6 +17,7 @@ use crate::compile::Compiler;
 use crate::measure::Measure;
 use crate::profiler::{Profiler, Watched};
 use crate::range::Range;
+use crate::score::row_weight;
 use crate::text::TextTest;
 use crate::{KeyHasher, Mask, Tally};
 
@@ -238,6 +239,12 @@ impl Suite {
 
     pub(crate) fn rejects(&self, mask: &Mask) -> bool {
         mask.meets(&self.quarantine)
+    }
+
+    /// What the rules of a mask take from a row, 0–1: as much as the worst of them.
+    pub(crate) fn loss(&self, mask: &Mask) -> f64 {
+        let weights = self.row_rules().enumerate().filter(|(bit, _)| mask.has(*bit));
+        weights.map(|(_, (_, rule))| row_weight(rule.rule.severity)).fold(0.0, f64::max)
     }
 
     /// Whether `rows` have the columns that the rules were compiled for.

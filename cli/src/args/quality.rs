@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use assay_core::DatasetName;
+use assay_dlq::Moment;
 use clap::{Args as Group, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,25 @@ Examples:
         dataset: DatasetName,
         /// The newest so many batches
         #[arg(long, default_value_t = 30, value_name = "N")]
+        limit: u32,
+    },
+
+    /// How good the rows of each window of time are, for the table of a stream's windows
+    #[command(after_help = "\
+Examples:
+  assay quality windows gold.kpi_1m
+  assay quality windows gold.kpi_1m --before 2026-03-01T08:00:00Z --limit 15 -o json
+
+A row counts in the window of the time at which it happened, whichever batch had
+it; by the rules about rows. Late rows are in no score.")]
+    Windows {
+        /// A table that has a row for each window, as layer.name
+        dataset: DatasetName,
+        /// Windows that begin earlier: a time, or 2h ago: 2h
+        #[arg(long, value_name = "TIME")]
+        before: Option<Moment>,
+        /// The newest so many windows
+        #[arg(long, default_value_t = 60, value_name = "N")]
         limit: u32,
     },
 

@@ -210,7 +210,7 @@ async fn records(app: &App, dry: bool) -> Result<Vec<Swept>> {
     };
     let of_all = at_most(limit.map(|(bytes, _)| bytes));
     let kept_for = |kind: Kind| match kind {
-        Kind::Reports | Kind::Profiles => days(retention.reports_days) + &of_all,
+        Kind::Reports | Kind::Profiles | Kind::Windows => days(retention.reports_days) + &of_all,
         Kind::Runs => days(retention.runs_days) + &of_all,
         Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
             days(retention.lineage_days) + &of_all

@@ -4,6 +4,7 @@ mod junit;
 mod profile;
 mod rows;
 mod run;
+mod windows;
 
 use anyhow::Result;
 use assay_core::{DatasetName, Evaluated, Outcome, Quality, RuleResult, Verdict};
@@ -26,6 +27,11 @@ pub(crate) async fn quality(command: QualityCommand, config: Config, as_json: bo
         QualityCommand::Import(what) => import::import(config, &what, as_json).await,
         QualityCommand::History { dataset, limit } => {
             history::history(&existing(config).await?, &dataset, limit, as_json).await
+        }
+        QualityCommand::Windows { dataset, before, limit } => {
+            let app = existing(config).await?;
+            let before = before.map(|moment| moment.time(app.clock.now()));
+            windows::windows(&app, &dataset, (before, limit), as_json).await
         }
         QualityCommand::Profile(what) => {
             profile::profile(&existing(config).await?, &what, as_json).await

@@ -104,7 +104,10 @@ fn letters_are_sent_to_a_topic_of_kafka_but_for_what_it_does_not_take() {
     assert_eq!(done["outcome"], json!({"sent": 1}), "{done}");
     let traced = office.fine(&["dlq", "trace", id]);
     let sent_to = traced.lines().last().unwrap();
-    assert!(sent_to.contains("sent: topic wide, partition ") && sent_to.ends_with("offset 0"), "{traced}");
+    assert!(
+        sent_to.contains("sent: topic wide, partition ") && sent_to.ends_with("offset 0"),
+        "{traced}"
+    );
     assert!(letters(&office, &["--topic", "orders.dlq"]).is_empty());
     let sent = |topic: &str| -> u64 {
         let told = broker.tool("org.apache.kafka.tools.GetOffsetShell", &["--topic", topic]);

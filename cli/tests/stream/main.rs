@@ -9,6 +9,7 @@ mod edges;
 mod faults;
 mod hops;
 mod rights;
+mod scores;
 mod senders;
 mod server;
 mod shop;

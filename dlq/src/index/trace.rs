@@ -23,20 +23,9 @@ pub struct Landing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "lowercase")]
 pub enum Step {
-    Failed {
-        letter: Box<LetterView>,
-    },
-    Replayed {
-        job: Uuid,
-        by: String,
-        reason: String,
-        state: &'static str,
-        at: DateTime<Utc>,
-    },
-    Closed {
-        outcome: Outcome,
-        landing: Option<Landing>,
-    },
+    Failed { letter: Box<LetterView> },
+    Replayed { job: Uuid, by: String, reason: String, state: &'static str, at: DateTime<Utc> },
+    Closed { outcome: Outcome, landing: Option<Landing> },
 }
 
 /// What happened to the row of a letter, in order.

@@ -33,6 +33,7 @@ pub use position::{DraftId, Mark, Position, ReaderId, Slice};
 pub use profile::{Profile, Remembered};
 pub use report::{
     Column, ContractRef, Counts, Evaluated, Outcome, Quality, Report, RuleResult, Verdict,
+    WindowScore,
 };
 pub use rule::{
     Bound, Check, Drift, DriftBy, Lag, Limit, OnFail, Rule, Season, Severity, Threshold, Volume,

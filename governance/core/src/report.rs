@@ -167,6 +167,32 @@ pub struct Report {
     /// The commit's place in the trace that the batch is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceContext>,
+    /// The windows of the stage that rows of the batch fell into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowScore>,
+}
+
+/// How good the rows of a window of time are, of those that were judged and came on time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowScore {
+    /// The table that has a row for the window.
+    pub dataset: DatasetName,
+    pub start: DateTime<Utc>,
+    pub end: DateTime<Utc>,
+    pub rows: u64,
+    /// Those that left as dead letters.
+    pub rejected: u64,
+    /// What broken rules took from the rows: one for each that is worth nothing.
+    pub lost: f64,
+}
+
+impl WindowScore {
+    /// 0–100, by the rules about rows; none without a row.
+    #[allow(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
+    pub fn score(&self) -> Option<f64> {
+        let share = self.lost / self.rows as f64;
+        (self.rows > 0).then(|| (100.0 * (1.0 - share)).clamp(0.0, 100.0))
+    }
 }
 
 impl Report {

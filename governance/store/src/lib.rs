@@ -28,6 +28,7 @@ mod store;
 mod told;
 mod totals;
 mod ways;
+mod windows;
 
 pub use audit::{Action, AuditEntry, AuditFilter};
 pub use error::StoreError;

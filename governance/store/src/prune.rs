@@ -21,6 +21,8 @@ pub enum Kind {
     Reports,
     /// What the rows of runs look like; as long as reports.
     Profiles,
+    /// How good the rows of windows of time are; as long as reports.
+    Windows,
     Runs,
     /// Lineage events as they were sent.
     Events,
@@ -40,9 +42,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Reports,
         Kind::Profiles,
+        Kind::Windows,
         Kind::Runs,
         Kind::Events,
         Kind::Edges,
@@ -58,6 +61,7 @@ impl Kind {
         match self {
             Kind::Reports => "reports",
             Kind::Profiles => "profiles",
+            Kind::Windows => "scores of windows",
             Kind::Runs => "runs",
             Kind::Events => "lineage events",
             Kind::Edges => "lineage edges",
@@ -80,7 +84,7 @@ impl Kind {
             Kind::ColumnWays => "the last ways into a column",
             Kind::LineageRuns => "the last of a job",
             Kind::JobLetters | Kind::Jobs => "the job is not over",
-            Kind::Events | Kind::Audit => "nothing is kept",
+            Kind::Windows | Kind::Events | Kind::Audit => "nothing is kept",
         }
     }
 }
@@ -108,7 +112,7 @@ pub struct KeptSince {
 impl KeptSince {
     fn of(&self, kind: Kind) -> DateTime<Utc> {
         match kind {
-            Kind::Reports | Kind::Profiles => self.reports,
+            Kind::Reports | Kind::Profiles | Kind::Windows => self.reports,
             Kind::Runs => self.runs,
             Kind::Events | Kind::Edges | Kind::Ways | Kind::ColumnWays | Kind::LineageRuns => {
                 self.lineage

@@ -178,14 +178,14 @@ impl Store {
 }
 
 /// Takes in a report; false when the report of this draft is there already. What it remembers for
-/// later batches is kept by itself.
+/// later batches, and what it says of windows, is kept by itself.
 pub(crate) async fn put(
     connection: &mut SqliteConnection,
     report: &Report,
     commit: Option<CommitRef>,
 ) -> Result<bool, sqlx::Error> {
     let counts = &report.counts;
-    let body = Report { remembered: None, ..report.clone() };
+    let body = Report { remembered: None, windows: Vec::new(), ..report.clone() };
     let put = sqlx::query(
         "INSERT INTO reports (draft, run, dataset, judged_at, score, verdict, sequence, snapshot,
              rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body, replay)

@@ -8,7 +8,7 @@ use crate::{StoreError, backup};
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
 /// A program of the version before may still be at work, so they only add.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("../migrations/0011_handed_replays.sql"),
     include_str!("../migrations/0012_database_readers.sql"),
     include_str!("../migrations/0013_letters_sent_to.sql"),
+    include_str!("../migrations/0014_window_scores.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

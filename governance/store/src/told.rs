@@ -3,7 +3,8 @@ use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, word};
 use crate::{
-    CommitRef, Event, Increment, Store, StoreError, events, halts, profiles, prune, reports, totals,
+    CommitRef, Event, Increment, Store, StoreError, events, halts, profiles, prune, reports,
+    totals, windows,
 };
 
 /// The last commit of a target that the store has taken in.
@@ -100,6 +101,7 @@ impl Store {
             && reports::put(&mut transaction, report, Some(commit)).await?;
         if new {
             halts::close(&mut transaction, report).await?;
+            windows::add(&mut transaction, &report.windows).await?;
             if let Some(remembered) = &report.remembered {
                 profiles::put(&mut transaction, report, remembered).await?;
             }

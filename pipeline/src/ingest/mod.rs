@@ -218,6 +218,7 @@ impl Ingest {
             closed: Default::default(),
             remembered: None,
             trace: None,
+            windows: Vec::new(),
         }
     }
 }

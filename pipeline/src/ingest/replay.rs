@@ -142,7 +142,8 @@ impl Ingest {
                 step.messages.push(message);
                 let topic = letter.at.topic.clone();
                 let partition = letter.at.partition;
-                let closed = Closed { id: letter.id, topic, partition, fate: Fate::Sent, sent_to: None };
+                let closed =
+                    Closed { id: letter.id, topic, partition, fate: Fate::Sent, sent_to: None };
                 step.sent.push(closed);
             }
             Err(wrong) => {

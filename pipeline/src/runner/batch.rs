@@ -22,6 +22,9 @@ use crate::target::{Lookup, Snapshot, Target, TargetError, Write};
 mod fates;
 mod past;
 mod timed;
+mod windows;
+
+use windows::{Marked, WindowScores};
 
 /// Rows that may be written, and for each its index in the chunk.
 struct Good {
@@ -72,6 +75,7 @@ pub(super) struct Batch<'a> {
     references: Vec<Box<dyn Lookup>>,
     profiler: Profiler<'a>,
     times: Option<Times<'a>>,
+    windows: Option<WindowScores<'a>>,
 }
 
 impl<'a> Batch<'a> {
@@ -126,6 +130,7 @@ impl<'a> Batch<'a> {
             references,
             profiler: stage.suite.profiler(),
             times: timed::times(stage, from),
+            windows: WindowScores::of(stage),
         })
     }
 
@@ -148,11 +153,11 @@ impl<'a> Batch<'a> {
         self.unreadable(shaped.broken.len())?;
 
         let shaped_rows = shaped.input.clone();
-        let good = match self.run.governed.quality {
+        let (good, marked) = match self.run.governed.quality {
             true => self.judge(&chunk, &shaped).await?,
-            false => Good { input: shaped.input, rows: shaped.rows },
+            false => (Good { input: shaped.input, rows: shaped.rows }, None),
         };
-        let good = self.in_time(&chunk, good)?;
+        let good = self.in_time(&chunk, good, marked)?;
         let Good { rows: fresh, input } = self.deduplicate(&chunk, good).await?;
         self.settle(&chunk, &shaped_rows, &input);
         if self.run.governed.quality {
@@ -191,7 +196,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn judge(&mut self, chunk: &Chunk, shaped: &Shaped) -> Result<Good, RunError> {
+    async fn judge(
+        &mut self,
+        chunk: &Chunk,
+        shaped: &Shaped,
+    ) -> Result<(Good, Option<Marked>), RunError> {
         let mut facts = Facts::default();
         for (reference, lookup) in self.stage.suite.references().iter().zip(&self.references) {
             let keys = renamed(&shaped.rows, &reference.places, &reference.targets)
@@ -207,7 +216,13 @@ impl<'a> Batch<'a> {
         let places = judged.good_rows.iter();
         // The rows of an aggregate stage come from no row.
         let input = places.filter_map(|row| shaped.input.get(*row as usize).copied()).collect();
-        Ok(Good { rows: judged.good, input })
+        let marked = self.windows.is_some().then(|| Marked {
+            rows: shaped.rows.clone(),
+            lost: judged.lost,
+            rejected: judged.bad.iter().map(|bad| bad.row).collect(),
+            good: judged.good_rows,
+        });
+        Ok((Good { rows: judged.good, input }, marked))
     }
 
     /// The rows whose key is neither in the target nor in this draft. A table shows rows again: of
@@ -344,6 +359,7 @@ impl<'a> Batch<'a> {
             closed: Default::default(),
             remembered,
             trace: None,
+            windows: self.windows.map(WindowScores::finish).unwrap_or_default(),
         };
         Ok(Summed { report, letters, keys: self.seen, closed: self.closed })
     }

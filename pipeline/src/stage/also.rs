@@ -127,26 +127,30 @@ impl Also {
 }
 
 impl Windows {
+    /// When the windows begin, the last one first, that a time is in; all in microseconds.
+    pub(crate) fn starts(self, at: i64) -> impl Iterator<Item = i64> {
+        let (length, every) = (micros(self.length), micros(self.every));
+        let last = at - at.rem_euclid(every);
+        let starts = std::iter::successors(Some(last), move |start| start.checked_sub(every));
+        starts.take_while(move |start| *start > at.saturating_sub(length))
+    }
+
     /// The rows, each once for every window that it is in.
     fn spread(
         &self,
         rows: &RecordBatch,
         time: &str,
     ) -> std::result::Result<RecordBatch, ArrowError> {
-        let micros = |span: TimeDelta| span.num_microseconds().unwrap_or(i64::MAX).max(1);
-        let (length, every) = (micros(self.length), micros(self.every));
+        let length = micros(self.length);
         let times = rows
             .column_by_name(time)
             .ok_or_else(|| ArrowError::SchemaError(format!("the rows have no column `{time}`")))?;
         let times = times.as_primitive::<TimestampMicrosecondType>();
         let (mut places, mut starts) = (Vec::new(), Vec::new());
         for row in (0..times.len()).filter(|row| times.is_valid(*row)) {
-            let at = times.value(row);
-            let mut start = at - at.rem_euclid(every);
-            while start > at.saturating_sub(length) {
+            for start in self.starts(times.value(row)) {
                 places.push(u32::try_from(row).unwrap_or(u32::MAX));
                 starts.push(start);
-                start -= every;
             }
         }
         let spread = take_record_batch(rows, &UInt32Array::from(places))?;
@@ -158,6 +162,10 @@ impl Windows {
         }
         RecordBatch::try_new(with_windows(&rows.schema()), columns)
     }
+}
+
+fn micros(span: TimeDelta) -> i64 {
+    span.num_microseconds().unwrap_or(i64::MAX).max(1)
 }
 
 fn with_windows(schema: &SchemaRef) -> SchemaRef {

@@ -114,6 +114,13 @@ pub(crate) fn table(kind: Kind) -> Table {
             weight: "LENGTH(r.body) + 200",
             goes: PROFILES,
         },
+        Kind::Windows => Table {
+            name: "window_scores",
+            key: "dataset, starts, ends",
+            at: "ends",
+            weight: "200",
+            goes: "1 = 1",
+        },
         Kind::Runs => Table {
             name: "runs",
             key: "id",

@@ -81,6 +81,7 @@ pub(crate) fn report(run: &Run, draft: u64, seconds: i64) -> Report {
         closed: Default::default(),
         remembered: None,
         trace: None,
+        windows: Vec::new(),
     }
 }
 

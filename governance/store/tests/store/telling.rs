@@ -1,4 +1,4 @@
-use assay_core::{Evaluated, Mark, Position, Slice, Verdict};
+use assay_core::{Evaluated, Mark, Position, Slice, Verdict, WindowScore};
 use assay_store::{CommitRef, EventKind, Told};
 use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 
@@ -48,6 +48,34 @@ async fn a_target_that_was_made_anew_is_told_again_but_a_draft_is_counted_once()
     assert!(!store.tell(&same).await.unwrap());
     assert!(store.tell(&telling(&run, 2)).await.unwrap());
     assert_eq!(processed(&store).await, 18.0);
+}
+
+#[tokio::test]
+async fn what_batches_say_of_a_window_is_added_up_once() {
+    let (_folder, store) = store().await;
+    let (run, kpi) = (run(1, "stream"), dataset("gold.kpi_1m"));
+    let window = |minute: i64, rows, rejected, lost| WindowScore {
+        dataset: kpi.clone(),
+        start: at(60 * minute),
+        end: at(60 * minute + 60),
+        rows,
+        rejected,
+        lost,
+    };
+    let mut first = telling(&run, 5);
+    first.report.windows = vec![window(1, 8, 1, 1.25), window(2, 4, 0, 0.0)];
+    let mut second = telling(&run, 6);
+    second.report.windows = vec![window(2, 6, 3, 3.0), window(3, 1, 0, 0.0)];
+    for telling in [&first, &first, &second] {
+        store.tell(telling).await.unwrap();
+    }
+    let all = [window(3, 1, 0, 0.0), window(2, 10, 3, 3.0), window(1, 8, 1, 1.25)];
+    assert_eq!(store.window_scores(&kpi, None, 10).await.unwrap(), all);
+    assert_eq!(all[1].score(), Some(70.0));
+    assert_eq!(window(4, 0, 0, 0.0).score(), None);
+    assert_eq!(store.window_scores(&kpi, Some(at(180)), 1).await.unwrap(), all[1..2]);
+    let silver = store.reports(None, 1).await.unwrap();
+    assert!(silver[0].report.windows.is_empty(), "they are kept once");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use assay_core::Position;
 
 use super::super::RunError;
 use super::super::times::{Times, Timing};
+use super::windows::Marked;
 use super::{Batch, Good, query};
 use crate::source::Chunk;
 use crate::stage::{Also, Reads, Stage};
@@ -20,10 +21,18 @@ pub(super) fn times<'a>(stage: &'a Stage, from: &Position) -> Option<Times<'a>> 
 
 impl Batch<'_> {
     /// Sets aside what is late or of a time to come. A row that broke a rule makes no other one late.
-    pub(super) fn in_time(&mut self, chunk: &Chunk, good: Good) -> Result<Good, RunError> {
+    pub(super) fn in_time(
+        &mut self,
+        chunk: &Chunk,
+        good: Good,
+        marked: Option<Marked>,
+    ) -> Result<Good, RunError> {
         let Some(times) = &mut self.times else { return Ok(good) };
         let now = self.runner.clock.now();
         let timings = times.judge(&good.rows, &good.input, &chunk.rows, now);
+        if let (Some(windows), Some(marked)) = (&mut self.windows, marked) {
+            windows.take(&marked, &timings);
+        }
         if timings.iter().all(|timing| *timing == Timing::OnTime) {
             return Ok(good);
         }
@@ -67,6 +76,8 @@ impl Batch<'_> {
         if let Some(times) = &mut self.times {
             times.never_late();
         }
+        // The window was told how good its rows are when they came at first.
+        self.windows = None;
     }
 
     /// Writes the times that were seen into the position behind the batch.
