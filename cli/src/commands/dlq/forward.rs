@@ -9,7 +9,7 @@ use assay_pipeline::{Forwarder, ReplayError};
 use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
 use serde_json::json;
 
-use super::replay::show;
+use super::replay::end;
 use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
@@ -87,21 +87,5 @@ pub(super) async fn carry_out(app: &App, index: &Index, job: &Replay, as_json: b
     let heard = |counts: &Counts| progress.at(counts);
     let outcome = forwarder(app, index).carry_out(job.id, app.ids.next(), &heard).await;
     progress.end();
-    let mut carried = match outcome {
-        Ok(carried) => carried,
-        Err(error) => {
-            if !job.dry {
-                let id = job.id;
-                eprintln!(
-                    "job {id} has not come to its end: `assay dlq resume {id}` goes on with it"
-                );
-            }
-            return Err(error.into());
-        }
-    };
-    carried.hide(index).await?;
-    match as_json {
-        true => print_json(&carried),
-        false => show(&carried),
-    }
+    end(index, job, outcome, as_json).await
 }

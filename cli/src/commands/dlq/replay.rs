@@ -1,10 +1,11 @@
+use std::sync::Arc;
+
 use anyhow::Result;
 use assay_core::Counts;
 use assay_dlq::{Asked, Choice, Index, Reason};
-use assay_pipeline::{Carried, Pipeline, Replayer};
-use assay_store::{Action, AuditEntry, ReplayOptions};
+use assay_pipeline::{Carried, Pipeline, ReplayError, Replayer};
+use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use uuid::Uuid;
 
 use super::which::{Which, say_unknown, usage};
@@ -188,17 +189,22 @@ async fn carry_out(
     let heard = |counts: &Counts| progress.at(counts);
     let outcome = replayer.carry_out(id, app.ids.next(), &heard).await;
     progress.end();
-    let mut carried = match outcome {
-        Ok(carried) => carried,
-        Err(error) => {
-            if !job.dry {
-                eprintln!(
-                    "job {id} has not come to its end: `assay dlq resume {id}` goes on with it"
-                );
-            }
-            return Err(error.into());
+    end(index, &job, outcome, as_json).await
+}
+
+/// Shows what carrying a job out came to.
+pub(super) async fn end(
+    index: &Index,
+    job: &Replay,
+    outcome: Result<Carried, ReplayError>,
+    as_json: bool,
+) -> Result<()> {
+    let mut carried = outcome.inspect_err(|_| {
+        let id = job.id;
+        if !job.dry {
+            eprintln!("job {id} has not come to its end: `assay dlq resume {id}` goes on with it");
         }
-    };
+    })?;
     carried.hide(index).await?;
     match as_json {
         true => print_json(&carried),
@@ -206,7 +212,7 @@ async fn carry_out(
     }
 }
 
-pub(super) fn show(carried: &Carried) -> Result<()> {
+fn show(carried: &Carried) -> Result<()> {
     let outcome = jobs::told(&carried.outcome);
     match carried.dry {
         true => {
