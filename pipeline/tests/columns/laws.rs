@@ -272,7 +272,7 @@ struct Seen {
 fn run(cases: u32, law: impl Fn(&mut Choices, &Desk) -> Result<(), TestCaseError>) {
     let desk = Desk::new();
     #[allow(clippy::disallowed_methods, reason = "how long to search is for the one who tests")]
-    let more = if std::env::var_os("ASSAY_BAD_DAYS").is_some() { 20 } else { 1 };
+    let more = if std::env::var_os("ASSAY_BAD_DAYS").is_some() { 8 } else { 1 };
     let config = Config { cases: cases * more, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let bytes = prop::collection::vec(any::<u8>(), 120);

@@ -31,7 +31,7 @@ impl Batch<'_> {
         let now = self.runner.clock.now();
         let timings = times.judge(&good.rows, &good.input, &chunk.rows, now);
         if let (Some(windows), Some(marked)) = (&mut self.windows, marked) {
-            windows.take(&marked, &timings);
+            windows.take(&marked, &timings, now);
         }
         if timings.iter().all(|timing| *timing == Timing::OnTime) {
             return Ok(good);

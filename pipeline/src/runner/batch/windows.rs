@@ -8,7 +8,7 @@ use assay_core::{DatasetName, WindowScore};
 use chrono::{DateTime, Utc};
 
 use super::super::times::Timing;
-use crate::stage::{Stage, Windows};
+use crate::stage::{EventTime, Stage, Windows};
 
 /// Windows of one batch that are told of, the latest: a day of minutes. Who reads a topic of years
 /// with a row now and then has a window for each row.
@@ -27,8 +27,8 @@ pub(super) struct Marked {
 
 /// Sums up, for each table that has windows, what was found of the rows in each.
 pub(super) struct WindowScores<'a> {
-    /// The column that says when a row happened.
-    time: &'a str,
+    /// What says when a row happened.
+    time: &'a EventTime,
     tables: Vec<(&'a DatasetName, Windows, BTreeMap<i64, Sum>)>,
 }
 
@@ -42,7 +42,7 @@ struct Sum {
 impl<'a> WindowScores<'a> {
     /// None where the stage has no windows.
     pub(super) fn of(stage: &'a Stage) -> Option<WindowScores<'a>> {
-        let time = &stage.event_time.as_ref()?.column;
+        let time = stage.event_time.as_ref()?;
         let windowed = stage
             .also
             .iter()
@@ -52,9 +52,12 @@ impl<'a> WindowScores<'a> {
     }
 
     /// Takes in the rows of a chunk, but for those that are not on time, which the good ones are
-    /// told of: no window has them yet.
-    pub(super) fn take(&mut self, marked: &Marked, timings: &[Timing]) {
-        let times = marked.rows.column_by_name(self.time);
+    /// told of: no window has them yet. Nor has one the rows that were rejected and say that they
+    /// happen long after `now`.
+    pub(super) fn take(&mut self, marked: &Marked, timings: &[Timing], now: DateTime<Utc>) {
+        let horizon = now.checked_add_signed(self.time.ahead_after).unwrap_or(now);
+        let horizon = horizon.timestamp_micros();
+        let times = marked.rows.column_by_name(&self.time.column);
         let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
         let Some(times) = times else { return };
         let mut rows = vec![Some(Sum { rows: 1, ..Sum::default() }); marked.rows.num_rows()];
@@ -70,7 +73,7 @@ impl<'a> WindowScores<'a> {
             rows[*row as usize].iter_mut().for_each(|sum| sum.lost = *lost);
         }
         for (row, sum) in rows.into_iter().enumerate().filter(|(row, _)| times.is_valid(*row)) {
-            let Some(sum) = sum else { continue };
+            let Some(sum) = sum.filter(|_| times.value(row) <= horizon) else { continue };
             for (_, windows, sums) in &mut self.tables {
                 for start in windows.starts(times.value(row)) {
                     sums.entry(start).or_default().add(sum);
@@ -116,20 +119,27 @@ mod tests {
     fn rows_on_time_count_in_every_window_that_they_are_in() {
         let dataset: DatasetName = "gold.hops".parse().unwrap();
         let windows = Windows { length: TimeDelta::seconds(10), every: TimeDelta::seconds(5) };
-        let mut scores =
-            WindowScores { time: "at", tables: vec![(&dataset, windows, BTreeMap::new())] };
-        let seconds = [Some(11), Some(12), None, Some(16), Some(3)];
+        let time = EventTime {
+            column: "at".to_owned(),
+            late_after: TimeDelta::seconds(1),
+            ahead_after: TimeDelta::seconds(60),
+            idle_after: TimeDelta::seconds(1),
+        };
+        let tables = vec![(&dataset, windows, BTreeMap::new())];
+        let mut scores = WindowScores { time: &time, tables };
+        let seconds = [Some(11), Some(12), None, Some(16), Some(3), Some(81)];
         let times = seconds.iter().map(|at| at.map(|at| at * 1_000_000));
         let times = Arc::new(times.collect::<TimestampMicrosecondArray>());
         let rows = RecordBatch::try_from_iter_with_nullable([("at", times as _, true)]).unwrap();
-        // The second breaks a rule and leaves, the fourth breaks one and stays, the last is late.
+        // The second breaks a rule and leaves, the fourth breaks one and stays, the fifth is late.
         let marked = Marked {
             rows,
-            lost: vec![(1, 1.0), (3, 0.25)],
-            rejected: vec![1, 2],
+            lost: vec![(1, 1.0), (3, 0.25), (5, 1.0)],
+            rejected: vec![1, 2, 5],
             good: vec![0, 3, 4],
         };
-        scores.take(&marked, &[Timing::OnTime, Timing::OnTime, Timing::Late]);
+        let now = DateTime::from_timestamp(20, 0).unwrap();
+        scores.take(&marked, &[Timing::OnTime, Timing::OnTime, Timing::Late], now);
         let told = scores
             .finish()
             .into_iter()
