@@ -36,6 +36,14 @@ pub(crate) struct Breaking(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Halted(pub(crate) String);
 
+/// All letters that are meant are others' already.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "all {0} letters that are meant are in flight for other jobs: `assay dlq jobs` lists these, \
+     `assay dlq resume JOB` goes on with one, `assay dlq cancel JOB` frees its letters"
+)]
+pub(crate) struct InFlight(pub(crate) u64);
+
 /// Says what went wrong, and gives the code for it.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     // A reader that has seen enough closes the pipe; that is no failure of ours.
@@ -101,7 +109,8 @@ fn code(error: &anyhow::Error) -> u8 {
         let inspect = cause.downcast_ref::<InspectError>().is_some_and(InspectError::usage);
         let breaking = cause.is::<Breaking>().then_some(BREAKING);
         let halted = cause.is::<Halted>().then_some(HALTED);
-        let ours = breaking.or(halted).or((usage || inspect).then_some(USAGE));
+        let others = cause.is::<InFlight>().then_some(FENCED);
+        let ours = breaking.or(halted).or(others).or((usage || inspect).then_some(USAGE));
         run.or(target).or(ingest).or(query).or(rewind).or(replay).or(collect).or(ours)
     });
     codes.into_iter().next().unwrap_or(FAILED)

@@ -110,6 +110,19 @@ fn every_answer_is_json_when_asked_for() {
     assert_eq!(quality["latest"]["output"], "silver.github_events_parsed");
     let tree = json(&data, &["lineage", "show", "gold.user_activity"]);
     assert_eq!(tree["dataset"], "gold.user_activity");
+    // A column that others of its own table are made of.
+    let reached = json(&data, &["lineage", "impact", "gold.user_activity.total_commits"]);
+    let reached: Vec<&str> =
+        reached.as_array().unwrap().iter().filter_map(|one| one["column"].as_str()).collect();
+    assert!(reached.contains(&"cumulative_commits"), "{reached:?}");
+    assert!(!reached.contains(&"total_commits"), "{reached:?}");
+    for (question, answer) in [
+        (&["show", "gold.user_activty"][..], "did you mean gold.user_activity?"),
+        (&["impact", "gold.user_activity"], "gold.user_activity is a dataset: write which column"),
+    ] {
+        let (code, told) = refused(&data, &[&["lineage"], question].concat());
+        assert!(code == 2 && told.contains(answer), "{code} {told}");
+    }
     let rows = json(&data, &["query", "SELECT sum(total_events) AS n FROM gold.user_activity"]);
     let silver = json(&data, &["query", "SELECT count(*) AS n FROM silver.github_events"]);
     assert_eq!(rows, silver);

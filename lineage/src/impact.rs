@@ -141,16 +141,19 @@ pub async fn impact(
 ) -> Result<Vec<Reached>, StoreError> {
     let mut reached: BTreeMap<Column, Reached> = BTreeMap::new();
     let mut open = BTreeSet::from([(dataset.to_owned(), column.to_owned())]);
+    // A column may be made of another one of its own dataset, but not of itself.
+    let itself =
+        |one: &Column| one.dataset == dataset && [column, ROWS].contains(&one.column.as_str());
     let mut distance = 0;
     while !open.is_empty() && reached.len() < MOST {
         distance += 1;
         let step = Step::load(store, names, &open, at).await?;
         let mut next = BTreeSet::new();
         for one in step.from(names, &open, distance) {
-            let column = Column { dataset: one.dataset.clone(), column: one.column.clone() };
-            if column.dataset != dataset && !reached.contains_key(&column) {
-                next.insert((column.dataset.clone(), column.column.clone()));
-                reached.insert(column, one);
+            let reaches = Column { dataset: one.dataset.clone(), column: one.column.clone() };
+            if !itself(&reaches) && !reached.contains_key(&reaches) {
+                next.insert((reaches.dataset.clone(), reaches.column.clone()));
+                reached.insert(reaches, one);
             }
         }
         open = next;

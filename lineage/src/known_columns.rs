@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use assay_core::distance;
 use assay_store::{Event, Store};
 
 use crate::{Names, NotFound};
@@ -52,12 +53,9 @@ fn schemas(event: &Event, names: &Names, dataset: &str) -> BTreeSet<String> {
 
 /// The one that was meant, if one is near, else all there are.
 fn suggestion(known: &BTreeSet<String>, meant: &str) -> String {
-    let nearest = known.iter().map(|one| (distance(one, meant), one)).min();
-    match nearest {
-        Some((far, one)) if far * 3 <= meant.chars().count().max(3) => {
-            format!("did you mean {one}?")
-        }
-        _ => {
+    match nearest(known.iter().map(String::as_str), meant) {
+        Some(one) => format!("did you mean {one}?"),
+        None => {
             let shown: Vec<&str> = known.iter().take(SHOWN).map(String::as_str).collect();
             let more = known.len().saturating_sub(SHOWN);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -66,21 +64,13 @@ fn suggestion(known: &BTreeSet<String>, meant: &str) -> String {
     }
 }
 
-/// How many letters have to be put in, taken out or changed; case does not count.
-fn distance(one: &str, other: &str) -> usize {
-    let letters = |text: &str| text.to_lowercase().chars().collect::<Vec<char>>();
-    let (one, other) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = at + 1;
-        for (place, known) in other.iter().enumerate() {
-            let changed = corner + usize::from(letter != known);
-            corner = row[place + 1];
-            row[place + 1] = changed.min(corner + 1).min(row[place] + 1);
-        }
-    }
-    row[other.len()]
+/// The one that may have been meant, where one is near.
+pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a str>, meant: &str) -> Option<&'a str> {
+    // Of a dataset of others one may name the end alone.
+    let end = |one: &'a str| one.rsplit(' ').next().unwrap_or(one);
+    let far = |one: &'a str| distance(one, meant).min(distance(end(one), meant));
+    let (far, one) = known.map(|one| (far(one), one)).min()?;
+    (far * 3 <= meant.chars().count().max(3)).then_some(one)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_core::DatasetName;
-use assay_store::{Store, StoreError};
+use assay_store::{Store, StoreError, label};
+
+use crate::known_columns::nearest;
 
 /// How many names an answer lists at most.
 const SHOWN: usize = 10;
@@ -22,7 +24,7 @@ pub struct Names {
 pub enum NotFound {
     #[error(
         "no event named {name}: runs of ours need --enable-lineage-tracking, others send their \
-         events to `assay sidecar`; there is {known}"
+         events to `assay sidecar`; {known}"
     )]
     Unknown { name: String, known: String },
     #[error("{name} may be one of several, write more of it: {known}")]
@@ -86,6 +88,9 @@ impl Names {
 
     /// The dataset that is meant: by any of its names, or by the end of one when that is enough.
     pub async fn find(&self, store: &Store, name: &str) -> Result<String, NotFound> {
+        // As the graph spells it.
+        let name = name.split_once(' ').map_or_else(|| name.to_owned(), |(at, of)| label(at, of));
+        let name = name.as_str();
         let best = self.best(name);
         if store.lineage_knows(&self.all(best)).await? {
             return Ok(best.to_owned());
@@ -112,7 +117,11 @@ impl Names {
             0 => {
                 let known = store.lineage_datasets("", u32::MAX).await?;
                 let all: BTreeSet<&str> = known.iter().map(|one| self.best(one)).collect();
-                Err(NotFound::Unknown { name, known: list(&mut all.into_iter()) })
+                let known = match nearest(all.iter().copied(), &name) {
+                    Some(one) => format!("did you mean {one}?"),
+                    None => format!("there is {}", list(&mut all.into_iter())),
+                };
+                Err(NotFound::Unknown { name, known })
             }
             _ => Err(NotFound::Several { name, known: list(&mut found.into_iter()) }),
         }

@@ -63,4 +63,4 @@ pub use target::{
     Closing, Commit, Day, Draft, DraftOf, Fold, Lookup, Snapshot, Target, TargetError, Targets,
     Write,
 };
-pub use telling::TellError;
+pub use telling::{SILENCE, TellError};

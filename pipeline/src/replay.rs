@@ -176,15 +176,32 @@ impl Replayer<'_> {
 
     /// Whether the pipeline has the stage that the letters come from.
     pub fn check(&self, job: &Replay) -> Result<(), ReplayError> {
-        let known = self.pipeline.stages.iter().any(|stage| stage.id == job.stage);
+        self.check_stage(&job.stage)
+    }
+
+    /// Whether a job of that stage could be carried out, before there is one.
+    pub async fn check_asked(
+        &self,
+        stage: &StageId,
+        transform: Option<&str>,
+    ) -> Result<(), ReplayError> {
+        self.check_stage(stage)?;
+        match self.pipeline.stages.iter().find(|known| known.id == *stage) {
+            Some(stage) => Ok(self.runner.check_replay(stage, transform).await?),
+            None => Ok(Ingest::check_transform(transform)?),
+        }
+    }
+
+    fn check_stage(&self, stage: &StageId) -> Result<(), ReplayError> {
+        let known = self.pipeline.stages.iter().any(|known| known.id == *stage);
         let ingest = self.pipeline.ingest.is_some()
-            && job.stage.pipeline == self.pipeline.name
-            && is_ingest(&job.stage);
+            && stage.pipeline == self.pipeline.name
+            && is_ingest(stage);
         match known || ingest {
             true => Ok(()),
             false => Err(ReplayError::NoStage {
                 pipeline: self.pipeline.name.clone(),
-                stage: job.stage.clone(),
+                stage: stage.clone(),
             }),
         }
     }

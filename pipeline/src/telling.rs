@@ -18,7 +18,7 @@ use crate::stage::{Also, Stage};
 use crate::target::{Commit, PAGE, Target, TargetError};
 
 /// A run that was not heard of for so long has lost its process.
-pub(crate) const SILENCE: TimeDelta = TimeDelta::minutes(1);
+pub const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a commit is not told yet.
 #[derive(Debug, thiserror::Error)]

@@ -81,7 +81,7 @@ impl Finding {
                 batch::retained(oldest, *seconds, rows)
             }
             Test::Unique(_) => batch::unique(rule, place, rows, tally)?,
-            Test::Sql(measure) => batch::sql(rule, place, tally, measure),
+            Test::Sql(measure) => batch::sql(rule, place, tally, (measure, known.empty)),
             Test::Columns(problems) => batch::columns(problems),
             Test::Unjudged { why, .. } => return Ok(batch::unjudged(why)),
             Test::Volume(volume) => history::volume(*volume, tally, known),
@@ -90,7 +90,7 @@ impl Finding {
                 history::lag(*lag, newest, (rule, rows), known)
             }
             Test::Drift { column, drift } => history::drift(drift, column, known),
-            _ => batch::row_count(rule, rows, tally),
+            _ => batch::row_count(rule, rows, tally, known.empty),
         };
         Ok(finding.unless_unevaluated(place, tally, rows))
     }

@@ -54,6 +54,8 @@ pub struct History {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     pub(crate) now: DateTime<Utc>,
+    /// Whether there was nothing to read at all.
+    pub(crate) empty: bool,
     /// None where no history is kept.
     pub(crate) history: Option<&'a History>,
     pub(crate) profile: &'a Profile,
@@ -71,7 +73,7 @@ impl Suite {
     /// by no rule.
     pub fn report(&self, tally: &Tally, batch: &BatchFacts) -> Result<Quality, SpoolError> {
         let profile = Profile::default();
-        self.sum_up(tally, &Known { now: batch.now, history: None, profile: &profile }, batch)
+        self.sum_up(tally, &Known::of(batch, None, &profile), batch)
     }
 
     /// Sums a batch up that looks like `profile` and has others before it.
@@ -82,7 +84,7 @@ impl Suite {
         history: &History,
         profile: &Profile,
     ) -> Result<Quality, SpoolError> {
-        self.sum_up(tally, &Known { now: batch.now, history: Some(history), profile }, batch)
+        self.sum_up(tally, &Known::of(batch, Some(history), profile), batch)
     }
 
     fn sum_up(
@@ -150,7 +152,10 @@ impl Suite {
     }
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    fn of(batch: &BatchFacts, history: Option<&'a History>, profile: &'a Profile) -> Known<'a> {
+        Known { now: batch.now, empty: batch.read == 0, history, profile }
+    }
     pub(crate) fn seconds_since(&self, micros: i64) -> f64 {
         self.now.timestamp_micros().saturating_sub(micros) as f64 / 1e6
     }

@@ -33,7 +33,7 @@ pub(crate) async fn follow(
     let worker = Arc::new(Worker::new(Arc::clone(&app.clock), &stages, as_json));
     let mut runner = app.runner(Arc::clone(&worker) as _);
     runner.patience = Patience::endless(app.stop.clone());
-    runner.prepare(&stages).await?;
+    runner.prepare(pipeline, &stages, governed, true).await?;
     if let Some(address) = what.listen {
         let bound = serve(&app, &worker, &stages, address.0).await?;
         eprintln!("health and metrics: http://{bound}/ready, http://{bound}/metrics");

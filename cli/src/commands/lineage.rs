@@ -119,7 +119,15 @@ async fn impact(
         );
     };
     let names = Names::load(store).await?;
-    let dataset = find(store, &names, dataset).await?;
+    let whole = format!("{dataset}.{column}");
+    let dataset = match names.find(store, dataset).await {
+        // Perhaps all of it is a dataset.
+        Err(NotFound::Unknown { .. }) if names.find(store, &whole).await.is_ok() => {
+            let told = format!("{whole} is a dataset: write which column of it, as {whole}.id");
+            return Err(Usage(told).into());
+        }
+        looked => found(looked)?,
+    };
     found(assay_lineage::must_have(store, &names, &dataset, column).await)?;
     let reached = assay_lineage::impact(store, &names, &dataset, column, at).await?;
     if as_json {

@@ -51,7 +51,8 @@ pub(crate) async fn quality(command: QualityCommand, config: Config, as_json: bo
 async fn show(app: &App, name: &str, as_json: bool) -> Result<()> {
     let dataset = name.parse::<DatasetName>();
     let reports = match &dataset {
-        Ok(dataset) => app.store.reports(Some(dataset), HISTORY).await?,
+        // Letters that came back are no news of how good it is.
+        Ok(dataset) => app.store.reports_of_news(dataset, HISTORY).await?,
         Err(_) => Vec::new(),
     };
     let imported = app.store.imported(name, HISTORY).await?;
@@ -104,6 +105,8 @@ async fn unknown(app: &App, dataset: &DatasetName) -> Result<Usage> {
     let reports = app.store.latest_reports().await?;
     let mut known: Vec<String> = reports.iter().map(|r| r.report.output.to_string()).collect();
     known.extend(app.store.imported_datasets().await?);
+    known.sort();
+    known.dedup();
     let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
     Ok(Usage(format!("no batch of {dataset} was ever reported; there is: {known}")))
 }

@@ -45,6 +45,10 @@ pub(crate) async fn run(
     if what.follow {
         return follow(app, pipeline, what, governed, as_json).await;
     }
+    if pipeline.stages_of(what.stages).is_empty() {
+        let (name, hop) = (&pipeline.name, what.stages);
+        return Err(Usage(format!("{name} has no stage for {hop}: nothing to run")).into());
+    }
     app.stop_on_ctrl_c();
     let mut summaries = Vec::new();
     let before = days(&app, pipeline, what).await?;
@@ -157,7 +161,7 @@ pub(crate) async fn stages(
     let progress = Arc::new(Progress::new(quiet));
     let runner = app.runner(Arc::clone(&progress) as _);
     let stages = pipeline.stages_of(hop);
-    runner.prepare(&stages).await?;
+    runner.prepare(pipeline, &stages, governed, false).await?;
     for stage in stages {
         progress.begin(&stage.id.to_string());
         let summary = match date {

@@ -1,6 +1,8 @@
 use anyhow::Result;
-use assay_core::{Counts, RunId};
+use assay_core::{Counts, RunId, RunStatus};
+use assay_pipeline::SILENCE;
 use assay_store::{RunFilter, RunRecord};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -13,12 +15,14 @@ pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()
     if let Some(id) = &what.id {
         return one(app, id, as_json).await;
     }
-    let filter = RunFilter {
-        pipeline: what.pipeline.clone(),
-        stage: what.stage.clone(),
-        status: what.status,
-        limit: what.limit,
+    // As it is printed, too.
+    let (pipeline, stage) = match what.stage.as_deref().and_then(|stage| stage.split_once('/')) {
+        Some((pipeline, stage)) if what.pipeline.as_deref().is_none_or(|of| of == pipeline) => {
+            (Some(pipeline.to_owned()), Some(stage.to_owned()))
+        }
+        _ => (what.pipeline.clone(), what.stage.clone()),
     };
+    let filter = RunFilter { pipeline, stage, status: what.status, limit: what.limit };
     let records = app.store.runs(&filter).await?;
     if as_json {
         return json(&records.iter().map(value).collect::<Vec<_>>());
@@ -26,10 +30,18 @@ pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()
     if records.is_empty() {
         return line("no runs");
     }
-    grid(&records).print()
+    grid(&records, app.clock.now()).print()
 }
 
-pub(crate) fn grid(records: &[RunRecord]) -> Grid {
+/// How a run stands; one that should be running and of which nothing is heard is not.
+fn standing(record: &RunRecord, now: DateTime<Utc>) -> String {
+    match record.status {
+        RunStatus::Running if now - record.heartbeat_at > SILENCE => "silent".to_owned(),
+        status => status.to_string(),
+    }
+}
+
+pub(crate) fn grid(records: &[RunRecord], now: DateTime<Utc>) -> Grid {
     let mut grid = Grid::new(&[
         "run",
         "stage",
@@ -47,7 +59,7 @@ pub(crate) fn grid(records: &[RunRecord]) -> Grid {
             record.run.stage.to_string(),
             time(record.run.started_at),
             took(record),
-            record.status.to_string(),
+            standing(record, now),
             number(read),
             number(written),
             number(rejected),

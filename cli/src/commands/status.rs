@@ -38,7 +38,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     if runs.is_empty() {
         line("none yet: `assay ingest`, then `assay run`")?;
     } else {
-        grid(&runs).print()?;
+        grid(&runs, app.clock.now()).print()?;
     }
     for pause in &pauses {
         let (at, who) = (time(pause.at), &pause.who);

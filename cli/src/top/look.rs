@@ -2,14 +2,11 @@
 
 use anyhow::Result;
 use assay_core::{RunId, RunStatus};
-use assay_pipeline::{Behind, behind};
+use assay_pipeline::{Behind, SILENCE, behind};
 use assay_store::{Replay, ReportRecord, RunRecord, TargetHealth};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::app::App;
-
-/// So long a process may say nothing before its run counts as abandoned.
-const SILENCE: TimeDelta = TimeDelta::minutes(1);
 
 /// All that a frame is made of, worst first.
 #[derive(Debug, Clone, Default, PartialEq)]

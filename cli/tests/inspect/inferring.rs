@@ -226,3 +226,17 @@ fn two_columns_that_name_a_row_together_are_the_key_where_none_does_alone() {
     let text = sound(&desk, "lines.csv", &[]);
     assert!(!text.contains("primaryKey"), "{text}");
 }
+
+#[test]
+fn how_many_rows_keep_an_inferred_contract_is_what_a_judge_says() {
+    let desk = Desk::new();
+    let line = |n: u32| match n % 10 {
+        0 => format!("{{\"id\": {n}, \"size\": {n}}}\n"),
+        _ => format!("{{\"id\": {n}, \"size\": \"{n} cm\"}}\n"),
+    };
+    desk.write("mixed.jsonl", (0..100).map(line).collect::<String>());
+    let told = desk.fine(&["contract", "infer", "mixed.jsonl", "--to", "mixed.odcs.yaml"]);
+    assert!(told.contains("kept by 90 of its 100 rows"), "{told}");
+    let report = desk.json(&["quality", "run", "mixed.jsonl", "--contract", "mixed.odcs.yaml"]);
+    assert_eq!((&report["rows"], &report["rejected"]), (&100.into(), &10.into()), "{report}");
+}

@@ -225,3 +225,33 @@ fn numbers_that_are_none_and_files_without_rows_have_a_judgement() {
     let report = desk.judged("none.csv", &[]);
     assert_eq!(report["quality"]["score"], Value::Null, "no row, no score: {report}");
 }
+
+#[test]
+fn a_quote_that_is_never_closed_hides_no_rows() {
+    let desk = Desk::new();
+    let (header, rows) = ROWS.split_once('\n').unwrap();
+    for (stray, line) in
+        [(format!("{header}\n1,\"{}", &rows[2..]), 2), (format!("{ROWS}\"9,1,2"), 12)]
+    {
+        desk.write("stray.csv", stray);
+        let judge = ["quality", "run", "stray.csv", "--contract", "orders.odcs.yaml"];
+        let (code, text, error) = desk.done(&judge);
+        assert_eq!(code, 2, "{text}{error}");
+        assert!(error.contains(&format!("the quote in line {line} is never closed")), "{error}");
+    }
+}
+
+#[test]
+fn a_file_without_rows_breaks_what_wants_some() {
+    let desk = Desk::new();
+    let rule = "    quality:\n      - id: some\n        metric: rowCount\n        mustBeGreaterThan: 0\n        severity: critical\n        customProperties: [{vendor: assay, property: onFail, value: halt}]\n";
+    let contract = ORDERS.trim_end().to_owned() + "\n" + rule;
+    desk.write("some.odcs.yaml", &contract);
+    desk.write("none.csv", ROWS.lines().next().unwrap().to_owned() + "\n");
+    let (code, text, error) =
+        desk.done(&["quality", "run", "none.csv", "--contract", "some.odcs.yaml"]);
+    assert_eq!(code, 3, "{text}{error}");
+    let (code, text, error) =
+        desk.done(&["quality", "run", "orders.csv", "--contract", "some.odcs.yaml"]);
+    assert_eq!(code, 0, "{text}{error}");
+}

@@ -143,6 +143,30 @@ fn letters_of_another_system_go_back_to_its_topic_and_are_followed_there() {
 }
 
 #[test]
+fn a_job_that_is_carried_out_is_given_up_when_somebody_says_so() {
+    let office = Office { folder: tempfile::tempdir().unwrap() };
+    let shared = Shared::of(&office);
+    shared.die(0..600);
+    let mut worker = office.started(&[&REPLAY[..], &REALLY[..], &["--rate", "20"]].concat());
+    let begun = Instant::now();
+    while shared.sent().len() < 20 {
+        assert!(begun.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let job = office.json(&["dlq", "jobs"])[0]["job"]["id"].as_str().unwrap().to_owned();
+    let told = office.fine(&["dlq", "cancel", &job, "--reason", "the wrong letters"]);
+    assert!(told.contains("was given up"), "{told}");
+    assert!(!worker.0.wait().unwrap().success());
+    let sent = shared.sent().len();
+    let shown = office.json(&["dlq", "jobs", &job]);
+    assert_eq!(shown["job"]["state"], "cancelled", "{shown}");
+    // What is left is free, and nothing is there twice.
+    let done = office.json(&[&REPLAY[..], &REALLY[..]].concat());
+    assert_eq!(done["outcome"], json!({"sent": 600 - sent}), "{done}");
+    assert_eq!(shared.orders(), (0..600).collect::<Vec<u64>>());
+}
+
+#[test]
 fn killed_in_the_middle_it_goes_on_and_the_topic_has_each_letter_once() {
     let office = Office { folder: tempfile::tempdir().unwrap() };
     let shared = Shared::of(&office);
@@ -171,8 +195,12 @@ fn killed_in_the_middle_it_goes_on_and_the_topic_has_each_letter_once() {
         worker = office.started(&["dlq", "resume", &job]);
     };
     // Its letters are still its own.
-    let other = office.json(&[&REPLAY[..], &REALLY[..]].concat());
-    assert_eq!((&other["letters"], other["skipped"].as_u64() > Some(0)), (&json!(0), true));
+    let jobs = office.json(&["dlq", "jobs"]).as_array().unwrap().len();
+    let other = office.run(&[&REPLAY[..], &REALLY[..]].concat());
+    let error = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert_eq!(other.status.code(), Some(4), "{error}");
+    assert!(error.contains("are in flight for other jobs"), "{error}");
+    assert_eq!(office.json(&["dlq", "jobs"]).as_array().unwrap().len(), jobs);
     let done = office.json(&["dlq", "resume", &job]);
     assert_eq!((&done["outcome"], &done["twice"]), (&json!({"sent": 600}), &Value::Null), "{done}");
     assert_eq!(shared.orders(), (0..600).collect::<Vec<u64>>());

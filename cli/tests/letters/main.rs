@@ -34,6 +34,19 @@ fn from_a_wrong_contract_to_all_rows_home() {
     let found = office.json(&["dlq", "list", "--text", "no such text"]);
     assert_eq!(found.as_array().unwrap().len(), 0);
 
+    // What may be a reason misspelt would mean all letters; a job that can't be carried out would
+    // keep its letters from others.
+    for (asked, answer) in [
+        (&["--pipeline", "own", "--reason", "rule_brocken"][..], "reason `rule-broken` misspelt"),
+        (&["--pipeline", "ecommerce", "--reason", "mended"], "has no stage github_events/parse"),
+        (&["--pipeline", "own", "--reason", "mended", "--transform", "{\"type\":"], "is no JSON"),
+        (&["--pipeline", "own", "--reason", "mended", "--transform", "typo = 1"], "typo"),
+    ] {
+        let told = office.refused(&[&["dlq", "replay", "--yes"], asked].concat());
+        assert!(told.contains(answer), "{told}");
+    }
+    assert_eq!(office.json(&["dlq", "jobs"]), Value::Array(vec![]));
+
     // Nothing is sent before somebody says so, and a wrong repair is found by a dry run.
     let asked = office.fine(&["dlq", "replay", "--pipeline", "own", "--reason", "mended"]);
     assert!(asked.contains("would be sent back into github_events/parse"), "{asked}");

@@ -187,6 +187,9 @@ fn what_is_wrong_with_the_database_is_said_with_what_to_do() {
                            SELECT 1"
         ));
     }
+    // Nobody may be there who reads it: each is a run that failed.
+    let failed = shop.json(&["runs", "--status", "failed", "--stage", "ecommerce/stream"]);
+    assert_eq!(failed.as_array().unwrap().len(), 3, "{failed}");
     let error =
         shop.fails(&[&RUN[..], &["--postgres", "postgres://nobody@127.0.0.1:19150/none"]].concat());
     assert!(error.contains("does not exist"), "{error}");

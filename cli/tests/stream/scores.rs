@@ -41,7 +41,7 @@ fn each_minute_has_a_score_of_the_rows_that_happened_in_it() {
         rejected += number("rejected");
     }
     let counted = |minute: &&str| scored.iter().any(|scored| scored["start"] == **minute);
-    assert!(written.keys().all(|minute| counted(minute)), "{written:?}");
+    assert!(written.keys().all(counted), "{written:?}");
     let letters = shop.json(&["dlq", "list", "--reason", "rule-broken", "--limit", "0"]);
     let letters = letters.as_array().unwrap().len() as u64;
     // Some have no time at which they happened.

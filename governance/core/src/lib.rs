@@ -16,6 +16,7 @@ pub mod profile;
 mod report;
 mod rule;
 mod run;
+mod spelling;
 mod text_format;
 mod trace;
 
@@ -39,5 +40,6 @@ pub use rule::{
     Bound, Check, Drift, DriftBy, Lag, Limit, OnFail, Rule, Season, Severity, Threshold, Volume,
 };
 pub use run::{Governed, Run, RunId, RunStatus, StageId};
+pub use spelling::distance;
 pub use text_format::TextFormat;
 pub use trace::{TRACEPARENT, TRACESTATE, TraceContext};

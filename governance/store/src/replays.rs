@@ -157,7 +157,7 @@ pub type Outcome = BTreeMap<String, u64>;
 impl Store {
     /// Makes a job of the open letters that fit, at most `limit` of them, in the order of their
     /// sources. Which those are is fixed from here on; letters in flight are left out and counted.
-    /// Where all of them are in flight, no job is left to workers.
+    /// Where all of them are in flight, there is no job.
     pub async fn start_replay(
         &self,
         job: &Replay,
@@ -172,8 +172,8 @@ impl Store {
             let mut job = job.clone();
             job.letters = choose(&mut transaction, &job, limit).await?;
             job.skipped = in_flight(&mut transaction, &job).await?;
-            if job.handed && job.letters == 0 && job.skipped > 0 {
-                // No worker has anything to do.
+            if !job.dry && job.letters == 0 && job.skipped > 0 {
+                // Nobody has anything to do.
                 transaction.commit().await?;
                 return Ok(job);
             }

@@ -47,6 +47,22 @@ impl Store {
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// The newest reports of rows of a dataset that were new, newest first.
+    pub async fn reports_of_news(
+        &self,
+        dataset: &DatasetName,
+        limit: u32,
+    ) -> Result<Vec<ReportRecord>, StoreError> {
+        let failed = self.failed("read the reports");
+        let sql = format!(
+            "{REPORT} WHERE r.dataset = $1 AND r.replay = 0
+             ORDER BY r.judged_at DESC, r.draft DESC LIMIT $2"
+        );
+        let query = sqlx::query(&sql).bind(dataset.to_string()).bind(i64::from(limit));
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+    }
+
     /// When the newest batches of a dataset were judged and how many rows each added, of those that
     /// were committed; newest first.
     pub async fn rows_added(

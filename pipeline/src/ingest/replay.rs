@@ -49,6 +49,11 @@ struct Step<'a> {
 }
 
 impl Ingest {
+    /// Whether lines can be changed so.
+    pub(crate) fn check_transform(text: Option<&str>) -> Result<(), IngestError> {
+        merge_patch(text).map(drop)
+    }
+
     /// Sends the lines of a job to the topic that they were refused at. `done` says which letters
     /// the job has dealt with before.
     pub async fn resend(
@@ -60,12 +65,7 @@ impl Ingest {
     ) -> Result<Resent, IngestError> {
         let missing = || IngestError::NoIngest(pipeline.name.clone());
         let spec = pipeline.ingest.as_ref().ok_or_else(missing)?;
-        let transform = job.options.transform.as_deref().map(patch).transpose();
-        let transform = transform.map_err(IngestError::Transform)?;
-        if let Some(None) = transform {
-            let what = "lines are changed by a JSON merge patch; SQL needs columns".to_owned();
-            return Err(IngestError::Transform(what));
-        }
+        let transform = merge_patch(job.options.transform.as_deref())?;
         self.topic(spec).await?;
         let (mut at, mut found) = (0, Resent::default());
         let rate = job.options.rate.unwrap_or(u32::MAX).max(1);
@@ -79,7 +79,7 @@ impl Ingest {
                 spec,
                 job,
                 run: RunId(self.ids.next()),
-                patch: transform.clone().flatten(),
+                patch: transform.clone(),
                 messages: Vec::new(),
                 sent: Vec::new(),
                 again: Letters::new(&self.spool),
@@ -199,6 +199,17 @@ impl Ingest {
             }
         }
         Ok(self.queue.sent(&step.sent, set.job(), self.clock.now()).await?)
+    }
+}
+
+/// Lines have no columns that SQL could speak of.
+fn merge_patch(text: Option<&str>) -> Result<Option<serde_json::Value>, IngestError> {
+    match text.map(patch).transpose().map_err(IngestError::Transform)? {
+        Some(None) => {
+            let what = "lines are changed by a JSON merge patch; SQL needs columns".to_owned();
+            Err(IngestError::Transform(what))
+        }
+        parsed => Ok(parsed.flatten()),
     }
 }
 

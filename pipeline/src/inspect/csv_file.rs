@@ -2,7 +2,7 @@
 //! by one.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,9 +81,10 @@ impl Lines for CsvFile {
     fn each(&self, take: &mut dyn FnMut(Line<'_>) -> bool) -> io::Result<()> {
         let (mut reader, since) = self.reader()?;
         let mut record = ByteRecord::new();
-        let mut header = true;
+        let (mut header, mut last) = (true, csv::Position::new());
         while reader.read_byte_record(&mut record).map_err(io::Error::from)? {
             since.store(0, Ordering::Relaxed);
+            last = record.position().cloned().unwrap_or(last);
             if std::mem::take(&mut header) {
                 continue;
             }
@@ -97,11 +98,46 @@ impl Lines for CsvFile {
                 Err(_) => take(Line::Refused(line, "it is not UTF-8")),
             };
             if !go_on {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        self.check_end(&last)
     }
+}
+
+impl CsvFile {
+    /// A quote that nobody closes takes all that is behind it into its cell, in which nobody would
+    /// look for rows.
+    fn check_end(&self, last: &csv::Position) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(last.byte()))?;
+        let mut row = Vec::new();
+        // It was read before, so it is no longer than one may be.
+        file.read_to_end(&mut row)?;
+        let Some(at) = open_quote(&row, self.delimiter) else { return Ok(()) };
+        let line = last.line() + row[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let what = format!(
+            "the quote in line {line} is never closed, so all behind it is one cell: close it, or \
+             write it twice inside of quotes"
+        );
+        Err(io::Error::new(io::ErrorKind::InvalidData, what))
+    }
+}
+
+/// Where the quote stands that is open at the end of a row.
+fn open_quote(row: &[u8], delimiter: u8) -> Option<usize> {
+    let (mut open, mut begins, mut at) = (None, true, 0);
+    while let Some(byte) = row.get(at) {
+        match (open, *byte) {
+            (None, b'"') if begins => open = Some(at),
+            (Some(_), b'"') if row.get(at + 1) == Some(&b'"') => at += 1,
+            (Some(_), b'"') => open = None,
+            _ => {}
+        }
+        begins = open.is_none() && (*byte == delimiter || *byte == b'\n' || *byte == b'\r');
+        at += 1;
+    }
+    open
 }
 
 /// What is empty is no value.
@@ -124,5 +160,26 @@ impl Read for Bounded {
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_that_is_open_at_the_end_is_found() {
+        for (row, open) in [
+            ("a,b", None),
+            ("a,\"b\"", None),
+            ("a,\"b\"\"", Some(2)),
+            ("a,\"b\n1,2\n", Some(2)),
+            ("a,\"b\"\"\nc\"", None),
+            ("5\" pipe,b\n", None),
+            ("\"a\",\"\"", None),
+            ("\"", Some(0)),
+        ] {
+            assert_eq!(open_quote(row.as_bytes(), b','), open, "{row}");
+        }
     }
 }

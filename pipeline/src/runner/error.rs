@@ -2,6 +2,7 @@ use assay_core::{DraftId, Evaluated, Fault, Report, RunStatus, StageId};
 use assay_dlq::DlqError;
 use assay_quality::SpoolError;
 use assay_store::StoreError;
+use uuid::Uuid;
 
 use crate::source::SourceError;
 use crate::stage::StageError;
@@ -26,12 +27,11 @@ pub enum RunError {
     #[error(transparent)]
     Keys(#[from] SpoolError),
     #[error(
-        "{stage} was halted by quality: {}; nothing of the batch was committed. To let this very \
-         batch pass, run it with --accept-batch {} --reason \"...\"",
+        "{stage} was halted by quality: {}; nothing of the batch was committed. {}",
         because(.report),
-        .report.draft
+        way_on(.report, *.job)
     )]
-    Halted { stage: StageId, report: Box<Report> },
+    Halted { stage: StageId, report: Box<Report>, job: Option<Uuid> },
     #[error(
         "{stage} met a bad row and dead letters are off: {reason}. Nothing of the batch was \
          committed; run it with --enable-dlq to set such rows aside"
@@ -81,6 +81,21 @@ fn because(report: &Report) -> String {
     match &report.quality {
         Evaluated::Judged(quality) => quality.because.join("; "),
         Evaluated::NotEvaluated => "the batch was not judged".to_owned(),
+    }
+}
+
+/// What a person can do about a batch that was halted.
+fn way_on(report: &Report, job: Option<Uuid>) -> String {
+    match job {
+        None => format!(
+            "To let this very batch pass, run it with --accept-batch {} --reason \"...\"",
+            report.draft
+        ),
+        Some(job) => format!(
+            "Its letters are as they were: correct the contract or the rows, and `assay dlq resume \
+             {job}` goes on; or give the job up (`assay dlq cancel {job}`), and send them back with \
+             --stop-at 100, if so many may die again"
+        ),
     }
 }
 

@@ -38,7 +38,8 @@ impl Runner {
             draft.abandon().await;
             let totals = of_halt(&report);
             self.patience.keep(|| self.ledger.halted(&report, &[], &totals)).await?;
-            return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
+            let (stage, report) = (stage.id.clone(), Box::new(report));
+            return Err(RunError::Halted { stage, report, job: None });
         }
         if !letters.is_empty() {
             self.put(&mut letters, report.draft).await?;

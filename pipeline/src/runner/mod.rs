@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_core::{Clock, Counts, DraftId, Ids, Position, Report, Run, RunId};
+use assay_core::{Clock, Counts, DraftId, Governed, Ids, Position, Report, Run, RunId};
 use assay_dlq::DeadLetterQueue;
 use assay_log::Log;
 use assay_store::Halt;
@@ -114,11 +114,25 @@ pub struct Runner {
 
 impl Runner {
     /// Makes the tables of `stages` ready for their contracts, so that a contract that does not
-    /// fit is refused before anything runs.
-    pub async fn prepare(&self, stages: &[Arc<Stage>]) -> Result<(), RunError> {
+    /// fit is refused before anything runs. For the stage that writes there it is a run that
+    /// failed: nobody may be there who reads the error.
+    pub async fn prepare(
+        &self,
+        pipeline: &Pipeline,
+        stages: &[Arc<Stage>],
+        governed: Governed,
+        following: bool,
+    ) -> Result<(), RunError> {
         for stage in stages {
             let target = self.targets.target(&stage.writes);
-            self.patience.keep(|| target.prepare()).await?;
+            if let Err(error) = self.patience.keep(|| target.prepare()).await {
+                let error = RunError::from(error);
+                let teller = self.teller(pipeline, stage, target.as_ref());
+                if let Err(untold) = self.refused(&teller, (governed, following), &error).await {
+                    tracing::warn!(error = %untold, "that a run failed could not be kept");
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

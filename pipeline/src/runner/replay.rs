@@ -105,6 +105,23 @@ impl Runner {
         Ok(found)
     }
 
+    /// Whether letters could be sent through a stage, before a job has them.
+    pub(crate) async fn check_replay(
+        &self,
+        stage: &Stage,
+        transform: Option<&str>,
+    ) -> Result<(), RunError> {
+        self.transform(stage, transform)?;
+        let target = self.targets.target(&stage.writes);
+        Ok(self.patience.keep(|| target.prepare()).await?)
+    }
+
+    fn transform(&self, stage: &Stage, text: Option<&str>) -> Result<Option<Transform>, RunError> {
+        let schema = stage.reads.schema();
+        let transform = text.map(|text| Transform::parse(text, &schema, self.clock.now()));
+        transform.transpose().map_err(|what| RunError::Transform { what })
+    }
+
     /// Gives a job up: whoever still carries it out, suspended or on its way, commits nothing more.
     /// On return all that it committed is told.
     pub async fn give_up_replay(
@@ -174,10 +191,7 @@ impl Runner {
         way: &mut Way<'_>,
     ) -> Result<(), RunError> {
         let options = &way.job.options;
-        let text = options.transform.as_deref();
-        let schema = stage.reads.schema();
-        let transform = text.map(|text| Transform::parse(text, &schema, self.clock.now()));
-        let transform = transform.transpose().map_err(|what| RunError::Transform { what })?;
+        let transform = self.transform(stage, options.transform.as_deref())?;
         let watch = way.watch;
         let lost = || watch.lost();
         let mut source = ReplaySource::new(way.set.clone(), &stage.reads, options, &from);
@@ -246,7 +260,8 @@ impl Runner {
         if report.verdict() == Some(Verdict::Halt) {
             span.fail("halted by quality");
             draft.abandon().await;
-            return Err(RunError::Halted { stage: stage.id.clone(), report: Box::new(report) });
+            let (stage, report, job) = (stage.id.clone(), Box::new(report), Some(set.job()));
+            return Err(RunError::Halted { stage, report, job });
         }
         // Rows of other days are no example for the next batch.
         report.remembered = None;

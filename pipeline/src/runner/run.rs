@@ -93,6 +93,22 @@ impl Runner {
         Ok(run)
     }
 
+    /// Writes down a run that could not begin.
+    pub(super) async fn refused(
+        &self,
+        teller: &Teller<'_>,
+        (governed, following): (Governed, bool),
+        error: &RunError,
+    ) -> Result<(), RunError> {
+        let (id, started_at) = (RunId(self.ids.next()), self.clock.now());
+        let stage = teller.stage.id.clone();
+        let run = Run { id, stage, started_at, governed, following };
+        let event = teller.started(&run);
+        self.ledger.start_run(&run, &event).await?;
+        let summary = RunSummary { run, counts: Counts::default(), batches: vec![] };
+        self.end(teller, &summary, 0, Some(error)).await
+    }
+
     /// Writes down how the run ended.
     pub(super) async fn end(
         &self,

@@ -68,10 +68,10 @@ pub(super) fn unique(
     })
 }
 
-pub(super) fn row_count(rule: &Rule, rows: u64, tally: &Tally) -> Finding {
+pub(super) fn row_count(rule: &Rule, rows: u64, tally: &Tally, empty: bool) -> Finding {
     let expected = rule.threshold.to_string();
     // Rows that came a second time are not judged; a batch of only those lacks nothing.
-    if tally.rows == 0 {
+    if tally.rows == 0 && !empty {
         return Finding::idle("no rows to judge", expected);
     }
     Finding {
@@ -81,15 +81,21 @@ pub(super) fn row_count(rule: &Rule, rows: u64, tally: &Tally) -> Finding {
     }
 }
 
-pub(super) fn sql(rule: &Rule, place: usize, tally: &Tally, measure: &Arc<Measure>) -> Finding {
+pub(super) fn sql(
+    rule: &Rule,
+    place: usize,
+    tally: &Tally,
+    (measure, empty): (&Arc<Measure>, bool),
+) -> Finding {
     let expected = rule.threshold.limit.to_string();
-    if tally.rows == 0 {
-        return Finding::idle("no rows to judge", expected);
-    }
     let value = match tally.measured.get(&place) {
         Some(measured) => measured.value(),
         None => Measured::new(measure).value(),
     };
+    // Of no rows their number is known, and little else.
+    if tally.rows == 0 && !(empty && matches!(value, Ok(Some(_)))) {
+        return Finding::idle("no rows to judge", expected);
+    }
     match value {
         Ok(Some(value)) if !value.is_nan() => Finding {
             observed: Some(value),

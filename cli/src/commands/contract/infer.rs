@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use assay_core::contract::ContractFile;
-use assay_pipeline::{Look, infer as infer_from};
+use assay_pipeline::{FileFormat, Look, Place, infer as infer_from, judge};
 use serde_json::json;
 
 use crate::args::InferArgs;
 use crate::commands::inspect::{Counting, Desk};
 use crate::config::Config;
-use crate::output::{counted, json, line};
+use crate::output::{counted, json, line, number};
 
 pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Result<()> {
     let format = what.format.map(Into::into);
@@ -19,9 +19,20 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     let seen = Arc::clone(&counting.seen);
     let (now, lake) = (desk.now, desk.lake());
     let look = Look { now, samples: 0, redact: Vec::new(), lake, earlier: None, seen };
-    let found = infer_from(&subject, &name, &look).await?;
-    drop(counting);
+    let mut found = infer_from(&subject, &name, &look).await?;
     let file = ContractFile::parse(&name, &found.text)?;
+    let lines = match &desk.place {
+        Place::File(path, format) => {
+            format.or_else(|| FileFormat::of(path)) == Some(FileFormat::JsonLines)
+        }
+        Place::Table(..) => false,
+    };
+    if lines && let (None, Some((_, contract))) = (&what.sql, file.schema(None)) {
+        // As `quality run` reads it: where numbers and texts are in one column only the texts fit.
+        let subject = desk.subject(None, Some(contract)).await?;
+        found.judgement = judge(&subject, contract, &look).await?;
+    }
+    drop(counting);
     let rules: usize = file.contracts.iter().map(|contract| contract.rules.len()).sum();
     if let Some(path) = &what.to {
         std::fs::write(path, &found.text)
@@ -43,13 +54,15 @@ pub(crate) async fn infer(config: Config, what: &InferArgs, as_json: bool) -> Re
     for refused in &found.judgement.refused {
         eprintln!("note: {} could not be read: {}", counted(refused.rows, "row"), refused.why);
     }
+    let kept = found.judgement.rows - found.judgement.rejected.min(found.judgement.rows);
     match &what.to {
         None => line(&found.text),
         Some(path) => line(format!(
-            "{}: a contract with {}, kept by its {}",
+            "{}: a contract with {}, kept by {}its {}",
             path.display(),
             counted(rules as u64, "rule"),
-            counted(found.rows, "row")
+            if kept < found.judgement.rows { number(kept) + " of " } else { String::new() },
+            counted(found.judgement.rows, "row")
         )),
     }
 }

@@ -27,10 +27,12 @@ pub(crate) async fn export(app: &App, what: &DlqExportArgs, as_json: bool) -> Re
     let parquet = what.to.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
     let by_name = if parquet { Exported::Parquet } else { Exported::Ndjson };
     let mut writer = Writer::create(&what.to, what.format.unwrap_or(by_name))?;
-    let mut written = 0u64;
+    let (mut written, mut hidden) = (0u64, 0u64);
     if any {
         let take = |letter: LetterView| {
+            let whole = letter.payload.is_some();
             let letter = if what.reveal { letter } else { letter.masked() };
+            hidden += u64::from(whole && letter.payload.is_none());
             written += 1;
             writer.push(letter).map(|()| true).map_err(Failed::Write)
         };
@@ -40,8 +42,15 @@ pub(crate) async fn export(app: &App, what: &DlqExportArgs, as_json: bool) -> Re
     if written == 0 {
         say_unknown(&which.index, &which.filter).await?;
     }
+    if hidden > 0 {
+        let letters = counted(hidden, "letter");
+        eprintln!(
+            "of {letters} the payload is left out: their contract classifies fields, and they can't \
+             be taken apart; --reveal exports them whole"
+        );
+    }
     match as_json {
-        true => print_json(&json!({"letters": written, "file": what.to})),
+        true => print_json(&json!({"letters": written, "hidden": hidden, "file": what.to})),
         false => line(format!("{} in {}", counted(written, "letter"), what.to.display())),
     }
 }

@@ -9,7 +9,7 @@ use assay_pipeline::{Forwarder, ReplayError};
 use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
 use serde_json::json;
 
-use super::replay::end;
+use super::replay::{begun, end};
 use super::which::{Which, say_unknown};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
@@ -68,6 +68,7 @@ pub(super) async fn replay(
         details: json!({"which": asked.letters, "options": asked.options}),
     };
     let job = index.start(&asked, id, at, (!asked.dry).then_some(&entry)).await?;
+    begun(&job)?;
     if !asked.dry && !as_json {
         line(format!("job {id}: {} letters to topic {topic}", number(job.letters)))?;
     }

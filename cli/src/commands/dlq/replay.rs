@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
-use assay_core::Counts;
+use assay_core::{Counts, distance};
 use assay_dlq::{Asked, Choice, Index, Reason};
 use assay_pipeline::{Carried, Pipeline, ReplayError, Replayer};
-use assay_store::{Action, AuditEntry, Replay, ReplayOptions};
+use assay_store::{Action, AuditEntry, Replay, ReplayOptions, ReplayState};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -13,13 +14,16 @@ use super::{caught_up, forward, jobs};
 use crate::app::App;
 use crate::args::DlqReplayArgs;
 use crate::commands::pause::check_pauses;
-use crate::exit::Usage;
+use crate::exit::{InFlight, Usage};
 use crate::output::{counted, json as print_json, line, number};
 use crate::progress::Progress;
 use crate::shipped;
 
+/// How often it is looked whether a worker has stopped.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
+
 pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Result<()> {
-    let mut which = Which::of(app, &what.which, died_of(what), false).await?;
+    let mut which = Which::of(app, &what.which, died_of(what)?, false).await?;
     which.only(&what.ids).await?;
     which.filter.unparked = what.ids.is_empty() && !what.parked;
     let any = which.resolve().await?;
@@ -32,6 +36,7 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
     };
     let Some(Choice { stage, letters }) = choice else {
         say_unknown(&which.index, &which.filter).await?;
+        say_parked(&which).await?;
         return match as_json {
             true => print_json(&json!({"letters": 0})),
             false => line("no letter is meant"),
@@ -71,9 +76,44 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
     start(app, &which.index, &pipeline, &asked, as_json).await
 }
 
-/// `--reason late` means the late ones, and says why as well.
-fn died_of(what: &DlqReplayArgs) -> Option<Reason> {
-    what.died_of.or_else(|| what.reason.as_deref()?.parse().ok())
+/// Letters that fit and died as often as they may.
+async fn say_parked(which: &Which) -> Result<()> {
+    if !which.filter.unparked {
+        return Ok(());
+    }
+    let mut parked = which.filter.clone();
+    parked.unparked = false;
+    match which.index.store().letter_count(&parked).await? {
+        0 => {}
+        count => eprintln!("{} parked: --parked sends those back too", counted_are(count)),
+    }
+    Ok(())
+}
+
+fn counted_are(count: u64) -> String {
+    let verb = if count == 1 { "is" } else { "are" };
+    format!("{} that fit{} {verb}", counted(count, "letter"), if count == 1 { "s" } else { "" })
+}
+
+/// `--reason late` means the late ones, and says why as well. What may be such a word misspelt is
+/// none of both: it would mean all letters.
+fn died_of(what: &DlqReplayArgs) -> Result<Option<Reason>> {
+    let (None, Some(text)) = (what.died_of, &what.reason) else { return Ok(what.died_of) };
+    if let Ok(reason) = text.parse() {
+        return Ok(Some(reason));
+    }
+    let far = |reason: Reason| distance(&text.trim().replace(['_', ' '], "-"), reason.name());
+    match Reason::ALL.into_iter().map(|reason| (far(reason), reason)).min() {
+        Some((far, reason)) if far * 3 <= reason.name().len() => {
+            let name = reason.name();
+            let told = format!(
+                "`{text}` may be the reason `{name}` misspelt: --reason {name} means letters that \
+                 died of it; say in other words why letters are sent back"
+            );
+            Err(Usage(told).into())
+        }
+        _ => Ok(None),
+    }
 }
 
 async fn start(
@@ -83,6 +123,10 @@ async fn start(
     asked: &Asked,
     as_json: bool,
 ) -> Result<()> {
+    // A job that can't be carried out would keep its letters from others.
+    let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
+    let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
+    replayer.check_asked(&asked.stage, asked.options.transform.as_deref()).await?;
     let (id, at) = (app.ids.next(), app.clock.now());
     let entry = AuditEntry {
         at,
@@ -93,6 +137,7 @@ async fn start(
         details: json!({"which": asked.letters, "options": asked.options}),
     };
     let job = index.start(asked, id, at, (!asked.dry).then_some(&entry)).await?;
+    begun(&job)?;
     if !asked.dry && !as_json {
         line(format!("job {id}: {} letters back into {}", number(job.letters), job.stage))?;
     }
@@ -144,7 +189,6 @@ pub(crate) async fn cancel(
 ) -> Result<()> {
     let index = caught_up(app, None).await?;
     let job = jobs::find(&index, job).await?;
-    let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
     let entry = AuditEntry {
         at: app.clock.now(),
         who: app.config.who.clone(),
@@ -153,18 +197,56 @@ pub(crate) async fn cancel(
         reason: reason.to_owned(),
         details: json!({"cancelled": true}),
     };
-    if job.options.to.is_some() {
-        forward::forwarder(app, &index).give_up(&job, &entry).await?;
-    } else {
-        let pipeline = shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
-        let replayer =
-            Replayer { runner: &runner, ingest: &ingest, index: &index, pipeline: &pipeline };
-        replayer.give_up(job.id, &entry).await?;
+    match give_up(app, &index, (&job, &entry), pipeline).await? {
+        Err(ReplayError::Alive(_)) => {
+            given_up_by_its_worker(app, &index, &entry, pipeline, &job).await?
+        }
+        done => done?,
     }
     let outcome = index.store().replay_outcome(job.id).await?;
     match as_json {
         true => print_json(&json!({"job": job.id, "outcome": outcome})),
         false => line(format!("job {} was given up: {}", job.id, jobs::told(&outcome))),
+    }
+}
+
+/// What came of giving a job up, in the one way or the other.
+async fn give_up(
+    app: &App,
+    index: &Index,
+    (job, entry): (&Replay, &AuditEntry),
+    pipeline: Option<&str>,
+) -> Result<Result<(), ReplayError>> {
+    if job.options.to.is_some() {
+        return Ok(forward::forwarder(app, index).give_up(job, entry).await);
+    }
+    let pipeline = &shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
+    let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
+    Ok(replayer.give_up(job.id, entry).await.map(drop))
+}
+
+/// Tells whoever carries a job out to stop, and gives it up once that is done.
+async fn given_up_by_its_worker(
+    app: &App,
+    index: &Index,
+    entry: &AuditEntry,
+    pipeline: Option<&str>,
+    job: &Replay,
+) -> Result<()> {
+    eprintln!("job {} is being carried out: its worker is told to stop", job.id);
+    app.store.wish_given_up(job.id, entry).await?;
+    loop {
+        tokio::time::sleep(ASKED_EVERY).await;
+        let now = jobs::find(index, &job.id.to_string()).await?;
+        if now.state == ReplayState::Cancelled {
+            return Ok(());
+        }
+        let entry = AuditEntry { at: app.clock.now(), ..entry.clone() };
+        match give_up(app, index, (&now, &entry), pipeline).await? {
+            Err(ReplayError::Alive(_)) => {}
+            done => return Ok(done?),
+        }
     }
 }
 
@@ -192,6 +274,14 @@ async fn carry_out(
     end(index, &job, outcome, as_json).await
 }
 
+/// Whether a job was made: where others have all letters, none is.
+pub(super) fn begun(job: &Replay) -> Result<()> {
+    match (job.dry, job.letters, job.skipped) {
+        (false, 0, skipped) if skipped > 0 => Err(InFlight(skipped).into()),
+        _ => Ok(()),
+    }
+}
+
 /// Shows what carrying a job out came to.
 pub(super) async fn end(
     index: &Index,
@@ -199,9 +289,10 @@ pub(super) async fn end(
     outcome: Result<Carried, ReplayError>,
     as_json: bool,
 ) -> Result<()> {
-    let mut carried = outcome.inspect_err(|_| {
+    let mut carried = outcome.inspect_err(|error| {
         let id = job.id;
-        if !job.dry {
+        // Who was fenced off has nothing to go on with.
+        if !job.dry && !matches!(error, ReplayError::Taken(_)) {
             eprintln!("job {id} has not come to its end: `assay dlq resume {id}` goes on with it");
         }
     })?;
@@ -221,7 +312,10 @@ fn show(carried: &Carried) -> Result<()> {
         false => line(format!("{}: {outcome}", counted(carried.letters, "letter")))?,
     }
     if carried.skipped > 0 {
-        line(format!("{} more are in flight for other jobs", number(carried.skipped)))?;
+        line(format!(
+            "{} more are in flight for other jobs: see `assay dlq jobs`",
+            number(carried.skipped)
+        ))?;
     }
     for (cause, count) in &carried.died_of {
         line(format!("  {} died again of {cause}", number(*count)))?;
@@ -230,7 +324,8 @@ fn show(carried: &Carried) -> Result<()> {
         line(format!("    {}  {}", died.letter, died.detail))?;
     }
     for change in &carried.changes {
-        line(format!("  {} would change:", change.letter))?;
+        let verb = if carried.dry { "would change" } else { "was changed" };
+        line(format!("  {} {verb}:", change.letter))?;
         for (sign, path, value) in differences(&change.before, &change.after) {
             line(format!("    {sign} {path}: {value}"))?;
         }

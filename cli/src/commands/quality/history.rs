@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_core::DatasetName;
+use assay_core::{DatasetName, Report};
 use assay_store::ReportRecord;
 use serde_json::json;
 
@@ -24,7 +24,8 @@ pub(super) async fn history(
         let batches: Vec<_> = reports.iter().map(batch).collect();
         return json(&json!({"dataset": dataset, "batches": batches}));
     }
-    let scores: Vec<Option<f64>> = reports.iter().map(|record| record.report.score()).collect();
+    let fresh = reports.iter().filter(|record| !record.report.upto.is_replay());
+    let scores: Vec<Option<f64>> = fresh.map(|record| record.report.score()).collect();
     line(format!(
         "{dataset}, {}, the newest on the right",
         match reports.len() {
@@ -47,13 +48,19 @@ pub(super) async fn history(
         grid.row([
             time(report.judged_at),
             score(report.score()),
-            report.verdict_name().to_owned(),
+            verdict(report),
             number(report.counts.read),
             number(report.counts.rejected),
             report.draft.to_string(),
         ]);
     }
     grid.print()
+}
+
+/// Letters that came back say nothing of how good new rows are.
+fn verdict(report: &Report) -> String {
+    let replay = if report.upto.is_replay() { ", sent back" } else { "" };
+    format!("{}{replay}", report.verdict_name())
 }
 
 fn read(record: &ReportRecord) -> u64 {
@@ -68,6 +75,7 @@ fn batch(record: &ReportRecord) -> serde_json::Value {
         "judged_at": report.judged_at,
         "score": report.score(),
         "verdict": report.verdict(),
+        "sent_back": report.upto.is_replay(),
         "counts": report.counts,
         "snapshot": record.commit.map(|commit| commit.snapshot),
     })
@@ -78,7 +86,7 @@ fn precise(count: u64) -> f64 {
     count as f64
 }
 
-fn ends(values: &[Option<f64>]) -> (Option<f64>, Option<f64>) {
+pub(super) fn ends(values: &[Option<f64>]) -> (Option<f64>, Option<f64>) {
     let known = || values.iter().flatten().copied();
     (known().reduce(f64::min), known().reduce(f64::max))
 }

@@ -5,7 +5,7 @@ use assay_core::{DatasetName, WindowScore};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::history::sparkline;
+use super::history::{ends, sparkline};
 use crate::app::App;
 use crate::exit::Usage;
 use crate::output::{Grid, counted, json, line, number, score, time};
@@ -36,7 +36,9 @@ pub(super) async fn windows(
     let scores: Vec<Option<f64>> = windows.iter().map(WindowScore::score).collect();
     let count = counted(windows.len() as u64, "window");
     line(format!("{dataset}, {count}, the newest on the right"))?;
-    line(format!("score {}", sparkline(&scores)))?;
+    if let (Some(least), Some(greatest)) = ends(&scores) {
+        line(format!("score {} from {least:.2} to {greatest:.2}", sparkline(&scores)))?;
+    }
     let mut grid = Grid::new(&["window", "until", "rows#", "rejected#", "score#"]);
     for window in &windows {
         grid.row([

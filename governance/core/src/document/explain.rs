@@ -5,6 +5,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
 use super::{Document, Mistake, escape};
+use crate::spelling::distance;
 
 /// Takes out of `value` the keys that `error` calls unknown.
 pub(super) fn without_unknown_keys(value: &mut Value, error: &ValidationError<'_>) {
@@ -145,20 +146,4 @@ fn suggest(key: &str, known: &[String]) -> String {
         _ if known.is_empty() => "remove it".to_owned(),
         _ => format!("remove it, or use one of {}", known.join(", ")),
     }
-}
-
-/// Edit distance, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = before + usize::from(!x.eq_ignore_ascii_case(y));
-            before = row[j + 1];
-            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
