@@ -268,6 +268,9 @@ fn kind_of(error: &DataFusionError) -> &'static str {
             ArrowError::ArithmeticOverflow(_) | ArrowError::ComputeError(_) => {
                 "a calculation overflows"
             }
+            ArrowError::InvalidArgumentError(what) if what.contains("Decimal") => {
+                "a number has more digits than its decimal type"
+            }
             _ => "a value is not what it should be",
         },
         _ => "an expression can't be evaluated for this row",
