@@ -110,7 +110,6 @@ fn every_answer_is_json_when_asked_for() {
     assert_eq!(quality["latest"]["output"], "silver.github_events_parsed");
     let tree = json(&data, &["lineage", "show", "gold.user_activity"]);
     assert_eq!(tree["dataset"], "gold.user_activity");
-    // A column that others of its own table are made of.
     let reached = json(&data, &["lineage", "impact", "gold.user_activity.total_commits"]);
     let reaches =
         |column: &str| reached.as_array().unwrap().iter().any(|one| one["column"] == column);
