@@ -59,7 +59,7 @@ fn judge(suite: &Suite, columns: &SchemaRef) {
     let mut tally = judged.tally;
     suite.observe(&judged.good, &mut tally).expect("three keys fit in memory");
     let now = chrono::DateTime::UNIX_EPOCH;
-    let facts = BatchFacts { now, read: 3, rejected: 0, breaker: None };
+    let facts = BatchFacts { now, empty: false, read: 3, rejected: 0, breaker: None };
     let quality = suite.report(&tally, &facts).expect("nothing is on disk");
     let lost: f64 = quality.rules.iter().map(|rule| rule.lost).sum();
     let score = quality.score.unwrap_or(100.0);

@@ -38,7 +38,7 @@ fn main() {
     let spool = tempfile::tempdir().unwrap();
     let (tally, bad) = judge(file, &metadata, &suite, spool.path());
     let now = SystemClock.now();
-    let facts = BatchFacts { now, read: tally.rows(), rejected: 0, breaker: None };
+    let facts = BatchFacts { now, empty: false, read: tally.rows(), rejected: 0, breaker: None };
     let quality = suite.report(&tally, &facts).unwrap();
     let failed = quality.rules.iter().map(|rule| (rule.rule.clone(), rule.failed.into()));
     let failed: serde_json::Map<String, serde_json::Value> = failed.collect();

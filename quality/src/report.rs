@@ -18,6 +18,8 @@ use crate::{Breaker, Suite, Tally};
 #[derive(Debug, Clone, Copy)]
 pub struct BatchFacts {
     pub now: DateTime<Utc>,
+    /// Whether there was nothing to read at all.
+    pub empty: bool,
     /// Rows read, and those that left as dead letters for whatever reason. What was late is in
     /// neither: no rule was broken by it.
     pub read: u64,
@@ -154,7 +156,7 @@ impl Suite {
 
 impl<'a> Known<'a> {
     fn of(batch: &BatchFacts, history: Option<&'a History>, profile: &'a Profile) -> Known<'a> {
-        Known { now: batch.now, empty: batch.read == 0, history, profile }
+        Known { now: batch.now, empty: batch.empty, history, profile }
     }
     pub(crate) fn seconds_since(&self, micros: i64) -> f64 {
         self.now.timestamp_micros().saturating_sub(micros) as f64 / 1e6

@@ -96,7 +96,7 @@ pub async fn judge(
     all.tally.merge(bench.suite.unreadable(unread))?;
     let (rows, rejected) = (all.read + unread, all.rejected + unread);
     let breaker = Some(Breaker::default());
-    let facts = BatchFacts { now: look.now, read: rows, rejected, breaker };
+    let facts = BatchFacts { now: look.now, empty: rows == 0, read: rows, rejected, breaker };
     let (quality, remembered) = match look.earlier {
         Some(earlier) => {
             let (suite, profile) = (&bench.suite, all.profile.unwrap_or_default());

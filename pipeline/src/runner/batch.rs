@@ -321,7 +321,8 @@ impl<'a> Batch<'a> {
         let (quality, remembered) = match self.run.governed.quality {
             true => {
                 let breaker = Some(self.breaker);
-                let facts = BatchFacts { now, read: judged, rejected: refused, breaker };
+                let facts =
+                    BatchFacts { now, empty: read == 0, read: judged, rejected: refused, breaker };
                 let suite = &self.stage.suite;
                 let profile: Profile = self.profiler.finish();
                 let history = past::history(self.runner, self.run, self.stage, now).await?;

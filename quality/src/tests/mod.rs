@@ -94,7 +94,7 @@ fn noon() -> DateTime<Utc> {
 }
 
 fn facts_of_batch() -> BatchFacts {
-    BatchFacts { now: noon(), read: 0, rejected: 0, breaker: None }
+    BatchFacts { now: noon(), empty: false, read: 0, rejected: 0, breaker: None }
 }
 
 /// Judges, takes the good rows down as written, and sums up.

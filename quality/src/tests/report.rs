@@ -8,7 +8,7 @@ use assay_core::{Check, Limit, OnFail, Outcome, Quality, Rule, Severity, Thresho
 
 use super::{
     batch, close, contract, facts_of_batch, holds, ids, noon, numbers, report, row_count, rule,
-    suite, tally, unique,
+    sql, suite, tally, unique,
 };
 use crate::{BatchFacts, Breaker, Suite, Tally};
 
@@ -214,6 +214,24 @@ fn without_rows_there_is_no_score_and_row_rules_hold() {
     assert_eq!(outcomes, [Outcome::Passed, idle, Outcome::Passed, Outcome::Passed]);
     assert_eq!(quality.verdict, Verdict::Pass);
     assert_eq!(lost(&quality), 0.0);
+}
+
+#[test]
+fn where_nothing_was_there_to_read_rows_that_have_to_be_are_missed() {
+    let rows = numbers(&[]);
+    let of_count = |rule: Rule, outcome: Outcome| {
+        let suite = suite(vec![rule], &rows);
+        let empty = BatchFacts { empty: true, ..facts_of_batch() };
+        let quality = suite.report(&tally(&suite, &rows), &empty).unwrap();
+        assert_eq!((&quality.rules[0].outcome, quality.score), (&outcome, None), "{quality:?}");
+    };
+    of_count(row_count(Limit::GreaterThan(0.0)), Outcome::Failed);
+    of_count(row_count(Limit::Be(0.0)), Outcome::Passed);
+    let threshold = Threshold { limit: Limit::GreaterThan(0.0), percent: false };
+    let query = |text: &str| Rule { threshold, ..sql(text) };
+    of_count(query("SELECT COUNT(*) FROM orders"), Outcome::Failed);
+    let idle = Outcome::NotEvaluated { why: "no rows to judge".to_owned() };
+    of_count(query("SELECT SUM(a) FROM orders"), idle);
 }
 
 #[test]
