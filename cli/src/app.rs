@@ -87,7 +87,7 @@ impl App {
             places: Arc::new(Places { lake: Arc::clone(&lake), postgres }),
             lake,
             store: Arc::new(store),
-            queue: Arc::new(LogQueue::open(Arc::clone(&log)).await?),
+            queue: Arc::new(LogQueue::new(Arc::clone(&log))),
             ids,
             stop: Stop::default(),
             scratch,

@@ -4,35 +4,25 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use assay_core::Clock;
-use assay_dlq::Index;
-use assay_log::Log;
 use assay_metrics::{DeadLetters, Lag, Observed};
-use assay_pipeline::{Places, behind};
 use assay_store::Store;
 
 use crate::app::App;
+use crate::waiting::Desk;
 
 /// Where it is looked for.
 pub(crate) struct Known {
     clock: Arc<dyn Clock>,
-    places: Arc<Places>,
-    log: Arc<dyn Log>,
     store: Arc<Store>,
-    index: Index,
+    desk: Desk,
 }
 
 impl Known {
     pub(crate) fn of(app: &App) -> Known {
-        Known {
-            clock: Arc::clone(&app.clock),
-            places: Arc::clone(&app.places),
-            log: Arc::clone(&app.log),
-            store: Arc::clone(&app.store),
-            index: app.index(),
-        }
+        Known { clock: Arc::clone(&app.clock), store: Arc::clone(&app.store), desk: Desk::of(app) }
     }
 
-    /// How it is now.
+    /// How it is now. While the log is away there are no lags, and letters are those of before.
     pub(crate) async fn observed(&self) -> Result<Observed> {
         let now = self.clock.now();
         let mut observed = Observed::of(&self.store, now).await?;
@@ -46,16 +36,18 @@ impl Known {
                 seconds: behind.seconds,
             })
         };
-        let lags = behind(&self.places, self.log.as_ref()).await?;
-        observed.lags = lags.into_iter().filter_map(lag).collect();
+        let waiting = self.desk.waiting().await?;
+        if let Some(error) = waiting.away {
+            tracing::warn!(error, "metrics are without what only the log knows");
+        }
+        observed.lags = waiting.unread.into_iter().flatten().filter_map(lag).collect();
         let letters = |summary: assay_dlq::Summary| DeadLetters {
             topic: summary.topic,
             reason: summary.reason.map_or_else(|| "unknown".to_owned(), |r| r.name().to_owned()),
             waiting: summary.letters,
             oldest_age_seconds: Some((now - summary.oldest).as_seconds_f64().max(0.0)),
         };
-        self.index.catch_up(&|_| {}).await?;
-        observed.letters = self.index.summary().await?.into_iter().map(letters).collect();
+        observed.letters = waiting.letters.into_iter().map(letters).collect();
         Ok(observed)
     }
 }

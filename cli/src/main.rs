@@ -18,6 +18,7 @@ mod shipped;
 mod signals;
 mod telemetry;
 mod top;
+mod waiting;
 mod worker;
 
 use std::process::ExitCode;

@@ -117,7 +117,7 @@ async fn messages_are_divided_until_the_log_takes_them_and_what_it_never_takes_i
     assert_eq!(answer.json()["accepted"], 41);
     assert_eq!(desk.wait_for(40).await, ids(0..40));
     assert_eq!(open.close().await.kept, 0);
-    let letters = LogQueue::open(desk.log.clone()).await.unwrap();
+    let letters = LogQueue::new(desk.log.clone());
     let letters = letters.list(&Filter::default()).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].reason, Some(Reason::TooLarge));

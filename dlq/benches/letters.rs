@@ -30,7 +30,7 @@ async fn main() {
     let many: u64 = many.unwrap_or(100_000);
     let folder = tempfile::tempdir().unwrap();
     let log = open(folder.path()).await;
-    let queue = Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap());
+    let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
     let store = Arc::new(Store::open(&folder.path().join("store.db")).await.unwrap());
     let index = Index::new(Arc::clone(&queue), Arc::clone(&store));
 

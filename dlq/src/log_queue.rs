@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use assay_core::{DraftId, StageId};
 use assay_log::{Log, NewRecord, TopicSpec};
 use chrono::{DateTime, Utc};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -31,8 +32,9 @@ const BYTES: usize = 8 << 20;
 /// Keeps dead letters in three topics of a log.
 pub struct LogQueue {
     pub(crate) log: Arc<dyn Log>,
-    /// How many partitions each topic has.
-    partitions: BTreeMap<&'static str, u32>,
+    /// How many partitions each topic has. Found when something is first put: who only looks makes
+    /// no topics, and can look while the log is away.
+    partitions: OnceCell<BTreeMap<&'static str, u32>>,
 }
 
 /// Letters that wait to be appended, by topic.
@@ -44,22 +46,31 @@ struct Pending {
 }
 
 impl LogQueue {
+    /// Prepares the queue; the log is asked when it is first used.
+    pub fn new(log: Arc<dyn Log>) -> LogQueue {
+        LogQueue { log, partitions: OnceCell::new() }
+    }
+
     /// Finds the three topics, and makes those that are missing.
-    pub async fn open(log: Arc<dyn Log>) -> Result<LogQueue, DlqError> {
+    async fn partitions(&self) -> Result<&BTreeMap<&'static str, u32>, DlqError> {
+        self.partitions.get_or_try_init(|| self.find_or_make()).await
+    }
+
+    async fn find_or_make(&self) -> Result<BTreeMap<&'static str, u32>, DlqError> {
         let failed =
             |source| DlqError::Log { doing: "make the topics for dead letters".to_owned(), source };
-        let known = log.topics().await.map_err(failed)?;
+        let known = self.log.topics().await.map_err(failed)?;
         let mut partitions = BTreeMap::new();
         for topic in TOPICS {
             let has = known.iter().find(|known| known.name == topic).map(|known| known.partitions);
             if has.is_none() {
                 let name = topic.to_owned();
                 let spec = TopicSpec { name, partitions: PARTITIONS, retention: None };
-                log.create(&spec).await.map_err(failed)?;
+                self.log.create(&spec).await.map_err(failed)?;
             }
             partitions.insert(topic, has.unwrap_or(PARTITIONS));
         }
-        Ok(LogQueue { log, partitions })
+        Ok(partitions)
     }
 
     /// Gives letters up, from now on; again does no harm.
@@ -94,12 +105,16 @@ impl LogQueue {
 #[async_trait]
 impl DeadLetterQueue for LogQueue {
     async fn put(&self, letters: &mut Letters, draft: Option<DraftId>) -> Result<(), DlqError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let partitions = self.partitions().await?;
         let mut pending = Pending::default();
         let mut begun = None;
         for letter in letters.iter()? {
             let letter = letter?;
             let topic = letter.reason.topic();
-            let partitions = self.partitions.get(topic).copied().unwrap_or(PARTITIONS);
+            let partitions = partitions.get(topic).copied().unwrap_or(PARTITIONS);
             let record = headers::record(letter, draft, partitions);
             let bytes = record.bytes();
             if pending.letters == LETTERS || pending.bytes + bytes > BYTES {
@@ -144,6 +159,7 @@ impl DeadLetterQueue for LogQueue {
     }
 
     async fn mark_committed(&self, draft: DraftId, topics: &[&str]) -> Result<(), DlqError> {
+        self.partitions().await?;
         for topic in topics {
             self.log.append(topic, vec![headers::marker(draft)]).await.map_err(|source| {
                 DlqError::Log {

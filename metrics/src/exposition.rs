@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use assay_core::{Evaluated, RunStatus};
+use assay_core::RunStatus;
 use assay_store::{EventKind, Total};
 use chrono::{DateTime, Utc};
 use prometheus::proto::{
@@ -69,16 +69,14 @@ fn of_runs(observed: &Observed) -> Vec<MetricFamily> {
 
 fn of_judged(observed: &Observed) -> Vec<MetricFamily> {
     let (mut scores, mut dimensions) = (Series::new(), Series::new());
-    let reports = observed.judged.iter().map(|record| &record.report);
-    for report in reports.filter(|report| report.run.governed.metrics) {
-        let Evaluated::Judged(quality) = &report.quality else { continue };
-        let (layer, dataset) = (report.output.layer(), report.output.to_string());
-        let pipeline = report.run.stage.pipeline.as_str();
-        if let Some(score) = quality.score {
+    for batch in observed.judged.iter().filter(|batch| batch.run.governed.metrics) {
+        let (layer, dataset) = (batch.dataset.layer(), batch.dataset.to_string());
+        let pipeline = batch.run.stage.pipeline.as_str();
+        if let Some(score) = batch.score {
             let values = [pipeline, layer.name(), &dataset];
             scores.insert(labels(&names::DATA_QUALITY_SCORE, &values), score);
         }
-        for of in &quality.dimensions {
+        for of in &batch.dimensions {
             if let Some(score) = of.score {
                 let values = [pipeline, layer.name(), &dataset, of.dimension.name()];
                 dimensions.insert(labels(&names::DIMENSION_SCORE, &values), score);
@@ -130,16 +128,16 @@ fn totals_of(totals: &[Total], name: &str) -> Series<f64> {
 
 /// The duration's histograms, from the totals that they are kept in.
 fn durations(totals: &[Total]) -> Series<Histogram> {
-    let buckets = totals_of(totals, names::DURATION_BUCKET);
+    let buckets = by_bound(totals);
     let sums = totals_of(totals, names::DURATION_SUM);
     let mut series = Series::new();
     for (labels, count) in with_zeros(totals_of(totals, names::DURATION_COUNT)) {
-        let mut bucket_labels = labels.clone();
+        let counted = buckets.get(&labels);
         let mut below = 0.0_f64;
         let mut of_bound = |bound: f64| {
-            bucket_labels.insert(BOUND.to_owned(), bound.to_string());
             // A bound that a newer program added has no total for the runs before it.
-            below = buckets.get(&bucket_labels).copied().unwrap_or_default().max(below);
+            let of = counted.and_then(|counted| counted.get(bound.to_string().as_str()));
+            below = of.copied().unwrap_or_default().max(below);
             let mut bucket = Bucket::default();
             bucket.set_upper_bound(bound);
             bucket.set_cumulative_count(whole(below));
@@ -150,6 +148,18 @@ fn durations(totals: &[Total]) -> Series<Histogram> {
         histogram.set_sample_count(whole(count));
         histogram.set_sample_sum(sums.get(&labels).copied().unwrap_or_default());
         series.insert(labels, histogram);
+    }
+    series
+}
+
+/// The totals of buckets by the labels beside their bound, and then by that.
+fn by_bound(totals: &[Total]) -> Series<BTreeMap<&str, f64>> {
+    let mut series = Series::<BTreeMap<&str, f64>>::new();
+    for total in totals.iter().filter(|total| total.name == names::DURATION_BUCKET) {
+        let Some(bound) = total.labels.get(BOUND) else { continue };
+        let mut labels = total.labels.clone();
+        labels.remove(BOUND);
+        series.entry(labels).or_default().insert(bound, total.value);
     }
     series
 }

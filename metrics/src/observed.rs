@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_store::{
-    EventKind, Replay, ReportRecord, StageHealth, Store, StoreError, TargetHealth, Total,
+    EventKind, JudgedBatch, Replay, StageHealth, Store, StoreError, TargetHealth, Total,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -32,8 +32,8 @@ pub struct Observed {
     pub totals: Vec<Total>,
     /// How the stages fared in the last 24 hours.
     pub health: Vec<StageHealth>,
-    /// The last judged report of each dataset.
-    pub judged: Vec<ReportRecord>,
+    /// The last judged batch of each dataset.
+    pub judged: Vec<JudgedBatch>,
     pub events: BTreeMap<EventKind, u64>,
     pub lags: Vec<Lag>,
     pub letters: Vec<DeadLetters>,
@@ -70,7 +70,7 @@ impl Observed {
     pub(crate) fn pipelines(&self) -> BTreeSet<String> {
         let counted = self.totals.iter().filter_map(|total| total.labels.get(PIPELINE));
         let ran = self.health.iter().map(|health| &health.stage.pipeline);
-        let judged = self.judged.iter().map(|record| &record.report.run.stage.pipeline);
+        let judged = self.judged.iter().map(|batch| &batch.run.stage.pipeline);
         counted.chain(ran).chain(judged).cloned().collect()
     }
 
@@ -78,7 +78,7 @@ impl Observed {
     pub(crate) fn of_pipeline(&self, pipeline: &str) -> Observed {
         let total = |total: &&Total| total.labels.get(PIPELINE).is_some_and(|of| of == pipeline);
         let health = |health: &&StageHealth| health.stage.pipeline == pipeline;
-        let judged = |record: &&ReportRecord| record.report.run.stage.pipeline == pipeline;
+        let judged = |batch: &&JudgedBatch| batch.run.stage.pipeline == pipeline;
         Observed {
             totals: self.totals.iter().filter(total).cloned().collect(),
             health: self.health.iter().filter(health).cloned().collect(),

@@ -163,7 +163,7 @@ async fn runner(folder: &Path, log: Arc<dyn Log>, clock: Arc<dyn Clock>) -> Runn
         targets: Arc::new(LakeTargets(Arc::clone(&lake))),
         lake,
         ledger: Arc::new(Store::open(&folder.join("store.db")).await.unwrap()),
-        queue: Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap()),
+        queue: Arc::new(LogQueue::new(Arc::clone(&log))),
         log,
         clock,
         ids,

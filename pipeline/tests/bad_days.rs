@@ -78,7 +78,7 @@ impl<'a> World<'a> {
             shop,
             targets,
             store: Arc::new(Store::open(store).await.unwrap()),
-            queue: Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap()),
+            queue: Arc::new(LogQueue::new(Arc::clone(&log))),
             log,
             coming: messages(shop),
             stories: Vec::new(),
@@ -97,7 +97,7 @@ impl<'a> World<'a> {
         let ledger: Arc<dyn Ledger> = Arc::clone(&self.store) as _;
         let runner = Runner {
             targets: Arc::new(Shaky::new(fate, Arc::clone(&self.targets))),
-            queue: Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap()),
+            queue: Arc::new(LogQueue::new(Arc::clone(&log))),
             log,
             ledger: Arc::new(Shaky::new(fate, ledger)),
             patience: Patience { tries: 3, first_pause: Duration::ZERO, ..Patience::default() },

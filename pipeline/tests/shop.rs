@@ -108,7 +108,7 @@ impl Shop {
             lake,
             pipeline,
             store: Arc::new(Store::open(&folder.path().join("store.db")).await.unwrap()),
-            queue: Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap()),
+            queue: Arc::new(LogQueue::new(Arc::clone(&log))),
             log,
             clock,
             ids: Arc::default(),

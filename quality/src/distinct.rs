@@ -10,11 +10,11 @@ use std::sync::Arc;
 use assay_core::Fault;
 use tempfile::NamedTempFile;
 
-/// Keys that are held in memory: 16 MB. Tests need not wait for so many.
-const HELD: usize = if cfg!(test) { 1 << 10 } else { 1 << 20 };
+/// Keys that are held in memory: 8 MB. Tests need not wait for so many.
+const HELD: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
 
-/// What is read of a run at a time.
-const BUFFER: usize = 32 << 10;
+/// What is read of a run at a time; a hundred million keys have some four hundred runs.
+const BUFFER: usize = 16 << 10;
 
 /// Why keys can't be kept on disk, or not be read again.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use assay_core::{DraftId, Evaluated, Governed};
+use assay_core::{DraftId, Evaluated, Governed, RunStatus};
 use assay_pipeline::{Hop, Pipeline, Plan, RunError, RunSummary, plan};
 use assay_store::{Action, AuditEntry};
 use chrono::NaiveDate;
@@ -49,6 +49,9 @@ pub(crate) async fn run(
         let (name, hop) = (&pipeline.name, what.stages);
         return Err(Usage(format!("{name} has no stage for {hop}: nothing to run")).into());
     }
+    if !governed.quality {
+        tell_of_halted(&app, pipeline, what.stages).await?;
+    }
     app.stop_on_ctrl_c();
     let mut summaries = Vec::new();
     let before = days(&app, pipeline, what).await?;
@@ -84,6 +87,22 @@ pub(crate) async fn run(
         changes.iter().try_for_each(|change| line(change.told()))?;
     }
     Ok(outcome?)
+}
+
+/// Says which stages quality has halted, to who runs them so that nothing is judged.
+async fn tell_of_halted(app: &App, pipeline: &Pipeline, hop: Hop) -> Result<()> {
+    let stages = pipeline.stages_of(hop);
+    for record in app.store.latest_runs().await? {
+        let here = stages.iter().any(|stage| stage.id == record.run.stage);
+        if here && record.status == RunStatus::Halted {
+            let stage = &record.run.stage;
+            eprintln!(
+                "{stage} was halted by quality: this run judges nothing, so it takes the same rows \
+                 in; --governed, or --enable-quality-checks, would judge them again"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Lets a batch pass that quality has halted, unless the contract has changed since.

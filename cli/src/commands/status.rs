@@ -1,19 +1,16 @@
 use anyhow::Result;
-use assay_pipeline::behind;
 use serde_json::json;
 
 use crate::app::App;
 use crate::commands::runs::grid;
 use crate::output::{Grid, json, line, number, score, time};
+use crate::waiting::{Desk, Waiting};
 
 /// What is there, how good it is, what waits.
 pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     let runs = app.store.latest_runs().await?;
     let reports = app.store.latest_reports().await?;
-    let index = app.index();
-    index.catch_up(&|_| {}).await?;
-    let letters = index.summary().await?;
-    let lags = behind(&app.places, app.log.as_ref()).await?;
+    let Waiting { unread, letters, away } = Desk::of(app).waiting().await?;
     let pauses = app.store.pauses().await?;
     if as_json {
         let run = |record: &assay_store::RunRecord| {
@@ -29,7 +26,8 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
             "stages": runs.iter().map(run).collect::<Vec<_>>(),
             "datasets": reports.iter().map(dataset).collect::<Vec<_>>(),
             "dead_letters": letters,
-            "behind": lags,
+            "behind": unread,
+            "log_away": away,
             "paused": pauses,
         }));
     }
@@ -71,6 +69,11 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
             time(summary.oldest)
         ))?;
     }
-    let waiting: u64 = lags.iter().map(|lag| lag.messages).sum();
-    line(format!("\nUnread messages: {}", number(waiting)))
+    let unread = unread.map(|lags| lags.iter().map(|lag| lag.messages).sum());
+    let unread = unread.map_or_else(|| "not known".to_owned(), number);
+    line(format!("\nUnread messages: {unread}"))?;
+    match away {
+        Some(error) => line(format!("The log is away, so letters are those of before: {error}")),
+        None => Ok(()),
+    }
 }

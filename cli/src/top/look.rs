@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use assay_core::{RunId, RunStatus};
-use assay_pipeline::{Behind, SILENCE, behind};
+use assay_pipeline::{Behind, SILENCE};
 use assay_store::{Replay, ReportRecord, RunRecord, TargetHealth};
 use chrono::{DateTime, Utc};
 
 use crate::app::App;
+use crate::waiting::{Desk, Waiting};
 
 /// All that a frame is made of, worst first.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +20,8 @@ pub(crate) struct Look {
     pub(crate) letters: Vec<Letters>,
     pub(crate) targets: Vec<TargetHealth>,
     pub(crate) jobs: Vec<Replay>,
+    /// Why the log does not answer: then no readers are known, and letters are those of before.
+    pub(crate) away: Option<String>,
 }
 
 /// How a stage stands; what somebody has to look at comes first.
@@ -119,15 +122,17 @@ impl Look {
             let paused = pause.map(|pause| format!("paused by {}: {}", pause.who, pause.reason));
             Stage::of(record, paused, now)
         };
+        let Waiting { unread, letters, away } = Desk::of(app).waiting().await?;
         let mut look = Look {
             at: now,
             place: app.data_dir().display().to_string(),
             stages: store.latest_runs().await?.iter().map(stage).collect(),
             datasets: store.latest_reports().await?.iter().map(Dataset::of).collect(),
-            readers: readers(behind(&app.places, app.log.as_ref()).await?),
-            letters: letters(app).await?,
+            readers: readers(unread.unwrap_or_default()),
+            letters: letters.into_iter().map(Letters::of).collect(),
             targets: store.targets().await?,
             jobs: store.open_replays().await?,
+            away,
         };
         look.sort();
         Ok(look)
@@ -187,6 +192,17 @@ impl Dataset {
     }
 }
 
+impl Letters {
+    fn of(summary: assay_dlq::Summary) -> Letters {
+        Letters {
+            topic: summary.topic,
+            reason: summary.reason.map_or("unknown", assay_dlq::Reason::name),
+            letters: summary.letters,
+            oldest: summary.oldest,
+        }
+    }
+}
+
 /// Rows a second; what took no time is held to a millisecond.
 #[allow(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
 pub(super) fn rate(rows: u64, seconds: f64) -> f64 {
@@ -208,16 +224,4 @@ fn readers(partitions: Vec<Behind>) -> Vec<Reader> {
         }
     }
     readers
-}
-
-async fn letters(app: &App) -> Result<Vec<Letters>> {
-    let index = app.index();
-    index.catch_up(&|_| {}).await?;
-    let letters = |summary: assay_dlq::Summary| Letters {
-        topic: summary.topic,
-        reason: summary.reason.map_or("unknown", assay_dlq::Reason::name),
-        letters: summary.letters,
-        oldest: summary.oldest,
-    };
-    Ok(index.summary().await?.into_iter().map(letters).collect())
 }

@@ -10,7 +10,7 @@ use ratatui::widgets::Widget;
 use super::look::{Dataset, Letters, Look, Reader, Stage, State};
 use super::section::{Column, Row, Section, Tone, one_line};
 use super::view::View;
-use crate::output::{number, score, short};
+use crate::output::{counted, number, score, short};
 
 /// What is smaller shows nothing that helps.
 const SMALLEST: (u16, u16) = (40, 12);
@@ -152,7 +152,7 @@ fn title(look: &Look, now: DateTime<Utc>, width: u16) -> (String, Tone) {
 /// The figures that say whether there is anything to read further down.
 fn summary(look: &Look) -> String {
     let count = |state: State| look.stages.iter().filter(|stage| stage.state == state).count();
-    let mut text = format!("{} stages", look.stages.len());
+    let mut text = counted(look.stages.len() as u64, "stage");
     for state in [State::Failed, State::Halted, State::Aborted, State::Silent, State::Paused] {
         if count(state) > 0 {
             text.push_str(&format!(", {} {}", count(state), state.name()));
@@ -166,10 +166,11 @@ fn summary(look: &Look) -> String {
     let unread: u64 = look.readers.iter().map(|reader| reader.messages).sum();
     let letters: u64 = look.letters.iter().map(|letters| letters.letters).sum();
     let waiting: u64 = look.targets.iter().map(|target| target.waiting).sum();
-    let (unread, letters) = (number(unread), number(letters));
-    text.push_str(&format!(" · {unread} unread · {letters} letters · {} to send", number(waiting)));
+    let unread = if look.away.is_some() { "?".to_owned() } else { number(unread) };
+    let (letters, waiting) = (counted(letters, "letter"), number(waiting));
+    text.push_str(&format!(" · {unread} unread · {letters} · {waiting} to send"));
     if !look.jobs.is_empty() {
-        text.push_str(&format!(" · {} replays open", look.jobs.len()));
+        text.push_str(&format!(" · {} open", counted(look.jobs.len() as u64, "replay")));
     }
     text
 }
@@ -178,6 +179,9 @@ fn summary(look: &Look) -> String {
 fn problem(look: &Look, view: &View) -> Option<(String, Tone)> {
     if let Some(problem) = &view.problem {
         return Some((format!("not seen anew: {problem}"), Tone::Trouble));
+    }
+    if let Some(away) = &look.away {
+        return Some((format!("the log is away: {away}"), Tone::Trouble));
     }
     let stage = look.stages.iter().find(|stage| stage.why.is_some())?;
     let tone = if stage.state.trouble() { Tone::Trouble } else { Tone::Warning };

@@ -91,6 +91,7 @@ fn busy() -> Look {
         ],
         targets: vec![target("marquez", 0, 0, false), target("openmetadata", 42, 1, true)],
         jobs: vec![],
+        away: None,
     }
 }
 
@@ -112,6 +113,14 @@ fn drawn(view: &View, width: u16, height: u16) -> String {
 fn a_frame_says_what_has_to_be_looked_at_first() {
     insta::assert_snapshot!("busy_80x24", drawn(&seen(busy()), 80, 24));
     insta::assert_snapshot!("busy_120x40", drawn(&seen(busy()), 120, 40));
+}
+
+#[test]
+fn while_the_log_is_away_the_frame_says_so_and_guesses_nothing() {
+    let away = Some("it has not answered within 5 s".to_owned());
+    let frame = drawn(&seen(Look { away, readers: vec![], ..busy() }), 80, 24);
+    assert!(frame.contains("the log is away: it has not answered"), "{frame}");
+    assert!(frame.contains(" · ? unread · 55 letters · "), "{frame}");
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub(crate) fn let_a_minute_pass(office: &Office) -> Books {
 pub(crate) fn void_letters(office: &Office) -> usize {
     waiting(async {
         let log = EmbeddedLog::open(&office.data().join("log.db"), Arc::new(SystemClock)).await;
-        let queue = LogQueue::open(Arc::new(log.unwrap())).await.unwrap();
+        let queue = LogQueue::new(Arc::new(log.unwrap()));
         let all = Filter { include_void: true, limit: usize::MAX, ..Filter::default() };
         let letters = queue.list(&all).await.unwrap();
         letters.iter().filter(|letter| letter.void).count()

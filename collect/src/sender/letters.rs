@@ -13,10 +13,9 @@ use chrono::{DateTime, Utc};
 
 use crate::segment::{Damage, Message};
 
-/// Puts dead letters. Its topics are opened when they are needed: the log may be away before.
+/// Puts dead letters.
 pub(crate) struct DeadLetters {
-    log: Arc<dyn Log>,
-    queue: Option<LogQueue>,
+    queue: LogQueue,
     stage: StageId,
     dataset: DatasetName,
     run: RunId,
@@ -33,7 +32,7 @@ impl DeadLetters {
         run: RunId,
         (spool, sensitive): (PathBuf, Vec<String>),
     ) -> DeadLetters {
-        DeadLetters { log, queue: None, stage, dataset, run, spool, sensitive }
+        DeadLetters { queue: LogQueue::new(log), stage, dataset, run, spool, sensitive }
     }
 
     /// Keeps a letter; on return it survives a loss of power.
@@ -42,13 +41,9 @@ impl DeadLetters {
         letter: DeadLetter,
         now: DateTime<Utc>,
     ) -> Result<(), DlqError> {
-        let queue = match &mut self.queue {
-            Some(queue) => queue,
-            none => none.insert(LogQueue::open(Arc::clone(&self.log)).await?),
-        };
         let mut letters = Letters::new(&self.spool);
         letters.push(DeadLetter { failed_at: now, first_failed_at: now, ..letter })?;
-        queue.put(&mut letters, None).await
+        self.queue.put(&mut letters, None).await
     }
 
     /// A record that is too large for the log, as a message of its own.

@@ -35,8 +35,8 @@ impl Index {
             .into_iter()
             .map(|topic| topic.name)
             .collect();
-        topics.retain(|topic| there.contains(topic));
         topics.extend(TOPICS.map(str::to_owned));
+        topics.retain(|topic| there.contains(topic));
         let mut all = CaughtUp::default();
         for topic in topics {
             self.topic(&topic, progress, &mut all).await?;
@@ -76,7 +76,11 @@ impl Index {
         progress: &(dyn Fn(u64) + Sync),
         all: &mut CaughtUp,
     ) -> Result<(), DlqError> {
-        let ends = self.log().ends(topic).await.map_err(|error| failed(topic, error))?;
+        let ends = match self.log().ends(topic).await {
+            // Nothing was ever put there.
+            Err(LogError::UnknownTopic { .. }) if ours(topic) => return Ok(()),
+            ends => ends.map_err(|error| failed(topic, error))?,
+        };
         for ends in ends {
             let mark = self.store.letter_mark(topic, ends.partition).await?;
             if ends.start > 0 || mark > ends.end {

@@ -29,7 +29,7 @@ async fn desk() -> Desk {
     let file = folder.path().join("log.db");
     let log: Arc<dyn Log> =
         Arc::new(EmbeddedLog::open(&file, Arc::new(SystemClock)).await.unwrap());
-    let queue = Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap());
+    let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
     let store = Arc::new(Store::open(&folder.path().join("store.db")).await.unwrap());
     Desk { folder, log, index: Index::new(queue, store) }
 }

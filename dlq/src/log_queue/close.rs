@@ -120,6 +120,9 @@ impl LogQueue {
         records: BTreeMap<&str, Vec<NewRecord>>,
     ) -> Result<BTreeMap<String, u64>, DlqError> {
         let mut counts = BTreeMap::new();
+        if !records.is_empty() {
+            self.partitions().await?;
+        }
         for (topic, records) in records {
             counts.insert(topic.to_owned(), records.len() as u64);
             for records in records.chunks(LETTERS) {

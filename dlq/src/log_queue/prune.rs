@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use assay_core::{DatasetName, DraftId};
-use assay_log::{Keep, Record};
+use assay_log::{Ends, Keep, Record};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::LogQueue;
 use super::close::Closings;
-use super::{LogQueue, PARTITIONS};
 use crate::{DlqError, LetterId, LetterView, TOPICS, view};
 
 /// Which letters have to stay.
@@ -123,10 +123,10 @@ impl LogQueue {
         let mut lanes = BTreeMap::new();
         let Some(bytes) = bytes else { return Ok(lanes) };
         for topic in TOPICS {
-            let partitions = self.partitions.get(topic).copied().unwrap_or(PARTITIONS);
-            let keep =
-                Keep { bytes: Some(bytes / u64::from(partitions.max(1))), ..Keep::default() };
-            for partition in 0..partitions {
+            let ends = self.ends(topic).await?;
+            let each = bytes / (ends.len() as u64).max(1);
+            let keep = Keep { bytes: Some(each), ..Keep::default() };
+            for Ends { partition, .. } in ends {
                 let head = self.log.head(topic, partition, keep).await;
                 let head = head.map_err(|source| DlqError::Log {
                     doing: format!("weigh the letters of topic `{topic}`"),

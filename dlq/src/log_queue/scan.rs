@@ -35,8 +35,12 @@ impl LogQueue {
         Ok(drafts)
     }
 
-    async fn ends(&self, topic: &str) -> Result<Vec<Ends>, DlqError> {
-        self.log.ends(topic).await.map_err(|error| failed(topic, error))
+    pub(super) async fn ends(&self, topic: &str) -> Result<Vec<Ends>, DlqError> {
+        match self.log.ends(topic).await {
+            // Nothing was ever put there.
+            Err(LogError::UnknownTopic { .. }) => Ok(vec![]),
+            ends => ends.map_err(|error| failed(topic, error)),
+        }
     }
 
     async fn scan_partition(

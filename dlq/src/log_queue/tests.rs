@@ -23,7 +23,7 @@ async fn desk() -> Desk {
     let file = directory.path().join("log.db");
     let log: Arc<dyn Log> =
         Arc::new(EmbeddedLog::open(&file, Arc::new(SystemClock)).await.unwrap());
-    let queue = LogQueue::open(Arc::clone(&log)).await.unwrap();
+    let queue = LogQueue::new(Arc::clone(&log));
     Desk { directory, log, queue }
 }
 
@@ -143,18 +143,26 @@ async fn many_letters_all_arrive_and_a_list_has_only_the_beginning_of_their_payl
 }
 
 #[tokio::test]
-async fn topics_that_exist_are_taken_as_they_are() {
+async fn who_only_looks_makes_no_topics_and_the_first_letter_makes_all() {
     let desk = desk().await;
+    assert_eq!(desk.queue.summary().await.unwrap(), []);
+    assert_eq!(desk.queue.list(&Filter::default()).await.unwrap(), []);
+    desk.put([], None).await;
+    assert_eq!(desk.log.topics().await.unwrap(), []);
+    desk.put([at("one", 1)], None).await;
     let topics = desk.log.topics().await.unwrap();
     assert_eq!(topics.iter().map(|topic| topic.partitions).collect::<Vec<_>>(), [3, 3, 3]);
-    LogQueue::open(Arc::clone(&desk.log)).await.unwrap();
+}
 
+#[tokio::test]
+async fn topics_that_exist_are_taken_as_they_are() {
+    let desk = desk().await;
     let file = desk.directory.path().join("other.db");
     let other = EmbeddedLog::open(&file, Arc::new(SystemClock)).await.unwrap();
     let spec = TopicSpec { name: PROCESSING.to_owned(), partitions: 1, retention: None };
     other.create(&spec).await.unwrap();
     let log: Arc<dyn Log> = Arc::new(other);
-    let queue = LogQueue::open(Arc::clone(&log)).await.unwrap();
+    let queue = LogQueue::new(Arc::clone(&log));
     let mut bag = bag(desk.directory.path(), (0..20).map(|n| at(&n.to_string(), n)));
     queue.put(&mut bag, None).await.unwrap();
     let ends = log.ends(PROCESSING).await.unwrap();

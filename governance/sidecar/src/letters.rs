@@ -6,7 +6,7 @@ use std::time::Duration;
 use assay_dlq::{DlqError, Index, LogQueue};
 use assay_log::Log;
 use assay_store::Store;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 /// How long a request waits for those before it.
@@ -16,10 +16,7 @@ const TURN: Duration = Duration::from_secs(2);
 const FAILED: Duration = Duration::from_secs(1);
 
 pub(crate) struct Letters {
-    log: Arc<dyn Log>,
-    store: Arc<Store>,
-    /// Made when it is first asked for: the log may be away before.
-    index: OnceCell<Index>,
+    index: Index,
     /// Requests that come at once take turns, since what one takes in is new to no other. When it
     /// last failed.
     turn: Mutex<Option<Instant>>,
@@ -41,8 +38,8 @@ impl From<DlqError> for Behind {
 
 impl Letters {
     pub(crate) fn new(log: Arc<dyn Log>, store: Store) -> Letters {
-        let (index, turn) = (OnceCell::new(), Mutex::new(None));
-        Letters { log, store: Arc::new(store), index, turn }
+        let index = Index::new(Arc::new(LogQueue::new(log)), Arc::new(store));
+        Letters { index, turn: Mutex::new(None) }
     }
 
     /// The index, with all that the topics gained; also of a topic of another system.
@@ -64,13 +61,8 @@ impl Letters {
     }
 
     async fn catch_up(&self) -> Result<Index, DlqError> {
-        let make = || async {
-            let queue = LogQueue::open(Arc::clone(&self.log)).await?;
-            Ok::<_, DlqError>(Index::new(Arc::new(queue), Arc::clone(&self.store)))
-        };
-        let index = self.index.get_or_try_init(make).await?;
-        index.catch_up(&|_| {}).await?;
-        Ok(index.clone())
+        self.index.catch_up(&|_| {}).await?;
+        Ok(self.index.clone())
     }
 }
 

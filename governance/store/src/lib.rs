@@ -11,6 +11,7 @@ mod events;
 mod halts;
 mod identity;
 mod imported;
+mod judged;
 mod keys;
 mod letters;
 mod looks;
@@ -34,6 +35,7 @@ pub use audit::{Action, AuditEntry, AuditFilter};
 pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;
+pub use judged::JudgedBatch;
 pub use keys::{Deed, KeyRecord, Role};
 pub use letters::{
     LetterBatch, LetterCause, LetterClosed, LetterClosing, LetterFilter, LetterGroup,

@@ -131,12 +131,7 @@ impl Store {
     /// The last report of each dataset, committed or halted; letters that came back are no news of
     /// how good it is.
     pub async fn latest_reports(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("AND replay = 0").await
-    }
-
-    /// The last report of each dataset whose quality was judged, committed or halted.
-    pub async fn latest_judged(&self) -> Result<Vec<ReportRecord>, StoreError> {
-        self.latest("AND score IS NOT NULL AND replay = 0").await
+        self.latest("AND replay = 0", record).await
     }
 
     /// When the last commit of each dataset that the store has taken in was judged.
@@ -153,7 +148,12 @@ impl Store {
         rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
     }
 
-    async fn latest(&self, which: &str) -> Result<Vec<ReportRecord>, StoreError> {
+    /// What `taken` takes of the last report of each dataset, of those that are meant.
+    pub(crate) async fn latest<T>(
+        &self,
+        which: &str,
+        taken: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Vec<T>, StoreError> {
         let failed = self.failed("read the latest reports");
         // Steps from one dataset's name to the next in the index: a worker leaves thousands of
         // reports a day, and this is asked at every scrape.
@@ -171,7 +171,7 @@ impl Store {
              ORDER BY r.dataset"
         );
         let rows = sqlx::query(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
-        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
+        rows.iter().map(taken).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// How many batches of a run were committed, as far as told and kept, and where their rows

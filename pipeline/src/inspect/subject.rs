@@ -8,7 +8,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
-use datafusion::execution::session_state::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream_partitioned};
 
@@ -29,6 +30,10 @@ const DATA: &str = "data";
 
 /// How our own questions name the rows that are looked at in the end.
 pub(super) const ROWS: &str = "inspected.rows";
+
+/// What a question of ours holds in memory before it spills. Judging holds little, and a question
+/// beside it shall not change that.
+const QUESTION_BYTES: usize = 32 << 20;
 
 /// Where rows are.
 #[derive(Debug, Clone)]
@@ -71,6 +76,8 @@ pub struct Subject {
     there: Option<SchemaRef>,
     pub(super) refused: Refused,
     pub(super) spill: PathBuf,
+    /// Its own, for questions of ours.
+    questions: Arc<RuntimeEnv>,
     /// It is a table of the lake, as it is.
     table: bool,
 }
@@ -105,6 +112,8 @@ impl Subject {
             Place::Table(dataset, _) => dataset.to_string(),
         };
         let wrong = |error: DataFusionError| InspectError::rows(&name, &error);
+        let questions =
+            runtime(with.spill, with.memory_bytes.min(QUESTION_BYTES)).map_err(wrong)?;
         let runtime = match with.lake {
             Some(lake) => Arc::clone(&lake.runtime),
             None => runtime(with.spill, with.memory_bytes).map_err(wrong)?,
@@ -137,7 +146,7 @@ impl Subject {
         register(&state, "inspected", "rows", view).map_err(wrong)?;
         let spill = with.spill.to_owned();
         let table = matches!(place, Place::Table(..)) && sql.is_none();
-        Ok(Subject { name, state, plan, there, refused, spill, table })
+        Ok(Subject { name, state, plan, there, refused, spill, questions, table })
     }
 
     /// What it is called in messages.
@@ -176,8 +185,11 @@ impl Subject {
     /// The answer to a question of ours about `ROWS`.
     pub(super) async fn ask(&self, sql: &str) -> Result<SendableRecordBatchStream, InspectError> {
         let wrong = |error: DataFusionError| InspectError::rows(&self.name, &error);
-        let plan = plan(&self.state, sql).await.map_err(wrong)?;
-        rows(&self.state, &plan).await.map_err(wrong)
+        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_runtime_env(Arc::clone(&self.questions))
+            .build();
+        let plan = plan(&state, sql).await.map_err(wrong)?;
+        rows(&state, &plan).await.map_err(wrong)
     }
 
     fn column(&self, name: &str) -> Expr {

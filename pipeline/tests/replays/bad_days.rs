@@ -33,7 +33,7 @@ impl World<'_> {
     async fn worker(&self, doom: &Arc<Doom>, job: Uuid) -> Result<Carried, ReplayError> {
         let log: Arc<dyn Log> = Arc::new(Shaky::new(doom, Arc::clone(&self.log)));
         let ledger: Arc<dyn Ledger> = Arc::clone(&self.store) as _;
-        let queue = Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap());
+        let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
         let runner = Runner {
             targets: Arc::new(Shaky::new(doom, Arc::clone(&self.targets))),
             queue: Arc::clone(&queue) as _,
@@ -105,7 +105,7 @@ async fn day(strict: &Shop, mended: &Shop, folder: &Path, seed: u64) -> usize {
     let table = Arc::new(MemoryTable::default());
     let targets: Arc<dyn Targets> = Arc::new(MemoryTables(Arc::clone(&table)));
     let store = Arc::new(Store::open(&folder.join(format!("{seed}.db"))).await.unwrap());
-    let queue = Arc::new(LogQueue::open(Arc::clone(&log)).await.unwrap());
+    let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
     let records: Vec<_> = (0..9).map(|n| record(&format!("{n}"), json!({"kind": ""}))).collect();
     log.append("shop_orders", vec![message(strict, &records, None)]).await.unwrap();
     let runner = Runner {

@@ -4,7 +4,7 @@ use assay_store::{Outcome, Replay, ReplayState};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::caught_up;
+use super::as_known;
 use super::trace::closed;
 use crate::app::App;
 use crate::exit::Usage;
@@ -14,7 +14,7 @@ use crate::output::{Grid, json as print_json, line, number, short, time};
 const SHOWN: u32 = 20;
 
 pub(crate) async fn jobs(app: &App, limit: u32, as_json: bool) -> Result<()> {
-    let index = caught_up(app, None).await?;
+    let index = as_known(app).await?;
     let mut found: Vec<(Replay, Outcome)> = Vec::new();
     for job in index.store().replays(limit).await? {
         let outcome = index.store().replay_outcome(job.id).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn jobs(app: &App, limit: u32, as_json: bool) -> Result<()> {
 }
 
 pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
-    let index = caught_up(app, None).await?;
+    let index = as_known(app).await?;
     let job = find(&index, id).await?;
     let outcome = index.store().replay_outcome(job.id).await?;
     let most = if as_json { u32::MAX } else { SHOWN };

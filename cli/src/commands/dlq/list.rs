@@ -3,7 +3,7 @@ use assay_dlq::{LetterView, mask};
 use serde_json::{Value, json};
 
 use super::which::{Which, say_unknown};
-use super::{caught_up, letter_id, no_letter};
+use super::{as_known, caught_up, letter_id, no_letter};
 use crate::app::App;
 use crate::args::DlqListArgs;
 use crate::avro_text;
@@ -74,7 +74,7 @@ pub(crate) async fn groups(app: &App, what: &DlqListArgs, as_json: bool) -> Resu
 }
 
 pub(crate) async fn topics(app: &App, as_json: bool) -> Result<()> {
-    let topics = caught_up(app, None).await?.topics(app.clock.now()).await?;
+    let topics = as_known(app).await?.topics(app.clock.now()).await?;
     if as_json {
         return json(&topics);
     }

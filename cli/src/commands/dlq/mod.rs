@@ -18,6 +18,7 @@ use crate::args::DlqCommand;
 use crate::exit::Usage;
 use crate::output::{counted, json, line, number};
 use crate::progress::Counting;
+use crate::waiting::away;
 
 pub(crate) use self::list::{reason, stage_of};
 
@@ -58,6 +59,17 @@ async fn caught_up(app: &App, topic: Option<&str>) -> Result<Index> {
         eprintln!("gone: {}, which topics kept long enough", counted(caught.gone, "letter"));
     }
     Ok(index)
+}
+
+/// The index as well as it can be known: who only looks may do so while the log is away.
+async fn as_known(app: &App) -> Result<Index> {
+    match away(app.log.as_ref()).await {
+        Some(error) => {
+            eprintln!("the log is away, so this is how it was before: {error}");
+            Ok(app.index())
+        }
+        None => caught_up(app, None).await,
+    }
 }
 
 async fn reindex(app: &App, as_json: bool) -> Result<()> {

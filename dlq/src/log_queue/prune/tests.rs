@@ -43,7 +43,7 @@ impl Desk {
         let clock = Arc::new(Hand(Mutex::new(day(0))));
         let file = directory.path().join("log.db");
         let log = EmbeddedLog::open(&file, Arc::clone(&clock) as _).await.unwrap();
-        let queue = LogQueue::open(Arc::new(log)).await.unwrap();
+        let queue = LogQueue::new(Arc::new(log));
         Desk { directory, clock, queue }
     }
 

@@ -46,7 +46,7 @@ fn letter(number: u32, stage: &str) -> DeadLetter {
 /// Five letters of one stage and one of another, and a key for each role.
 async fn office() -> (Desk, Open) {
     let desk = Desk::new();
-    let queue = LogQueue::open(desk.log().await).await.unwrap();
+    let queue = LogQueue::new(desk.log().await);
     let mut letters = Letters::new(desk.folder.path());
     for number in 0..5 {
         letters.push(letter(number, "sell")).unwrap();

@@ -59,6 +59,7 @@ fn subject(reads: &Arc<AtomicUsize>) -> Subject {
         there: Some(schema),
         refused: Refused::default(),
         spill: std::env::temp_dir(),
+        questions: runtime(&std::env::temp_dir(), QUESTION_BYTES).unwrap(),
         table: false,
     }
 }

@@ -1,0 +1,61 @@
+//! What a metric needs of a report. Each scrape asks for it, and the rules, which are most of a
+//! report, stay unread.
+
+use assay_core::{DatasetName, DimensionScore, DraftId, Run};
+use serde::Deserialize;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::{Store, StoreError};
+
+/// How good the last judged batch of a dataset was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedBatch {
+    pub draft: DraftId,
+    pub run: Run,
+    pub dataset: DatasetName,
+    /// Absent when no row was judged.
+    pub score: Option<f64>,
+    pub dimensions: Vec<DimensionScore>,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    run: Run,
+    draft: DraftId,
+    output: DatasetName,
+    quality: Evaluated,
+}
+
+/// As [`assay_core::Evaluated`], without the rules.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Evaluated {
+    Judged(Scores),
+    NotEvaluated,
+}
+
+#[derive(Deserialize, Default)]
+struct Scores {
+    score: Option<f64>,
+    #[serde(default)]
+    dimensions: Vec<DimensionScore>,
+}
+
+impl Store {
+    /// The last batch of each dataset whose quality was judged, committed or halted.
+    pub async fn latest_judged(&self) -> Result<Vec<JudgedBatch>, StoreError> {
+        self.latest("AND score IS NOT NULL AND replay = 0", judged).await
+    }
+}
+
+fn judged(row: &SqliteRow) -> Result<JudgedBatch, sqlx::Error> {
+    let body: Body = serde_json::from_str(row.try_get("body")?)
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let Scores { score, dimensions } = match body.quality {
+        Evaluated::Judged(scores) => scores,
+        Evaluated::NotEvaluated => Scores::default(),
+    };
+    let Body { run, draft, output: dataset, .. } = body;
+    Ok(JudgedBatch { draft, run, dataset, score, dimensions })
+}
