@@ -79,7 +79,7 @@ pub(crate) fn closing(
     let mut headers = vec![text(CLOSES, id.to_string())];
     headers.extend(draft.map(|draft| text(DRAFT, draft.to_string())));
     headers.push(text(FAILED_AT, instant(at)));
-    headers.push(text(FATE, fate.name()));
+    headers.push(word(FATE, fate.name()));
     headers.extend(job.map(|job| text(JOB, job.to_string())));
     NewRecord { headers, ..NewRecord::default() }
 }
@@ -90,20 +90,25 @@ pub(crate) fn sent_to(place: &Source) -> (String, Bytes) {
 }
 
 fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> {
+    let failed_at = Bytes::from(instant(letter.failed_at));
+    let first_failed_at = match letter.first_failed_at == letter.failed_at {
+        true => failed_at.clone(),
+        false => Bytes::from(instant(letter.first_failed_at)),
+    };
     let mut headers = vec![
         text(ID, letter.id.to_string()),
         text(ATTEMPT, letter.attempt.to_string()),
         text(RUN, letter.run.to_string()),
         text(STAGE, letter.stage.to_string()),
         text(DATASET, letter.dataset.to_string()),
-        text(REASON, letter.reason.name()),
+        word(REASON, letter.reason.name()),
         text(RULES, rules(&letter.rules)),
         text(ORIGIN, letter.origin.to_string()),
-        text(FAILED_AT, instant(letter.failed_at)),
-        text(FIRST_FAILED_AT, instant(letter.first_failed_at)),
-        text(PAYLOAD, letter.payload_kind.name()),
+        (FAILED_AT.to_owned(), failed_at),
+        (FIRST_FAILED_AT.to_owned(), first_failed_at),
+        word(PAYLOAD, letter.payload_kind.name()),
         text(COUNT, letter.count.to_string()),
-        text(CONNECT_STAGE, letter.reason.connect_stage()),
+        word(CONNECT_STAGE, letter.reason.connect_stage()),
         text(CLASS, format!("assay.{}", letter.reason)),
         // One line, whatever made it.
         text(MESSAGE, letter.detail.replace(['\r', '\n'], " ")),
@@ -123,6 +128,11 @@ fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> 
 
 pub(crate) fn text(name: &str, value: impl Into<String>) -> (String, Bytes) {
     (name.to_owned(), Bytes::from(value.into()))
+}
+
+/// One of our own words, of which no copy is needed.
+fn word(name: &str, value: &'static str) -> (String, Bytes) {
+    (name.to_owned(), Bytes::from_static(value.as_bytes()))
 }
 
 /// A JSON array, since a rule's name may have any character in it.

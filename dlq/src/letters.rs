@@ -58,9 +58,12 @@ impl Letters {
         frame::write(&mut self.spool, &letter)?;
         self.fates = None;
         self.rows += letter.count;
-        *self.by_topic.entry(letter.reason.topic().to_owned()).or_default() += letter.count;
-        for cause in causes(&letter) {
-            *self.by_cause.entry(cause).or_default() += letter.count;
+        add(&mut self.by_topic, letter.reason.topic(), letter.count);
+        match letter.reason {
+            Reason::RuleBroken if !letter.rules.is_empty() => {
+                letter.rules.iter().for_each(|rule| add(&mut self.by_cause, rule, letter.count));
+            }
+            reason => add(&mut self.by_cause, reason.name(), letter.count),
         }
         Ok(())
     }
@@ -140,10 +143,10 @@ impl Iterator for Iter<'_> {
     }
 }
 
-fn causes(letter: &DeadLetter) -> Vec<String> {
-    match letter.reason {
-        Reason::RuleBroken if !letter.rules.is_empty() => letter.rules.clone(),
-        reason => vec![reason.name().to_owned()],
+fn add(counts: &mut BTreeMap<String, u64>, name: &str, count: u64) {
+    match counts.get_mut(name) {
+        Some(counted) => *counted += count,
+        None => _ = counts.insert(name.to_owned(), count),
     }
 }
 

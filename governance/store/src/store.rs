@@ -43,7 +43,9 @@ impl Store {
             .busy_timeout(PATIENCE)
             // A power cut may take the last transactions, never half of one: what was lost is told
             // again, since the marks are lost with it.
-            .synchronous(SqliteSynchronous::Normal);
+            .synchronous(SqliteSynchronous::Normal)
+            // Where few rows may be on their way, SQLite's thread and ours wait for each other.
+            .row_buffer_size(1024);
         let failed = |cause| StoreError::database(path, "open the database", cause);
         let mut connection = options.connect().await.map_err(failed)?;
         schema::migrate(&mut connection, &options, path).await?;

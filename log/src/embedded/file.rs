@@ -70,7 +70,7 @@ impl LogFile {
             .pragma("journal_size_limit", "67108864")
             // Rows on their way from SQLite to us are copies; a read bounds their bytes, and few of
             // them would mean to wait for each other all the time.
-            .row_buffer_size(256);
+            .row_buffer_size(2048);
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
