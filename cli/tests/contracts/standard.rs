@@ -109,12 +109,14 @@ fn what_lint_finds_nothing_wrong_with_the_standard_takes_and_nothing_panics() {
     let (mut fine, mut wrong) = (0, BTreeSet::new());
     for file in shipped() {
         let value = value_of(&file);
-        let original = ContractFile::lint("original", &value.to_string()).unwrap();
+        let linted = |name: &str, text: &Value| match ContractFile::lint(name, &text.to_string()) {
+            (Some(contract), mistakes) if mistakes.0.is_empty() => Some(contract),
+            _ => None,
+        };
+        let original = linted("original", &value).unwrap();
         // Some of them: lint makes its schema anew for each.
         for (how, contract) in broken(&value).into_iter().step_by(7) {
-            let Ok(changed) = ContractFile::lint("changed", &contract.to_string()) else {
-                continue;
-            };
+            let Some(changed) = linted("changed", &contract) else { continue };
             fine += 1;
             if !standard.is_valid(&contract) {
                 wrong.insert(how);

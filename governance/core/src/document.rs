@@ -130,6 +130,27 @@ impl Document {
         (known.read().ok(), mistakes)
     }
 
+    /// As much of the document as can be read as `T`: keys that are unknown, and values that can't
+    /// stand where they do, are left out.
+    pub(crate) fn read_partly<T: DeserializeOwned + JsonSchema>(&self) -> Partly<T> {
+        let mistakes = match self.read() {
+            Ok(value) => return Partly { value: Some(value), ..Partly::default() },
+            Err(mistakes) => mistakes,
+        };
+        let schema = schemars::schema_for!(T);
+        let validator = validator(schema.as_value());
+        let (mut rest, mut left_out) = (self.clone(), Vec::new());
+        // What is left out may have been all that an outer value was made of.
+        for _ in 0..4 {
+            let before = rest.value.clone();
+            for error in validator.iter_errors(&before) {
+                left_out.extend(explain::without_unknown_keys(&mut rest.value, &error));
+                left_out.extend(explain::without_value(&mut rest.value, &error));
+            }
+        }
+        Partly { value: rest.read().ok(), mistakes, left_out }
+    }
+
     /// Holds the document against a JSON Schema.
     pub(crate) fn check(&self, schema: &Value) -> Result<(), Mistakes> {
         let mut mistakes = Mistakes::default();
@@ -208,6 +229,32 @@ impl Document {
                 Value::Null
             }
         }
+    }
+}
+
+/// What could be read of a document, and all that is wrong with its shape.
+#[derive(Debug)]
+pub(crate) struct Partly<T> {
+    pub(crate) value: Option<T>,
+    pub(crate) mistakes: Mistakes,
+    /// JSON pointers of values that are not in `value`.
+    left_out: Vec<String>,
+}
+
+impl<T> Default for Partly<T> {
+    fn default() -> Partly<T> {
+        Partly { value: None, mistakes: Mistakes::default(), left_out: Vec::new() }
+    }
+}
+
+impl<T> Partly<T> {
+    /// Adds what was found wrong in the rest, but for what only follows from what was left out.
+    pub(crate) fn found(&mut self, document: &Document, more: impl IntoIterator<Item = Mistake>) {
+        let around =
+            |at: &String| document.line(at.rsplit_once('/').map_or("", |(outer, _)| outer));
+        let lines: Vec<_> = self.left_out.iter().map(around).collect();
+        let more = more.into_iter().filter(|mistake| !lines.contains(&mistake.line));
+        self.mistakes.0.extend(more);
     }
 }
 

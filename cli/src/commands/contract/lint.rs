@@ -98,17 +98,21 @@ impl Found {
     }
 
     fn file(&mut self, place: &str, text: &str) {
-        let contract = match ContractFile::lint(place, text) {
-            Ok(contract) => contract,
-            Err(mistakes) => {
-                self.mistakes.0.extend(mistakes.0);
-                // Rules are looked into as well where only the standard has something against it.
-                let Ok(contract) = ContractFile::parse(place, text) else { return };
-                contract
+        let (contract, mistakes) = ContractFile::lint(place, text);
+        self.mistakes.0.extend(mistakes.0);
+        let Some(contract) = contract else { return };
+        for (object, one) in contract.schemas() {
+            let mut one = one.clone();
+            // Rules can't be held against columns of which it is not known what they are.
+            if object.properties.len() > one.columns.len() {
+                let known: Vec<&str> = one.columns.iter().map(|it| it.name.as_str()).collect();
+                one.rules.retain(|rule| {
+                    let columns = rule.check.columns();
+                    let told = !columns.is_empty() && rule.condition.is_none();
+                    told && columns.iter().all(|name| known.contains(name))
+                });
             }
-        };
-        for one in &contract.contracts {
-            if let Err(mistakes) = Suite::compile(one, &arrow_schema(one)) {
+            if let Err(mistakes) = Suite::compile(&one, &arrow_schema(&one)) {
                 self.mistakes.0.extend(mistakes.0);
             }
         }

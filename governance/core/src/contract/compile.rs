@@ -49,12 +49,23 @@ pub(super) fn compile(
 }
 
 /// Compiles the schema at `place`, whatever it is called.
-pub(super) fn compile_schema(
+fn compile_schema(
+    document: &Document,
+    contract: &OpenDataContract,
+    dataset: &DatasetName,
+    object: (usize, &SchemaObject),
+) -> Result<Contract, Mistakes> {
+    let (contract, mistakes) = compile_on(document, contract, dataset, object);
+    mistakes.none_or(contract)
+}
+
+/// Compiles what can be compiled of the schema at `place`, and tells what is wrong with the rest.
+pub(super) fn compile_on(
     document: &Document,
     contract: &OpenDataContract,
     dataset: &DatasetName,
     (place, object): (usize, &SchemaObject),
-) -> Result<Contract, Mistakes> {
+) -> (Contract, Mistakes) {
     let table = object.name.clone();
     let mut compiler =
         Compiler { document, dataset, table, rules: Vec::new(), mistakes: Vec::new() };
@@ -65,7 +76,7 @@ pub(super) fn compile_schema(
     compiler.service_levels(contract, object);
     compiler.check_names(object);
     compiler.check_drift(&columns);
-    Mistakes(compiler.mistakes).none_or(Contract {
+    let contract = Contract {
         id: contract.id.clone(),
         version: contract.version.clone(),
         dataset: dataset.clone(),
@@ -73,7 +84,8 @@ pub(super) fn compile_schema(
         rules: compiler.rules,
         thresholds,
         file: document.file().to_owned(),
-    })
+    };
+    (contract, Mistakes(compiler.mistakes))
 }
 
 /// The schema that describes the dataset: by its physical name, else by its own.

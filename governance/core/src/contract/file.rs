@@ -24,38 +24,48 @@ pub struct Unjudged {
 impl ContractFile {
     /// Reads an ODCS file, or tells all that stands against judging by it.
     pub fn parse(file: &str, text: &str) -> Result<ContractFile, Mistakes> {
-        ContractFile::read(&Document::parse(file, text)?, Mistakes::default())
-    }
-
-    /// Reads an ODCS file, or tells all that is wrong in it, also what the standard alone demands.
-    pub fn lint(file: &str, text: &str) -> Result<ContractFile, Mistakes> {
         let document = Document::parse(file, text)?;
-        let mistakes = document.check(&published::shape()).err().unwrap_or_default();
-        ContractFile::read(&document, mistakes)
+        let (contract, mistakes) = ContractFile::read(&document);
+        match contract {
+            Some(contract) => mistakes.none_or(contract),
+            None => Err(mistakes.sorted()),
+        }
     }
 
-    fn read(document: &Document, mut mistakes: Mistakes) -> Result<ContractFile, Mistakes> {
-        let (body, more) = document.read_on::<OpenDataContract>();
+    /// Reads as much of an ODCS file as can be read, and tells all that is wrong in it, also what the
+    /// standard alone demands. Schemas and rules that are wrong are there as far as they are not.
+    pub fn lint(file: &str, text: &str) -> (Option<ContractFile>, Mistakes) {
+        let document = match Document::parse(file, text) {
+            Ok(document) => document,
+            Err(mistakes) => return (None, mistakes),
+        };
+        let mut mistakes = document.check(&published::shape()).err().unwrap_or_default();
+        let (contract, more) = ContractFile::read(&document);
         mistakes.0.extend(more.0);
-        let Some(body) = body else { return Err(mistakes.sorted()) };
+        (contract, mistakes.sorted())
+    }
+
+    fn read(document: &Document) -> (Option<ContractFile>, Mistakes) {
+        let mut read = document.read_partly::<OpenDataContract>();
+        let Some(body) = read.value.take() else { return (None, read.mistakes) };
         let mut contracts = Vec::new();
         for (place, object) in body.schema.iter().enumerate() {
             let dataset = name_of(object);
-            match compile::compile_schema(document, &body, &dataset, (place, object)) {
-                Ok(contract) => contracts.push(contract),
-                Err(more) => mistakes.0.extend(more.0),
-            }
+            let (contract, more) = compile::compile_on(document, &body, &dataset, (place, object));
+            contracts.push(contract);
+            read.found(document, more.0);
             if body.schema[..place].iter().any(|other| other.name == object.name) {
                 let what = format!("the schema `{}` is there twice", object.name);
                 let at = format!("/schema/{place}");
-                mistakes.0.push(document.mistake(&at, what, "rename or remove one"));
+                read.found(document, [document.mistake(&at, what, "rename or remove one")]);
             }
         }
         if body.schema.is_empty() {
             let fix = "list tables under `schema`, each with `name` and `properties`";
-            mistakes.0.push(document.mistake("/schema", "the contract has no schema", fix));
+            let none = document.mistake("/schema", "the contract has no schema", fix);
+            read.found(document, [none]);
         }
-        mistakes.none_or(ContractFile { body, contracts })
+        (Some(ContractFile { body, contracts }), read.mistakes)
     }
 
     /// What each schema promises, beside the text that says so.

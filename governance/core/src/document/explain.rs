@@ -7,17 +7,47 @@ use serde_json::Value;
 use super::{Document, Mistake, escape};
 use crate::spelling::distance;
 
-/// Takes out of `value` the keys that `error` calls unknown.
-pub(super) fn without_unknown_keys(value: &mut Value, error: &ValidationError<'_>) {
+/// Takes out of `value` the keys that `error` calls unknown, and says where they were.
+pub(super) fn without_unknown_keys(value: &mut Value, error: &ValidationError<'_>) -> Vec<String> {
     let (Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected }) =
         error.kind()
     else {
-        return;
+        return vec![];
     };
-    let place = value.pointer_mut(error.instance_path().as_str());
-    if let Some(map) = place.and_then(Value::as_object_mut) {
+    let at = error.instance_path().as_str();
+    if let Some(map) = value.pointer_mut(at).and_then(Value::as_object_mut) {
         map.retain(|key, _| !unexpected.contains(key));
     }
+    unexpected.iter().map(|key| format!("{at}/{}", escape(key))).collect()
+}
+
+/// Takes out of `value` what `error` says can't stand there, and says where that was. What is one of
+/// a list stays, since those behind it would have other places.
+pub(super) fn without_value(value: &mut Value, error: &ValidationError<'_>) -> Option<String> {
+    match error.kind() {
+        Kind::AdditionalProperties { .. }
+        | Kind::UnevaluatedProperties { .. }
+        | Kind::Required { .. } => return None,
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            let inner = meant(context).into_iter().flatten();
+            let taken: Vec<_> = inner.filter_map(|inner| without_value(value, inner)).collect();
+            return taken.into_iter().next();
+        }
+        _ => {}
+    }
+    let at = error.instance_path().as_str();
+    let (outer, key) = at.rsplit_once('/')?;
+    let key = key.replace("~1", "/").replace("~0", "~");
+    value.pointer_mut(outer)?.as_object_mut()?.remove(&key).map(|_| at.to_owned())
+}
+
+/// The alternative that got furthest says best what was meant; that the value might also be left out
+/// says nothing.
+fn meant<'e, 'i>(context: &'e [Vec<ValidationError<'i>>]) -> Option<&'e Vec<ValidationError<'i>>> {
+    context.iter().max_by_key(|errors| {
+        let depth = errors.iter().map(|e| e.instance_path().as_str().len()).max();
+        (depth.unwrap_or(0), !errors.iter().all(wants_nothing))
+    })
 }
 
 pub(super) fn explain(
@@ -65,13 +95,7 @@ pub(super) fn explain(
             )]
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            // The alternative that got furthest says best what was meant; that the value might
-            // also be left out says nothing.
-            let deepest = context.iter().max_by_key(|errors| {
-                let depth = errors.iter().map(|e| e.instance_path().as_str().len()).max();
-                (depth.unwrap_or(0), !errors.iter().all(wants_nothing))
-            });
-            let errors = deepest.into_iter().flatten();
+            let errors = meant(context).into_iter().flatten();
             errors.flat_map(|inner| explain(document, schema, inner)).collect()
         }
         _ => vec![document.mistake(

@@ -132,6 +132,12 @@ impl Compiler<'_> {
         }
         if options.min_length.is_some() || options.max_length.is_some() {
             let (min, max) = (options.min_length, options.max_length);
+            if let (Some(min), Some(max)) = (min, max)
+                && min > max
+            {
+                let what = format!("no text has {min} characters at least and {max} at most");
+                self.mistake(&format!("{at}/minLength"), what, "let minLength be the smaller");
+            }
             let check = Check::Length { column: column.clone(), min, max };
             self.add(at, format!("{column}.length"), check, manner.clone());
         }
