@@ -20,7 +20,7 @@ use crate::suite::{Compiled, Reference, Test};
 use crate::{KeyHasher, Suite};
 
 /// The rule that every row could be read and brought into the shape of the dataset.
-const READABLE: &str = "readable";
+pub const READABLE: &str = "readable";
 
 /// Why a rule is not judged on rows that lack what the contract promises.
 const NOT_THERE: &str = "its columns are not there as the contract has them";

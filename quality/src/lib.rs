@@ -28,6 +28,7 @@ mod text;
 mod wording;
 
 pub use breaker::Breaker;
+pub use compile::READABLE;
 pub use distinct::SpoolError;
 pub use format::is_written_as;
 pub use import::{ImportError, import};

@@ -25,20 +25,40 @@ pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()
     let filter = RunFilter { pipeline, stage, status: what.status, limit: what.limit };
     let records = app.store.runs(&filter).await?;
     if as_json {
-        return json(&records.iter().map(value).collect::<Vec<_>>());
+        let now = app.clock.now();
+        return json(&records.iter().map(|record| value(record, now)).collect::<Vec<_>>());
     }
     if records.is_empty() {
+        if let Some(stage) = &filter.stage {
+            say_unknown(app, stage).await?;
+        }
         return line("no runs");
     }
     grid(&records, app.clock.now()).print()
 }
 
-/// How a run stands; one that should be running and of which nothing is heard is not.
+/// How a run stands, in a word.
 fn standing(record: &RunRecord, now: DateTime<Utc>) -> String {
-    match record.status {
-        RunStatus::Running if now - record.heartbeat_at > SILENCE => "silent".to_owned(),
-        status => status.to_string(),
+    match silent(record, now) {
+        true => "silent".to_owned(),
+        false => record.status.to_string(),
     }
+}
+
+/// Whether nothing is heard of a run that should be running.
+pub(crate) fn silent(record: &RunRecord, now: DateTime<Utc>) -> bool {
+    record.status == RunStatus::Running && now - record.heartbeat_at > SILENCE
+}
+
+/// Names the stage that was meant, where none of that name has run.
+async fn say_unknown(app: &App, stage: &str) -> Result<()> {
+    let known = app.store.latest_runs().await?;
+    let names = known.iter().map(|record| record.run.stage.stage.as_str());
+    let nearest = names.min_by_key(|name| assay_core::distance(stage, name));
+    if let Some(nearest) = nearest.filter(|nearest| *nearest != stage) {
+        eprintln!("no stage `{stage}` has run; did you mean `{nearest}`?");
+    }
+    Ok(())
 }
 
 pub(crate) fn grid(records: &[RunRecord], now: DateTime<Utc>) -> Grid {
@@ -83,7 +103,7 @@ async fn one(app: &App, id: &str, as_json: bool) -> Result<()> {
     let record = record.ok_or_else(|| Usage(format!("there is no run {id}: see `assay runs`")))?;
     let reports = app.store.reports_of(parsed).await?;
     if as_json {
-        let mut value = value(&record);
+        let mut value = value(&record, app.clock.now());
         value["reports"] = json!(reports.iter().map(|r| &r.report).collect::<Vec<_>>());
         return json(&value);
     }
@@ -110,10 +130,11 @@ async fn one(app: &App, id: &str, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-fn value(record: &RunRecord) -> Value {
+fn value(record: &RunRecord, now: DateTime<Utc>) -> Value {
     json!({
         "run": record.run,
         "status": record.status,
+        "silent": silent(record, now),
         "ended_at": record.ended_at,
         "counts": record.counts,
         "batches": record.batches,

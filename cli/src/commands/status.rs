@@ -2,7 +2,7 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::runs::grid;
+use crate::commands::runs::{grid, silent};
 use crate::output::{Grid, json, line, number, score, time};
 use crate::waiting::{Desk, Waiting};
 
@@ -15,7 +15,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     if as_json {
         let run = |record: &assay_store::RunRecord| {
             json!({"stage": record.run.stage.to_string(), "status": record.status,
-                   "run": record.run.id, "started_at": record.run.started_at, "ended_at": record.ended_at})
+                   "silent": silent(record, app.clock.now()), "run": record.run.id, "started_at": record.run.started_at, "ended_at": record.ended_at})
         };
         let dataset = |record: &assay_store::ReportRecord| {
             json!({"dataset": record.report.output, "score": record.report.score(),

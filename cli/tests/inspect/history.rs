@@ -41,6 +41,12 @@ fn the_history_of_a_table_and_the_rows_of_a_rule() {
     assert_eq!(desk.json(&rows)["set_aside"].as_array().unwrap().len(), 0);
     let text = desk.fine(&["quality", "rows", table, "--rule", "event_type.one_of"]);
     assert!(text.contains("set aside as dead letters"), "{text}");
+
+    // And those that could not be read, which break no rule of the contract.
+    let unread = rules.iter().find(|it| it["rule"] == "readable").unwrap()["failed"].as_u64();
+    let rows = desk.json(&["quality", "rows", table, "--rule", "readable", "--limit", "500"]);
+    assert!(unread > Some(0), "{shown}");
+    assert_eq!(Some(rows["set_aside"].as_array().unwrap().len() as u64), unread, "{rows}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Files and tables without a pipeline: `quality run`, `contract infer`, and what they write.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod away;
 mod drifting;
 mod history;
 mod importing;

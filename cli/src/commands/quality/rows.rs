@@ -1,7 +1,8 @@
 use anyhow::Result;
 use assay_core::{Evaluated, OnFail, RuleResult};
-use assay_dlq::{Filter, LetterView};
+use assay_dlq::{Filter, LetterView, Reason};
 use assay_pipeline::{Look, Opening, Place, Sample, Subject, arrow_schema, judge};
+use assay_quality::READABLE;
 use assay_store::ReportRecord;
 use serde_json::{Value, json};
 
@@ -10,6 +11,9 @@ use crate::args::{Judge, RowsArgs};
 use crate::commands::inspect::{ByContract, by_contract, redacted};
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, short};
+
+/// What letters say of rows that could not be read, or not be brought into their columns.
+const UNREADABLE: [Reason; 3] = [Reason::Undecodable, Reason::Schema, Reason::Untransformable];
 
 /// Reports that are looked through for a batch.
 const REPORTS: u32 = 10_000;
@@ -99,19 +103,24 @@ fn arguments(what: &RowsArgs) -> Judge {
 /// The dead letters of the batch that name the rule.
 async fn letters(app: &App, what: &RowsArgs, record: &ReportRecord) -> Result<Vec<LetterView>> {
     let report = &record.report;
-    let of_rule = report.rejected_by.contains_key(&what.rule);
-    if !of_rule || what.limit == 0 {
-        return Ok(Vec::new());
-    }
-    let filter = Filter {
+    let all = Filter {
         dataset: Some(what.dataset.clone()),
-        rule: Some(what.rule.clone()),
         run: Some(report.run.id),
         include_closed: true,
         limit: what.limit,
         ..Filter::default()
     };
-    Ok(app.queue.list(&filter).await?)
+    let mut letters = Vec::new();
+    if what.rule == READABLE {
+        for reason in UNREADABLE {
+            let filter = Filter { reason: Some(reason), ..all.clone() };
+            letters.extend(app.queue.list(&filter).await?);
+        }
+        letters.truncate(what.limit);
+    } else if report.rejected_by.contains_key(&what.rule) {
+        letters = app.queue.list(&Filter { rule: Some(what.rule.clone()), ..all }).await?;
+    }
+    Ok(letters)
 }
 
 /// The rows in the table that break the rule, as of the batch; or why that can't be told.
@@ -122,7 +131,11 @@ async fn kept(
     by: Option<&ByContract>,
 ) -> Result<std::result::Result<Sample, String>> {
     let Some(commit) = record.commit else {
-        return Ok(Err("the batch was not committed".to_owned()));
+        let inputs: Vec<String> = record.report.inputs.iter().map(ToString::to_string).collect();
+        return Ok(Err(format!(
+            "the batch was halted before anything of it was written, so its rows are in {} alone",
+            inputs.join(", ")
+        )));
     };
     let Some(by) = by else {
         return Ok(Err("name the contract with --contract or --pipeline".to_owned()));
