@@ -120,6 +120,8 @@ impl Forward<'_> {
     /// Sends what is left of the job's letters, and closes each.
     pub async fn send(&self, watch: &dyn Forwarding) -> Result<Forwarded, ForwardError> {
         let set = self.index.letters_of(self.job.id);
+        // A row may have been taken after all while the job waited for a worker.
+        set.catch_up().await?;
         let mut way = self.begin().await?;
         let (mut at, mut next) = (0, self.read(&set, 0));
         loop {

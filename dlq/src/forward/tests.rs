@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use assay_core::SystemClock;
+use assay_core::{DraftId, SystemClock};
 use assay_log::{EmbeddedLog, Log, NewRecord, Record, TopicSpec};
 use assay_store::{Due, KeptSince, LetterFilter, ReplayOptions, ReplayState, Store};
 use async_trait::async_trait;
@@ -86,7 +86,6 @@ impl Desk {
 
     /// As a worker does: it takes the job on, and goes on from wherever that stands.
     async fn work(&self, job: Uuid, watch: &Watch) -> Result<Forwarded, ForwardError> {
-        self.index.catch_up(&|_| {}).await.unwrap();
         let found = self.index.store().replay(job).await.unwrap().unwrap();
         assert!(self.index.store().take_replay(job, Uuid::from_u128(1), now()).await.unwrap());
         let to = found.options.to.clone().unwrap();
@@ -153,6 +152,25 @@ async fn letters_go_to_a_topic_as_they_were_in_the_order_of_their_keys() {
     let outcome = desk.index.store().replay_outcome(job).await.unwrap();
     assert_eq!(outcome.get("sent"), Some(&300));
     assert_eq!(desk.work(job, &as_it_is()).await.unwrap().sent, 0, "there is nothing left");
+}
+
+#[tokio::test]
+async fn a_letter_whose_row_was_taken_while_the_job_waited_is_not_sent() {
+    let desk = desk().await;
+    desk.put((0..3).map(row)).await;
+    let job = desk.job(None, None).await;
+    let (queue, draft) = (desk.index.queue(), DraftId(Uuid::from_u128(5)));
+    let mut none = Letters::new(desk.folder.path());
+    let taken = |payload: &[u8]| payload == b"1";
+    let closed = queue.close(&row(1).stage, &taken, &mut none, (draft, now())).await.unwrap();
+    let topics: Vec<&str> = closed.keys().map(String::as_str).collect();
+    assert_eq!(closed.values().sum::<u64>(), 1);
+    queue.mark_committed(draft, &topics).await.unwrap();
+
+    assert_eq!(desk.work(job, &as_it_is()).await.unwrap().sent, 2);
+    let sent: Vec<String> = desk.sent().await.iter().map(|record| text(&record.value)).collect();
+    assert!(sent.len() == 2 && !sent.contains(&"1".to_owned()), "{sent:?}");
+    assert_eq!(desk.open().await, 0);
 }
 
 #[tokio::test]

@@ -173,7 +173,10 @@ async fn topics_that_exist_are_taken_as_they_are() {
 async fn a_record_that_somebody_else_put_there_can_be_listed_and_shown() {
     let desk = desk().await;
     let foreign = NewRecord { value: Some(Bytes::from("hello")), ..NewRecord::default() };
-    desk.log.append("dlq_failed_messages", vec![foreign]).await.unwrap();
+    let topic = "dlq_failed_messages";
+    let spec = TopicSpec { name: topic.to_owned(), partitions: 3, retention: None };
+    desk.log.create(&spec).await.unwrap();
+    desk.log.append(topic, vec![foreign]).await.unwrap();
     let listed = desk.queue.list(&Filter::default()).await.unwrap();
     let shown = desk.queue.show(listed[0].id).await.unwrap().unwrap();
     assert_eq!(shown.letter.payload, Some(Bytes::from("hello")));
