@@ -22,6 +22,7 @@ mod waiting;
 mod worker;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -34,6 +35,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Plans of large queries are deep, and unoptimised code is generous with its frames. Memory is
 /// taken only as far as a stack is used.
 const STACK: usize = 128 << 20;
+
+/// How long threads may go on when the work is done.
+const LAST: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let args = Args::try_parse().unwrap_or_else(|error| args::in_our_words(error).exit());
@@ -58,9 +62,12 @@ fn work(args: Args) -> anyhow::Result<()> {
         .thread_stack_size(STACK)
         .build()
         .context("cannot start")?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let done = Box::pin(commands::run(args)).await;
         telemetry::end().await;
         done
-    })
+    });
+    // A question to a broker that is away goes on in its thread, and nobody waits for the answer.
+    runtime.shutdown_timeout(LAST);
+    done
 }

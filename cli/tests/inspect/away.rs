@@ -13,7 +13,7 @@ fn while_the_log_is_away_what_the_store_knows_is_shown() {
     desk.write("assay.yaml", "log: kafka://127.0.0.1:9\n");
 
     let status = desk.json(&["status"]);
-    assert_eq!(status["stages"].as_array().unwrap().len(), 4, "{status}");
+    assert_eq!(status["stages"].as_array().unwrap().len(), 5, "{status}");
     assert!(status["behind"].is_null() && !status["log_away"].is_null(), "{status}");
     assert!(!status["dead_letters"].as_array().unwrap().is_empty(), "{status}");
     let text = desk.fine(&["status"]);
