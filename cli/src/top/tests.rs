@@ -120,7 +120,7 @@ fn while_the_log_is_away_the_frame_says_so_and_guesses_nothing() {
     let away = Some("it has not answered within 5 s".to_owned());
     let frame = drawn(&seen(Look { away, readers: vec![], ..busy() }), 80, 24);
     assert!(frame.contains("the log is away: it has not answered"), "{frame}");
-    assert!(frame.contains(" · ? unread · 55 letters · "), "{frame}");
+    assert!(frame.contains(" · ? unread · 55 letters"), "{frame}");
 }
 
 #[test]
