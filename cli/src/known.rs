@@ -1,6 +1,7 @@
 //! What all metrics of a data folder are made of.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use assay_core::Clock;
@@ -15,11 +16,18 @@ pub(crate) struct Known {
     clock: Arc<dyn Clock>,
     store: Arc<Store>,
     desk: Desk,
+    /// Whether the log was away when it was last looked at.
+    away: AtomicBool,
 }
 
 impl Known {
     pub(crate) fn of(app: &App) -> Known {
-        Known { clock: Arc::clone(&app.clock), store: Arc::clone(&app.store), desk: Desk::of(app) }
+        Known {
+            clock: Arc::clone(&app.clock),
+            store: Arc::clone(&app.store),
+            desk: Desk::of(app),
+            away: AtomicBool::new(false),
+        }
     }
 
     /// How it is now. While the log is away there are no lags, and letters are those of before.
@@ -37,8 +45,10 @@ impl Known {
             })
         };
         let waiting = self.desk.waiting().await?;
-        if let Some(error) = waiting.away {
-            tracing::warn!(error, "metrics are without what only the log knows");
+        let before = self.away.swap(waiting.away.is_some(), Ordering::Relaxed);
+        // Once: this is asked for again and again.
+        if let Some(error) = waiting.away.filter(|_| !before) {
+            tracing::warn!(error, "the log is away: metrics are without what only it knows");
         }
         observed.lags = waiting.unread.into_iter().flatten().filter_map(lag).collect();
         let letters = |summary: assay_dlq::Summary| DeadLetters {

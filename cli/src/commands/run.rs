@@ -42,15 +42,16 @@ pub(crate) async fn run(
         dead_letters: what.governed || what.enable_dlq,
         metrics: what.governed || what.enable_metrics,
     };
+    // A day that is computed anew is no news.
+    if !governed.quality && what.date.is_none() {
+        tell_of_halted(&app, pipeline, what.stages).await?;
+    }
     if what.follow {
         return follow(app, pipeline, what, governed, as_json).await;
     }
     if pipeline.stages_of(what.stages).is_empty() {
         let (name, hop) = (&pipeline.name, what.stages);
         return Err(Usage(format!("{name} has no stage for {hop}: nothing to run")).into());
-    }
-    if !governed.quality {
-        tell_of_halted(&app, pipeline, what.stages).await?;
     }
     app.stop_on_ctrl_c();
     let mut summaries = Vec::new();
