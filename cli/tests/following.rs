@@ -270,6 +270,23 @@ fn a_worker_that_quality_halts_ends_with_code_3_and_goes_on_when_the_batch_is_le
 }
 
 #[test]
+fn who_runs_without_judging_is_told_what_quality_halted() {
+    let office = Office::open();
+    office.append(&["{}"; 120]);
+    let run = |more: &[&str]| {
+        let output =
+            office.assay(&[&["run", "kafka-to-bronze", "--pipeline", CLICKS], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(run(&["--governed"]).0, Some(3));
+    let (code, told) = run(&[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("was halted by quality: this run judges nothing"), "{told}");
+    let (code, told) = run(&[]);
+    assert!(code == Some(0) && !told.contains("halted"), "{told}");
+}
+
+#[test]
 fn one_that_can_t_listen_or_has_nothing_to_follow_says_what_to_do() {
     let office = Office::open();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
