@@ -99,7 +99,8 @@ fn a_broker_that_is_not_there_ends_a_command_with_what_to_check() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let office = Office::open(&format!("kafka://{free}"));
     std::fs::create_dir(office.folder.path().join("data")).unwrap();
-    let done = office.command(&["status"]).output().unwrap();
+    let done =
+        office.command(&["run", "all", "--pipeline", "github_events", "--plan"]).output().unwrap();
     let error = String::from_utf8_lossy(&done.stderr);
     assert_eq!(done.status.code(), Some(1), "{error}");
     assert!(error.contains("check that the brokers run"), "{error}");
