@@ -35,9 +35,13 @@ impl Index {
             .into_iter()
             .map(|topic| topic.name)
             .collect();
+        let mut all = CaughtUp::default();
+        // Those of ours that were never made, or are not there any more.
+        for topic in TOPICS.iter().filter(|topic| !there.contains(**topic)) {
+            self.gone(topic, &mut all).await?;
+        }
         topics.extend(TOPICS.map(str::to_owned));
         topics.retain(|topic| there.contains(topic));
-        let mut all = CaughtUp::default();
         for topic in topics {
             self.topic(&topic, progress, &mut all).await?;
         }
@@ -77,8 +81,9 @@ impl Index {
         all: &mut CaughtUp,
     ) -> Result<(), DlqError> {
         let ends = match self.log().ends(topic).await {
-            // Nothing was ever put there.
-            Err(LogError::UnknownTopic { .. }) if ours(topic) => return Ok(()),
+            Err(LogError::UnknownTopic { .. }) if ours(topic) => {
+                return self.gone(topic, all).await;
+            }
             ends => ends.map_err(|error| failed(topic, error))?,
         };
         for ends in ends {
@@ -88,6 +93,14 @@ impl Index {
                 all.gone += self.store.forget_letters(topic, ends.partition, held).await?;
             }
             self.partition(topic, ends, progress, all).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the letters of a topic that is not there.
+    async fn gone(&self, topic: &str, all: &mut CaughtUp) -> Result<(), DlqError> {
+        for part in self.store.letter_parts(topic).await? {
+            all.gone += self.store.forget_letters(topic, part, (0, 0)).await?;
         }
         Ok(())
     }

@@ -263,3 +263,18 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn letters_of_topics_that_are_not_there_any_more_are_forgotten() {
+    let desk = desk().await;
+    desk.put([at("a", 1), at("b", 2)], None).await;
+    assert_eq!(desk.open().await.len(), 2);
+    let file = desk.folder.path().join("another.db");
+    let log: Arc<dyn Log> =
+        Arc::new(EmbeddedLog::open(&file, Arc::new(SystemClock)).await.unwrap());
+    let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
+    let index = Index::new(queue, Arc::clone(&desk.index.store));
+    let moved = Desk { log, index, ..desk };
+    assert_eq!(moved.open().await, [""; 0]);
+    assert_eq!(moved.index.catch_up(&|_| {}).await.unwrap().gone, 0);
+}

@@ -60,6 +60,13 @@ impl Store {
         sqlx::query_scalar(sql).fetch_all(self.pool()).await.map_err(failed)
     }
 
+    /// The partitions of a topic that the index knows.
+    pub async fn letter_parts(&self, topic: &str) -> Result<Vec<u32>, StoreError> {
+        let failed = self.failed("list the partitions of letters");
+        let sql = "SELECT part FROM letter_marks WHERE topic = $1 ORDER BY part";
+        sqlx::query_scalar(sql).bind(topic).fetch_all(self.pool()).await.map_err(failed)
+    }
+
     /// Takes records in, with how far that is; false when another process was faster.
     pub async fn take_letters(&self, batch: &LetterBatch) -> Result<bool, StoreError> {
         let taken = async {
