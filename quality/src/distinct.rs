@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 /// Keys that are held in memory: 8 MB. Tests need not wait for so many.
 const HELD: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
 
-/// What is read of a run at a time; a hundred million keys have some four hundred runs.
+/// What is read of a run at a time; a hundred million different keys have some 190 runs.
 const BUFFER: usize = 16 << 10;
 
 /// Why keys can't be kept on disk, or not be read again.

@@ -8,6 +8,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -112,11 +113,15 @@ impl Subject {
             Place::Table(dataset, _) => dataset.to_string(),
         };
         let wrong = |error: DataFusionError| InspectError::rows(&name, &error);
-        let questions =
-            runtime(with.spill, with.memory_bytes.min(QUESTION_BYTES)).map_err(wrong)?;
         let runtime = match with.lake {
             Some(lake) => Arc::clone(&lake.runtime),
             None => runtime(with.spill, with.memory_bytes).map_err(wrong)?,
+        };
+        // What somebody asks with SQL may need all that there is.
+        let questions = match sql {
+            Some(_) => Arc::clone(&runtime),
+            None => crate::session::runtime(with.spill, with.memory_bytes.min(QUESTION_BYTES))
+                .map_err(wrong)?,
         };
         let state = session(with.now, Some(runtime));
         let wanted = if sql.is_some() { None } else { wanted };
@@ -185,7 +190,12 @@ impl Subject {
     /// The answer to a question of ours about `ROWS`.
     pub(super) async fn ask(&self, sql: &str) -> Result<SendableRecordBatchStream, InspectError> {
         let wrong = |error: DataFusionError| InspectError::rows(&self.name, &error);
+        let mut config = self.state.config().clone();
+        if let MemoryLimit::Finite(limit) = self.questions.memory_pool.memory_limit() {
+            config.options_mut().execution.sort_spill_reservation_bytes = limit / 64;
+        }
         let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_config(config)
             .with_runtime_env(Arc::clone(&self.questions))
             .build();
         let plan = plan(&state, sql).await.map_err(wrong)?;
