@@ -59,6 +59,11 @@ impl Distinct {
     /// Takes the keys of the other in.
     pub(crate) fn merge(&mut self, other: Distinct) -> Result<(), SpoolError> {
         self.runs.extend(other.runs);
+        // What two threads held is counted in memory; a run is for what comes on and on.
+        if self.held.len() + other.held.len() <= 2 * HELD {
+            self.held.extend(other.held);
+            return Ok(());
+        }
         other.held.into_iter().try_for_each(|key| self.insert(key))
     }
 
