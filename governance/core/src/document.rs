@@ -144,7 +144,6 @@ impl Document {
         for _ in 0..4 {
             let before = rest.value.clone();
             for error in validator.iter_errors(&before) {
-                left_out.extend(explain::without_unknown_keys(&mut rest.value, &error));
                 left_out.extend(explain::without_value(&mut rest.value, &error));
             }
         }
@@ -250,9 +249,13 @@ impl<T> Default for Partly<T> {
 impl<T> Partly<T> {
     /// Adds what was found wrong in the rest, but for what only follows from what was left out.
     pub(crate) fn found(&mut self, document: &Document, more: impl IntoIterator<Item = Mistake>) {
-        let around =
-            |at: &String| document.line(at.rsplit_once('/').map_or("", |(outer, _)| outer));
-        let lines: Vec<_> = self.left_out.iter().map(around).collect();
+        // What follows is told of the value around. Where that begins in the same line, nothing can
+        // be told apart by lines, and too much is better than too little.
+        let around = |at: &String| {
+            let outer = document.line(at.rsplit_once('/').map_or("", |(outer, _)| outer));
+            (outer != document.line(at)).then_some(outer)
+        };
+        let lines: Vec<_> = self.left_out.iter().filter_map(around).collect();
         let more = more.into_iter().filter(|mistake| !lines.contains(&mistake.line));
         self.mistakes.0.extend(more);
     }

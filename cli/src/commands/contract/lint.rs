@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use assay_core::Mistakes;
-use assay_core::contract::{ContractFile, Unjudged};
+use assay_core::contract::{ContractFile, SchemaObject, Unjudged};
+use assay_core::{Contract, Mistakes};
 use assay_pipeline::{LoadError, arrow_schema};
 use assay_quality::Suite;
 use serde::Serialize;
@@ -102,17 +103,9 @@ impl Found {
         self.mistakes.0.extend(mistakes.0);
         let Some(contract) = contract else { return };
         for (object, one) in contract.schemas() {
-            let mut one = one.clone();
-            // Rules can't be held against columns of which it is not known what they are.
-            if object.properties.len() > one.columns.len() {
-                let known: Vec<&str> = one.columns.iter().map(|it| it.name.as_str()).collect();
-                one.rules.retain(|rule| {
-                    let columns = rule.check.columns();
-                    let told = !columns.is_empty() && rule.condition.is_none();
-                    told && columns.iter().all(|name| known.contains(name))
-                });
-            }
-            if let Err(mistakes) = Suite::compile(&one, &arrow_schema(&one)) {
+            if let Some(one) = judged(object, one)
+                && let Err(mistakes) = Suite::compile(&one, &arrow_schema(&one))
+            {
                 self.mistakes.0.extend(mistakes.0);
             }
         }
@@ -123,6 +116,23 @@ impl Found {
             not_judged: contract.unjudged(),
         });
     }
+}
+
+/// The contract with the rules of which more can be said than that their columns are not there.
+fn judged(object: &SchemaObject, contract: &Contract) -> Option<Contract> {
+    let mut contract = contract.clone();
+    let known: BTreeSet<&str> = contract.columns.iter().map(|it| it.name.as_str()).collect();
+    if known.len() < contract.columns.len() {
+        return None;
+    }
+    // What an expression names, only all columns can tell.
+    let all = object.properties.len() == known.len();
+    contract.rules.retain(|rule| {
+        let columns = rule.check.columns();
+        let told = all || !columns.is_empty() && rule.condition.is_none();
+        told && columns.iter().all(|name| known.contains(name))
+    });
+    Some(contract)
 }
 
 /// All contracts in a folder and those below it.

@@ -57,7 +57,7 @@ impl ContractFile {
             if body.schema[..place].iter().any(|other| other.name == object.name) {
                 let what = format!("the schema `{}` is there twice", object.name);
                 let at = format!("/schema/{place}");
-                read.found(document, [document.mistake(&at, what, "rename or remove one")]);
+                read.mistakes.0.push(document.mistake(&at, what, "rename or remove one"));
             }
         }
         if body.schema.is_empty() {

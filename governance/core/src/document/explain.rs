@@ -21,21 +21,23 @@ pub(super) fn without_unknown_keys(value: &mut Value, error: &ValidationError<'_
     unexpected.iter().map(|key| format!("{at}/{}", escape(key))).collect()
 }
 
-/// Takes out of `value` what `error` says can't stand there, and says where that was. What is one of
-/// a list stays, since those behind it would have other places.
-pub(super) fn without_value(value: &mut Value, error: &ValidationError<'_>) -> Option<String> {
+/// Takes out of `value` what `error` says can't stand there, keys that are unknown too, and says
+/// where that was. What is one of a list stays, since those behind it would have other places.
+pub(super) fn without_value(value: &mut Value, error: &ValidationError<'_>) -> Vec<String> {
     match error.kind() {
-        Kind::AdditionalProperties { .. }
-        | Kind::UnevaluatedProperties { .. }
-        | Kind::Required { .. } => return None,
+        Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
+            without_unknown_keys(value, error)
+        }
+        Kind::Required { .. } => vec![],
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             let inner = meant(context).into_iter().flatten();
-            let taken: Vec<_> = inner.filter_map(|inner| without_value(value, inner)).collect();
-            return taken.into_iter().next();
+            inner.flat_map(|inner| without_value(value, inner)).collect()
         }
-        _ => {}
+        _ => without(value, error.instance_path().as_str()).into_iter().collect(),
     }
-    let at = error.instance_path().as_str();
+}
+
+fn without(value: &mut Value, at: &str) -> Option<String> {
     let (outer, key) = at.rsplit_once('/')?;
     let key = key.replace("~1", "/").replace("~0", "~");
     value.pointer_mut(outer)?.as_object_mut()?.remove(&key).map(|_| at.to_owned())

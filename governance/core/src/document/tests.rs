@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Document;
+use super::{Document, Mistakes};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +66,26 @@ fn what_is_not_yaml_says_where() {
 fn a_key_that_stands_twice_is_a_mistake() {
     let mistakes = mistakes("name: a\nname: b\n");
     assert!(mistakes.contains("farm.yaml:2: not YAML: duplicated key"), "{mistakes}");
+}
+
+#[test]
+fn what_can_t_be_read_is_left_out_and_the_rest_is_read() {
+    let text =
+        "name: home\nfields:\n  - crop: rye\n    size: much\n  - {crop: wheat, size: many}\n";
+    let document = Document::parse("farm.yaml", text).unwrap();
+    let mut read = document.read_partly::<Farm>();
+    let fields = read.value.take().unwrap().fields;
+    assert_eq!((fields.len(), fields[0].size, fields[1].size), (2, None, None));
+    let lines = |mistakes: &Mistakes| mistakes.0.iter().map(|it| it.line).collect::<Vec<_>>();
+    assert_eq!(lines(&read.mistakes), [Some(4), Some(5)]);
+    // What follows from the size that is left out is not told, but where all is in one line.
+    let follows = |at: &str| document.mistake(at, "a field has no size", "give it one");
+    read.found(&document, [follows("/fields/0"), follows("/fields/1")]);
+    read.found(&document, [document.mistake("/name", "it is a barn", "call it so")]);
+    assert_eq!(lines(&read.mistakes), [Some(4), Some(5), Some(5), Some(1)]);
+    // A list has no place for what is not there.
+    let document = Document::parse("farm.yaml", "name: home\nfields: [1]\n").unwrap();
+    assert!(document.read_partly::<Farm>().value.is_none());
 }
 
 #[test]
