@@ -72,10 +72,8 @@ fn of_judged(observed: &Observed) -> Vec<MetricFamily> {
     for batch in observed.judged.iter().filter(|batch| batch.run.governed.metrics) {
         let (layer, dataset) = (batch.dataset.layer(), batch.dataset.to_string());
         let pipeline = batch.run.stage.pipeline.as_str();
-        if let Some(score) = batch.score {
-            let values = [pipeline, layer.name(), &dataset];
-            scores.insert(labels(&names::DATA_QUALITY_SCORE, &values), score);
-        }
+        let values = [pipeline, layer.name(), &dataset];
+        scores.insert(labels(&names::DATA_QUALITY_SCORE, &values), batch.score);
         for of in &batch.dimensions {
             if let Some(score) = of.score {
                 let values = [pipeline, layer.name(), &dataset, of.dimension.name()];

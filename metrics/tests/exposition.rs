@@ -226,9 +226,7 @@ fn a_store_that_knows_nothing_shows_no_rate_and_no_score() {
 #[tokio::test]
 async fn a_dataset_without_a_score_and_a_stage_without_recent_runs_are_absent() {
     let mut observed = observed().await;
-    for batch in &mut observed.judged {
-        (batch.score, batch.dimensions) = (None, vec![]);
-    }
+    observed.judged.clear();
     for health in &mut observed.health {
         (health.finished, health.complete) = (0, 0);
     }

@@ -14,8 +14,7 @@ pub struct JudgedBatch {
     pub draft: DraftId,
     pub run: Run,
     pub dataset: DatasetName,
-    /// Absent when no row was judged.
-    pub score: Option<f64>,
+    pub score: f64,
     pub dimensions: Vec<DimensionScore>,
 }
 
@@ -27,17 +26,15 @@ struct Body {
     quality: Evaluated,
 }
 
-/// As [`assay_core::Evaluated`], without the rules.
+/// As [`assay_core::Evaluated`] of what was judged, without the rules.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Evaluated {
-    Judged(Scores),
-    NotEvaluated,
+struct Evaluated {
+    judged: Scores,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 struct Scores {
-    score: Option<f64>,
+    score: f64,
     #[serde(default)]
     dimensions: Vec<DimensionScore>,
 }
@@ -52,10 +49,7 @@ impl Store {
 fn judged(row: &SqliteRow) -> Result<JudgedBatch, sqlx::Error> {
     let body: Body = serde_json::from_str(row.try_get("body")?)
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let Scores { score, dimensions } = match body.quality {
-        Evaluated::Judged(scores) => scores,
-        Evaluated::NotEvaluated => Scores::default(),
-    };
-    let Body { run, draft, output: dataset, .. } = body;
+    let Body { run, draft, output: dataset, quality } = body;
+    let Scores { score, dimensions } = quality.judged;
     Ok(JudgedBatch { draft, run, dataset, score, dimensions })
 }

@@ -119,7 +119,7 @@ async fn the_latest_report_of_each_dataset_is_found_judged_or_not() {
     assert_eq!(drafts(store.latest_reports().await.unwrap()), [draft(1), draft(3)]);
     let judged = store.latest_judged().await.unwrap();
     let judged: Vec<_> = judged.iter().map(|batch| (batch.draft.0, batch.score)).collect();
-    assert_eq!(judged, [(draft(1), Some(97.5)), (draft(4), Some(97.5))]);
+    assert_eq!(judged, [(draft(1), 97.5), (draft(4), 97.5)]);
     assert_eq!(drafts(store.reports(None, 2).await.unwrap()), [draft(3), draft(4)]);
 }
 
