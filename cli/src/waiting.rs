@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use assay_dlq::{Index, Summary};
+use assay_core::Fault;
+use assay_dlq::{DlqError, Index, Summary};
 use assay_log::Log;
-use assay_pipeline::{Behind, Places, behind};
+use assay_pipeline::{Behind, Places, SourceError, behind};
 
 use crate::app::App;
 
@@ -36,16 +37,28 @@ impl Desk {
     }
 
     pub(crate) async fn waiting(&self) -> Result<Waiting> {
-        let away = away(self.log.as_ref()).await;
-        let unread = match away {
-            Some(_) => None,
-            None => {
-                self.index.catch_up(&|_| {}).await?;
-                Some(behind(&self.places, self.log.as_ref()).await?)
-            }
+        let (unread, away) = match away(self.log.as_ref()).await {
+            Some(away) => (None, Some(away)),
+            None => match self.unread().await {
+                Ok(unread) => (Some(unread), None),
+                // A part of it may be away.
+                Err(error) if of_log(&error) => (None, Some(error.to_string())),
+                Err(error) => return Err(error.into()),
+            },
         };
         Ok(Waiting { unread, letters: self.index.summary().await?, away })
     }
+
+    async fn unread(&self) -> Result<Vec<Behind>, SourceError> {
+        self.index.catch_up(&|_| {}).await?;
+        behind(&self.places, self.log.as_ref()).await
+    }
+}
+
+/// Whether it is the log that may answer another time.
+fn of_log(error: &SourceError) -> bool {
+    let of_log = matches!(error, SourceError::Log(_) | SourceError::Letters(DlqError::Log { .. }));
+    of_log && error.fault() == Fault::Transient
 }
 
 /// Why the log does not answer, if it does not.

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use assay_core::{Counts, RunId, RunStatus};
+use assay_core::{Counts, RunId, RunStatus, distance};
 use assay_pipeline::SILENCE;
 use assay_store::{RunFilter, RunRecord};
 use chrono::{DateTime, Utc};
@@ -29,9 +29,7 @@ pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()
         return json(&records.iter().map(|record| value(record, now)).collect::<Vec<_>>());
     }
     if records.is_empty() {
-        if let Some(stage) = &filter.stage {
-            say_unknown(app, stage).await?;
-        }
+        say_unknown(app, &filter).await?;
         return line("no runs");
     }
     grid(&records, app.clock.now()).print()
@@ -51,12 +49,16 @@ pub(crate) fn silent(record: &RunRecord, now: DateTime<Utc>) -> bool {
 }
 
 /// Names the stage that was meant, where none of that name has run.
-async fn say_unknown(app: &App, stage: &str) -> Result<()> {
+async fn say_unknown(app: &App, filter: &RunFilter) -> Result<()> {
+    let Some(meant) = &filter.stage else { return Ok(()) };
     let known = app.store.latest_runs().await?;
-    let names = known.iter().map(|record| record.run.stage.stage.as_str());
-    let nearest = names.min_by_key(|name| assay_core::distance(stage, name));
-    if let Some(nearest) = nearest.filter(|nearest| *nearest != stage) {
-        eprintln!("no stage `{stage}` has run; did you mean `{nearest}`?");
+    let stages = known.iter().map(|record| &record.run.stage);
+    let stages = stages.filter(|it| filter.pipeline.as_ref().is_none_or(|of| *of == it.pipeline));
+    let near = stages.map(|it| (distance(meant, &it.stage), &it.stage)).min();
+    if let Some((distance, name)) = near
+        && (1..=1 + meant.len() / 3).contains(&distance)
+    {
+        eprintln!("no stage `{meant}` has run; did you mean `{name}`?");
     }
     Ok(())
 }
@@ -110,7 +112,7 @@ async fn one(app: &App, id: &str, as_json: bool) -> Result<()> {
     line(format!("run        {}", record.run.id))?;
     line(format!("stage      {}", record.run.stage))?;
     line(format!("started    {}", time(record.run.started_at)))?;
-    line(format!("status     {} after {}", record.status, took(&record)))?;
+    line(format!("status     {} after {}", standing(&record, app.clock.now()), took(&record)))?;
     if let Some(message) = &record.message {
         line(format!("because    {message}"))?;
     }

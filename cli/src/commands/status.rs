@@ -15,7 +15,8 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
     if as_json {
         let run = |record: &assay_store::RunRecord| {
             json!({"stage": record.run.stage.to_string(), "status": record.status,
-                   "silent": silent(record, app.clock.now()), "run": record.run.id, "started_at": record.run.started_at, "ended_at": record.ended_at})
+                   "silent": silent(record, app.clock.now()), "run": record.run.id,
+                   "started_at": record.run.started_at, "ended_at": record.ended_at})
         };
         let dataset = |record: &assay_store::ReportRecord| {
             json!({"dataset": record.report.output, "score": record.report.score(),

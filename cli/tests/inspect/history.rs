@@ -47,6 +47,14 @@ fn the_history_of_a_table_and_the_rows_of_a_rule() {
     let rows = desk.json(&["quality", "rows", table, "--rule", "readable", "--limit", "500"]);
     assert!(unread > Some(0), "{shown}");
     assert_eq!(Some(rows["set_aside"].as_array().unwrap().len() as u64), unread, "{rows}");
+    let rows = desk.json(&["quality", "rows", table, "--rule", "readable", "--batch", first]);
+    assert_eq!(rows["set_aside"].as_array().unwrap().len(), 0, "{rows}");
+
+    // A stage that was misspelt is told from one that has nothing to show.
+    let told = |stage| desk.done(&["runs", "--stage", stage]).2;
+    assert!(told("prase").contains("did you mean `parse`?"), "{}", told("prase"));
+    assert!(!told("shipping").contains("did you mean"), "{}", told("shipping"));
+    assert_eq!(desk.json(&["runs", "--stage", "parse"])[0]["silent"], false);
 }
 
 #[test]

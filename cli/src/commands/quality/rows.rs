@@ -25,7 +25,7 @@ pub(super) async fn rows(app: App, what: &RowsArgs, as_json: bool) -> Result<()>
         true => Some(by_contract(&arguments(what), &what.dataset.to_string())?),
         false => None,
     };
-    let letters = letters(&app, what, &record).await?;
+    let letters = letters(&app, what, &record, result).await?;
     let kept = kept(&app, what, &record, by.as_ref()).await?;
     if as_json {
         return json(&json!({
@@ -100,8 +100,13 @@ fn arguments(what: &RowsArgs) -> Judge {
     }
 }
 
-/// The dead letters of the batch that name the rule.
-async fn letters(app: &App, what: &RowsArgs, record: &ReportRecord) -> Result<Vec<LetterView>> {
+/// The dead letters of the batch that name the rule, or that could not be read.
+async fn letters(
+    app: &App,
+    what: &RowsArgs,
+    record: &ReportRecord,
+    result: &RuleResult,
+) -> Result<Vec<LetterView>> {
     let report = &record.report;
     let all = Filter {
         dataset: Some(what.dataset.clone()),
@@ -111,11 +116,13 @@ async fn letters(app: &App, what: &RowsArgs, record: &ReportRecord) -> Result<Ve
         ..Filter::default()
     };
     let mut letters = Vec::new();
-    if what.rule == READABLE {
+    if what.rule == READABLE && result.failed > 0 {
         for reason in UNREADABLE {
             let filter = Filter { reason: Some(reason), ..all.clone() };
             letters.extend(app.queue.list(&filter).await?);
         }
+        letters.retain(|letter| letter.draft == Some(report.draft));
+        letters.sort_by_key(|letter| std::cmp::Reverse(letter.failed_at));
         letters.truncate(what.limit);
     } else if report.rejected_by.contains_key(&what.rule) {
         letters = app.queue.list(&Filter { rule: Some(what.rule.clone()), ..all }).await?;
@@ -137,6 +144,9 @@ async fn kept(
             inputs.join(", ")
         )));
     };
+    if what.rule == READABLE {
+        return Ok(Err("rows that could not be read are set aside".to_owned()));
+    }
     let Some(by) = by else {
         return Ok(Err("name the contract with --contract or --pipeline".to_owned()));
     };
