@@ -50,6 +50,7 @@ impl Known {
         if let Some(error) = waiting.away.filter(|_| !before) {
             tracing::warn!(error, "the log is away: metrics are without what only it knows");
         }
+        observed.log_up = Some(waiting.unread.is_some());
         observed.lags = waiting.unread.into_iter().flatten().filter_map(lag).collect();
         let letters = |summary: assay_dlq::Summary| DeadLetters {
             topic: summary.topic,

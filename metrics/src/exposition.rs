@@ -45,6 +45,7 @@ pub(crate) fn of_pipelines(observed: &Observed) -> Vec<MetricFamily> {
 /// What is said of the log and of everything together.
 pub(crate) fn of_all(observed: &Observed) -> Vec<MetricFamily> {
     let mut families = of_events(observed);
+    families.push(of_log(observed.log_up));
     families.extend(lags(&observed.lags));
     families.extend(of_letters(&observed.letters));
     families.extend(of_targets(&observed.targets, observed.at));
@@ -105,6 +106,11 @@ fn of_letters(letters: &[DeadLetters]) -> Vec<MetricFamily> {
         }
     }
     vec![plain(&names::DEAD_LETTERS, waiting), plain(&names::DEAD_LETTERS_OLDEST_AGE, ages)]
+}
+
+fn of_log(up: Option<bool>) -> MetricFamily {
+    let value = |up| (BTreeMap::new(), f64::from(u8::from(up)));
+    plain(&names::LOG_UP, up.into_iter().map(value).collect())
 }
 
 pub(crate) fn lags(lags: &[Lag]) -> Vec<MetricFamily> {

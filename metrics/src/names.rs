@@ -128,6 +128,14 @@ pub const LAG_SECONDS: Metric = Metric {
     meaning: "Age of the oldest message of the log that a stage has not read",
 };
 
+pub const LOG_UP: Metric = Metric {
+    name: "assay_log_up",
+    kind: Kind::Gauge,
+    unit: "1 or 0",
+    labels: &[],
+    meaning: "Whether the log answers; while it does not, there are no lags, and letters are those of before",
+};
+
 pub const LINEAGE_EVENTS: Metric = Metric {
     name: "total_lineage_events",
     kind: Kind::Gauge,
@@ -184,7 +192,7 @@ pub const BUILD_INFO: Metric = Metric {
     meaning: "The version that answers",
 };
 
-pub static ALL: [Metric; 15] = [
+pub static ALL: [Metric; 16] = [
     JOB_DURATION,
     RECORDS_PROCESSED,
     RECORDS_FAILED,
@@ -195,6 +203,7 @@ pub static ALL: [Metric; 15] = [
     QUALITY_CHECKS_FAILED,
     LAG_MESSAGES,
     LAG_SECONDS,
+    LOG_UP,
     LINEAGE_EVENTS,
     EVENT_BREAKDOWN,
     JOB_LAST_SUCCESS,

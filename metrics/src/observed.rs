@@ -35,6 +35,8 @@ pub struct Observed {
     /// The last judged batch of each dataset.
     pub judged: Vec<JudgedBatch>,
     pub events: BTreeMap<EventKind, u64>,
+    /// Whether the log answers; None when nobody asked it.
+    pub log_up: Option<bool>,
     pub lags: Vec<Lag>,
     pub letters: Vec<DeadLetters>,
     /// How it stands with each target that events are sent to.
@@ -46,13 +48,14 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads what the store knows; lags and dead letters are the caller's to add.
+    /// Reads what the store knows; what the log knows is the caller's to add.
     pub async fn of(store: &Store, now: DateTime<Utc>) -> Result<Observed, StoreError> {
         Ok(Observed {
             totals: store.totals().await?,
             health: store.health(now - TimeDelta::hours(24)).await?,
             judged: store.latest_judged().await?,
             events: store.event_counts().await?,
+            log_up: None,
             lags: vec![],
             letters: vec![],
             targets: store.targets().await?,

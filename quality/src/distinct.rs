@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use assay_core::Fault;
 use tempfile::NamedTempFile;
@@ -13,8 +14,17 @@ use tempfile::NamedTempFile;
 /// Keys that are held in memory: 8 MB. Tests need not wait for so many.
 const HELD: usize = if cfg!(test) { 1 << 10 } else { 1 << 19 };
 
-/// What is read of a run at a time; a hundred million different keys have some 190 runs.
-const BUFFER: usize = 16 << 10;
+/// Bytes of a key on disk.
+const KEY: usize = 16;
+
+/// What is read of runs ahead, of all together; a hundred million different keys have some 190.
+const AHEAD: usize = 4 << 20;
+
+/// Of one at least.
+const BUFFER: usize = 4 << 10;
+
+/// Keys that are written at a time.
+const PORTION: usize = 4 << 10;
 
 /// Why keys can't be kept on disk, or not be read again.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +46,30 @@ impl SpoolError {
 pub(crate) struct Distinct {
     folder: Option<Arc<Path>>,
     held: Vec<u128>,
-    runs: Vec<Arc<NamedTempFile>>,
+    /// Where its own runs go.
+    spool: Option<Arc<Spool>>,
+    runs: Vec<Run>,
+}
+
+/// Runs one behind the other in one file: however many keys there are, few files are open.
+#[derive(Debug)]
+struct Spool {
+    file: NamedTempFile,
+    end: AtomicU64,
+}
+
+/// A sorted run of keys.
+#[derive(Debug, Clone)]
+struct Run {
+    spool: Arc<Spool>,
+    from: u64,
+    keys: u64,
 }
 
 impl Distinct {
     /// An empty one, whose runs are files in `folder`; without a folder all stays in memory.
     pub(crate) fn new(folder: Option<Arc<Path>>) -> Distinct {
-        Distinct { folder, held: Vec::new(), runs: Vec::new() }
+        Distinct { folder, held: Vec::new(), spool: None, runs: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, key: u128) -> Result<(), SpoolError> {
@@ -80,8 +107,7 @@ impl Distinct {
 
     /// Keys that are kept in files.
     pub(crate) fn on_disk(&self) -> u64 {
-        let bytes = |run: &Arc<NamedTempFile>| run.as_file().metadata().map_or(0, |it| it.len());
-        self.runs.iter().map(bytes).sum::<u64>() / 16
+        self.runs.iter().map(|run| run.keys).sum()
     }
 
     /// Gives every key that is kept to `take`, in order.
@@ -93,9 +119,10 @@ impl Distinct {
             return Ok(());
         }
         let mut sources: Vec<Keys> = vec![Keys::Held(held.into_iter())];
+        let ahead = (AHEAD / self.runs.len()).max(BUFFER);
         for run in &self.runs {
-            let file = run.reopen().map_err(|error| self.lost(error))?;
-            sources.push(Keys::Run(BufReader::with_capacity(BUFFER, file)));
+            let (reader, left) = (Reader { spool: Arc::clone(&run.spool), at: run.from }, run.keys);
+            sources.push(Keys::Run(BufReader::with_capacity(ahead, reader), left));
         }
         let mut next = BinaryHeap::with_capacity(sources.len());
         for (number, source) in sources.iter_mut().enumerate() {
@@ -115,24 +142,37 @@ impl Distinct {
         self.held.sort_unstable();
         self.held.dedup();
         if self.held.len() > HELD / 2 {
-            let run = write_run(&self.held, folder).map_err(|error| self.lost(error))?;
-            self.runs.push(Arc::new(run));
+            let run = self.write_run(folder).map_err(|error| self.lost(error))?;
+            self.runs.push(run);
             self.held.clear();
         }
         Ok(())
+    }
+
+    fn write_run(&mut self, folder: &Path) -> io::Result<Run> {
+        let spool = match &self.spool {
+            Some(spool) => Arc::clone(spool),
+            None => {
+                std::fs::create_dir_all(folder)?;
+                let file = NamedTempFile::new_in(folder)?;
+                Arc::clone(self.spool.insert(Arc::new(Spool { file, end: AtomicU64::new(0) })))
+            }
+        };
+        let keys = self.held.len() as u64;
+        let from = spool.end.fetch_add(keys * KEY as u64, Ordering::Relaxed);
+        let mut at = from;
+        for some in self.held.chunks(PORTION) {
+            let bytes: Vec<u8> = some.iter().flat_map(|key| key.to_be_bytes()).collect();
+            spool.file.as_file().write_all_at(&bytes, at)?;
+            at += bytes.len() as u64;
+        }
+        Ok(Run { spool, from, keys })
     }
 
     fn lost(&self, source: io::Error) -> SpoolError {
         let folder = self.folder.as_deref().map(Path::to_path_buf).unwrap_or_default();
         SpoolError { folder, source }
     }
-}
-
-fn write_run(keys: &[u128], folder: &Path) -> io::Result<NamedTempFile> {
-    std::fs::create_dir_all(folder)?;
-    let mut file = BufWriter::with_capacity(BUFFER, NamedTempFile::new_in(folder)?);
-    keys.iter().try_for_each(|key| file.write_all(&key.to_be_bytes()))?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 /// The same keys, however they are divided into runs.
@@ -151,22 +191,36 @@ impl PartialEq for Distinct {
 /// Keys in order.
 enum Keys {
     Held(std::vec::IntoIter<u128>),
-    Run(BufReader<File>),
+    /// So many are left of a run.
+    Run(BufReader<Reader>, u64),
 }
 
 impl Keys {
     fn next(&mut self) -> io::Result<Option<u128>> {
         match self {
             Keys::Held(keys) => Ok(keys.next()),
-            Keys::Run(file) => {
-                let mut bytes = [0; 16];
-                match file.read_exact(&mut bytes) {
-                    Ok(()) => Ok(Some(u128::from_be_bytes(bytes))),
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-                    Err(error) => Err(error),
-                }
+            Keys::Run(_, 0) => Ok(None),
+            Keys::Run(run, left) => {
+                let mut bytes = [0; KEY];
+                run.read_exact(&mut bytes)?;
+                *left -= 1;
+                Ok(Some(u128::from_be_bytes(bytes)))
             }
         }
+    }
+}
+
+/// Reads on from a place in a spool.
+struct Reader {
+    spool: Arc<Spool>,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.spool.file.as_file().read_at(into, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -186,7 +240,7 @@ mod tests {
         for key in 0..all {
             keys.insert(scatter(if key % 3 == 0 { key / 2 } else { key })).unwrap();
         }
-        assert_eq!(keys.runs.len(), 2);
+        assert_eq!((keys.runs.len(), std::fs::read_dir(folder.path()).unwrap().count()), (2, 1));
         let before = (0..all).filter(|key| key % 3 == 0).map(|key| key / 2);
         let repeated = before.filter(|half| half % 3 != 0).count() as u128;
         let alone = (0..all).filter(|key| key % 3 == 0).count() as u128 - repeated;

@@ -9,6 +9,7 @@ fn while_the_log_is_away_what_the_store_knows_is_shown() {
     desk.fine(&["run", "all", "--pipeline", "github_events", "--governed"]);
     let letters = desk.json(&["dlq", "topics"]);
     assert!(letters.as_array().unwrap().len() > 1, "{letters}");
+    let before = desk.fine(&["metrics"]);
     // Where nothing listens.
     desk.write("assay.yaml", "log: kafka://127.0.0.1:9\n");
 
@@ -22,6 +23,7 @@ fn while_the_log_is_away_what_the_store_knows_is_shown() {
     let text = desk.fine(&["metrics"]);
     assert!(text.contains("\ndata_quality_score{") && text.contains("\nassay_dead_letters{"));
     assert!(!text.contains("kafka_consumer_lag_messages"), "{text}");
+    assert!(text.contains("\nassay_log_up 0\n") && before.contains("\nassay_log_up 1\n"), "{text}");
 
     let (code, text, error) = desk.done(&["dlq", "topics", "-o", "json"]);
     assert_eq!((code, serde_json::from_str(&text).ok()), (0, Some(letters)), "{error}");

@@ -36,11 +36,21 @@ impl LogQueue {
     }
 
     pub(super) async fn ends(&self, topic: &str) -> Result<Vec<Ends>, DlqError> {
+        // A broker is asked several times for the ends of a topic that it does not list, since it
+        // may be about to.
+        if !self.partitions.initialized() && !self.is_there(topic).await? {
+            return Ok(vec![]);
+        }
         match self.log.ends(topic).await {
             // Nothing was ever put there.
             Err(LogError::UnknownTopic { .. }) => Ok(vec![]),
             ends => ends.map_err(|error| failed(topic, error)),
         }
+    }
+
+    async fn is_there(&self, topic: &str) -> Result<bool, DlqError> {
+        let topics = self.log.topics().await.map_err(|error| failed(topic, error))?;
+        Ok(topics.iter().any(|known| known.name == topic))
     }
 
     async fn scan_partition(

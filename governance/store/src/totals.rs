@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use crate::column::{from_json, json};
@@ -25,18 +26,12 @@ impl Store {
     /// All totals, by name and labels.
     pub async fn totals(&self) -> Result<Vec<Total>, StoreError> {
         let failed = self.failed("read the totals");
-        let rows = sqlx::query("SELECT name, labels, value FROM totals ORDER BY name, labels")
-            .fetch_all(self.pool())
-            .await
-            .map_err(&failed)?;
-        let total = |row| {
-            Ok(Total {
-                name: Row::try_get(row, "name")?,
-                labels: json(row, "labels")?,
-                value: row.try_get("value")?,
-            })
-        };
-        rows.iter().map(total).collect::<Result<_, _>>().map_err(failed)
+        // There may be thousands, and a row each costs more than all that is in them.
+        let sql = "SELECT name, json_group_array(json_array(json(labels), value)) AS series
+            FROM (SELECT * FROM totals ORDER BY name, labels) GROUP BY name ORDER BY name";
+        let rows = sqlx::query(sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        let of_names: Result<Vec<_>, _> = rows.iter().map(of_name).collect();
+        Ok(of_names.map_err(failed)?.into_iter().flatten().collect())
     }
 }
 
@@ -56,4 +51,11 @@ pub(crate) async fn add(
         .await?;
     }
     Ok(())
+}
+
+fn of_name(row: &SqliteRow) -> Result<Vec<Total>, sqlx::Error> {
+    let name: String = row.try_get("name")?;
+    let series: Vec<(BTreeMap<String, String>, f64)> = json(row, "series")?;
+    let total = |(labels, value)| Total { name: name.clone(), labels, value };
+    Ok(series.into_iter().map(total).collect())
 }

@@ -1,6 +1,6 @@
 use assay_metrics::names::{
     BUILD_INFO, DATA_QUALITY_SCORE, DEAD_LETTERS, EVENT_BREAKDOWN, JOB_DURATION, JOB_SUCCESS_RATE,
-    LAG_SECONDS, LINEAGE_EVENTS, OUTBOX_DELIVERED, OUTBOX_DEPTH, OUTBOX_FAILURES,
+    LAG_SECONDS, LINEAGE_EVENTS, LOG_UP, OUTBOX_DELIVERED, OUTBOX_DEPTH, OUTBOX_FAILURES,
     OUTBOX_OLDEST_AGE, RECORDS_FAILED, RECORDS_PROCESSED, SERIES_DROPPED,
 };
 
@@ -246,13 +246,16 @@ fn known() -> Vec<Panel> {
             queries: vec![query("up", &[], "{{job}} {{instance}}")],
         },
         Panel {
-            width: 6,
+            limits: Some((1.0, 0.5)),
+            queries: vec![query("min(@)", &[&LOG_UP], "log")],
+            ..stat("Log answers", "1 when the log answers all who show metrics, else 0.", "none")
+        },
+        Panel {
             queries: vec![query("count by (version) (@)", &[&BUILD_INFO], "{{version}}")],
             ..stat("Versions", "How many processes answer with each version of Assay.", "short")
         },
         Panel {
             limits: Some((1.0, 1.0001)),
-            width: 6,
             queries: vec![query("sum(@)", &[&SERIES_DROPPED], "series")],
             ..stat(
                 "Series left out",
