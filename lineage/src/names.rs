@@ -96,11 +96,13 @@ impl Names {
             return Ok(best.to_owned());
         }
         let known = store.lineage_datasets_ending(name).await?;
+        // Also by the end of a name that rows never came from or went to.
+        let known = known.iter().chain(self.best.keys());
         let meant = |known: &&String| {
             let end = known.strip_suffix(name);
             end.is_some_and(|before| before.ends_with([' ', '.', '/']))
         };
-        let found: BTreeSet<&str> = known.iter().filter(meant).map(|one| self.best(one)).collect();
+        let found: BTreeSet<&str> = known.filter(meant).map(|one| self.best(one)).collect();
         let list = |all: &mut dyn Iterator<Item = &str>| {
             let all: Vec<&str> = all.collect();
             let more = all.len().saturating_sub(SHOWN);

@@ -73,7 +73,10 @@ impl Summary {
             _ => "running",
         };
         let text = |key: &str| body["job"][key].as_str().unwrap_or_default();
-        let error = body["run"]["facets"]["errorMessage"]["message"].as_str();
+        // Spark has a facet of its own.
+        let facets = &body["run"]["facets"];
+        let errors =
+            ["errorMessage", "spark.exception"].map(|name| facets[name]["message"].as_str());
         let loss = ours["dataLossPercent"].as_f64().or(quality["dataLossPercent"].as_f64());
         Summary {
             id: event.id,
@@ -89,7 +92,7 @@ impl Summary {
                 .or(count("written")),
             data_loss_percent: loss,
             duration_seconds: ours["durationSeconds"].as_f64(),
-            error: error.map(str::to_owned),
+            error: errors.into_iter().flatten().next().map(str::to_owned),
         }
     }
 }

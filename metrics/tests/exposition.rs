@@ -142,6 +142,7 @@ async fn observed() -> Observed {
         messages: 12,
         seconds,
     };
+    observed.log_up = Some(true);
     observed.lags = vec![lag(1, None), lag(0, Some(3.5))];
     observed.letters = vec![DeadLetters {
         topic: "dlq_processing_errors".into(),

@@ -1,4 +1,6 @@
-//! Events in the shape of Spark and Flink. They were written by hand, see `tests/events`.
+//! Events of Spark and Flink, recorded ones and some in their shape, see `tests/events`.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -6,6 +8,8 @@ use crate::desk::{Desk, Open, event};
 
 const SPARK: &str = include_str!("../events/spark.jsonl");
 const FLINK: &str = include_str!("../events/flink.jsonl");
+const SPARK_RECORDED: &str = include_str!("../events/spark-recorded.jsonl");
+const FLINK_RECORDED: &str = include_str!("../events/flink-recorded.jsonl");
 
 async fn post_each(open: &Open, lines: &str) {
     for line in lines.lines() {
@@ -146,4 +150,62 @@ async fn blame_comes_in_pages() {
     let path = format!("/api/v1/lineage/blame?dataset=d&run=run+2&limit=1&cursor={next}");
     let rest = open.get(&path).await.json();
     assert_eq!((&rest["behind"][0]["distance"], &rest["next"]), (&json!(2), &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_real_spark_and_a_real_flink_sent_is_understood() {
+    let desk = Desk::new();
+    let open = desk.open().await;
+    post_each(&open, SPARK_RECORDED).await;
+    post_each(&open, FLINK_RECORDED).await;
+    // Rows are known by their folder, the table by its name in the catalog.
+    let graph = open.get("/api/v1/lineage/graph?dataset=shop.best&direction=upstream");
+    assert_eq!(
+        links(&graph.await.json()),
+        [
+            "file /data/lake/iceberg/shop/best -> file /data/lake/iceberg/shop/best",
+            "file /data/lake/iceberg/shop/totals -> file /data/lake/iceberg/shop/best",
+            "file /data/lake/orders_csv -> file /data/lake/iceberg/shop/totals",
+        ]
+    );
+    let from = async |dataset: &str, column: &str| -> BTreeSet<String> {
+        let path = format!("/api/v1/lineage/columns?dataset={dataset}&column={column}");
+        let page = open.get(&path).await.json();
+        let all = page["links"].as_array().unwrap_or_else(|| panic!("{page}")).iter();
+        let said = |link: &Value| {
+            let [column, how] = [&link["input"]["column"], &link["how"]].map(|v| v.as_str());
+            format!("{} {}", how.unwrap(), column.unwrap())
+        };
+        let own = |link: &&Value| {
+            let output = &link["output"];
+            output["dataset"].as_str().unwrap().ends_with(&dataset.replace('.', "/"))
+                && (output["column"] == column || output["column"] == "*")
+        };
+        all.filter(own).map(said).collect()
+    };
+    let sums = BTreeSet::from(["aggregation amount".to_owned(), "group_by customer".to_owned()]);
+    assert_eq!(from("shop.totals", "total").await, sums);
+    let place = from("shop.best", "place").await;
+    assert!(place.contains("window total") && place.contains("identity place"), "{place:?}");
+    // It says FAIL, and then COMPLETE.
+    let blamed = open.get("/api/v1/lineage/blame?dataset=broken").await.json();
+    assert_eq!(blamed["accused"]["status"], "failed", "{blamed}");
+    let ends = open.get("/api/v1/lineage/events?kind=job_end&limit=1000").await.json();
+    let all = ends["events"].as_array().unwrap();
+    let why = all.iter().find_map(|one| one["error"].as_str()).unwrap();
+    assert!(why.starts_with("Job aborted due to stage failure"), "{why}");
+    let best =
+        all.iter().find(|one| one["job"]["stage"] == "shop_orders.append_data.lake_shop_best");
+    assert_eq!((&best.unwrap()["rows_in"], &best.unwrap()["rows_out"]), (&json!(7), &json!(7)));
+    let clicks = open.get("/api/v1/lineage/graph?dataset=fl_orders_clean").await.json();
+    assert_eq!(
+        links(&clicks),
+        ["kafka://broker:9092 fl_orders_raw -> kafka://broker:9092 fl_orders_clean"]
+    );
+    // To another job the same name of a table is of another topic.
+    let other =
+        FLINK_RECORDED.replace("fl_orders_clean", "elsewhere").replace("01a2271a", "01a2271b");
+    post_each(&open, &other).await;
+    let names = open.get("/api/v1/lineage/graph?dataset=fl_orders_clean").await.json();
+    assert_eq!(names["nodes"].as_array().unwrap().len(), 2, "{names}");
 }

@@ -23,6 +23,9 @@ const FILES: [&str; 13] = [
     "xlsx",
 ];
 
+/// The catalog that each session of Flink has in its memory: to another job its names mean others.
+const OF_A_SESSION: &str = "default_catalog.default_database.";
+
 /// What one event says, in the words that the graph knows datasets by.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Said {
@@ -210,7 +213,8 @@ fn place(dataset: &Value) -> Option<String> {
 
 fn symlinks(dataset: &Value) -> impl Iterator<Item = String> {
     let links = dataset["facets"]["symlinks"]["identifiers"].as_array();
-    links.into_iter().flatten().filter_map(place)
+    let lasts = |link: &&Value| !link["name"].as_str().unwrap_or("").starts_with(OF_A_SESSION);
+    links.into_iter().flatten().filter(lasts).filter_map(place)
 }
 
 fn is_file(dataset: &Value, label: &str) -> bool {

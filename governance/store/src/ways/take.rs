@@ -88,13 +88,16 @@ const ALIASES: &str = "
     SELECT value ->> 0, value ->> 1 FROM json_each($10) WHERE TRUE
     ON CONFLICT (alias, dataset) DO NOTHING;";
 
-/// How the run stands: an end stays, whatever comes late.
+/// How the run stands: an end stays, whatever comes late. A run that failed has failed, also where
+/// its last event says that it is complete, as those of Spark do.
 const RUN: &str = "
     INSERT INTO lineage_runs (id, pipeline, stage, status, started_at, ended_at, last_at, parent)
     VALUES ($1, $2, $3, $11, $4, $12, $4, $13)
     ON CONFLICT (id) DO UPDATE SET
         status = CASE
             WHEN excluded.ended_at IS NULL THEN lineage_runs.status
+            WHEN 'failed' IN (lineage_runs.status, excluded.status) THEN 'failed'
+            WHEN 'aborted' IN (lineage_runs.status, excluded.status) THEN 'aborted'
             WHEN lineage_runs.ended_at > excluded.ended_at THEN lineage_runs.status
             ELSE excluded.status END,
         ended_at = CASE
@@ -189,11 +192,13 @@ const NEW_COLUMNS: &str = "
 const CLOSE: &str = "
     UPDATE ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
         AND once = 0 AND run <> $1
-        AND last_at <= (SELECT started_at FROM lineage_runs WHERE id = $1)
+        AND last_at <= (SELECT started_at FROM lineage_runs
+            WHERE id = $1 AND status IN ('complete', 'stated'))
         AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
         AND EXISTS (SELECT 1 FROM touched WHERE run = $1 AND side = 'in');
     UPDATE column_ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
-        AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs WHERE id = $1)
+        AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
+            WHERE id = $1 AND status IN ('complete', 'stated'))
         AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
         AND EXISTS (SELECT 1 FROM column_ways c WHERE c.pipeline = $2 AND c.stage = $3
             AND c.output = column_ways.output AND c.run = $1);";

@@ -44,6 +44,11 @@ async fn a_way_ends_when_a_run_completes_on_another_one_and_not_when_it_fails() 
     store.receive(&[told("COMPLETE", 10, 1, &["a", "b"], &["sums"])]).await.unwrap();
     store.receive(&[told("FAIL", 20, 2, &["a", "c"], &["sums"])]).await.unwrap();
     assert_eq!(inputs(&store, "sums", None).await, ["a", "b", "c"]);
+    // Spark's last word of a run that failed is that it is complete.
+    store.receive(&[told("COMPLETE", 21, 2, &["a", "c"], &["sums"])]).await.unwrap();
+    assert_eq!(inputs(&store, "sums", None).await, ["a", "b", "c"]);
+    let failed = store.lineage_run(RunId(id(2))).await.unwrap().unwrap();
+    assert_eq!((failed.status.as_str(), failed.ended_at), ("failed", Some(at(21))));
     // It read in one event and wrote in another.
     store.receive(&[told("START", 30, 3, &["a", "d"], &[])]).await.unwrap();
     store.receive(&[told("COMPLETE", 31, 3, &[], &["sums"])]).await.unwrap();
