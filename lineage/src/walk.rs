@@ -15,7 +15,7 @@ use crate::{Graph, Names, Tree};
 const MOST: usize = 20_000;
 /// A walk that has come to so many datasets goes on over an atlas: the store is asked once then,
 /// and not at each step for thousands of names.
-const FAR: usize = 1_000;
+const FAR: usize = 300;
 
 /// Where to, how far, and as of when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,9 @@ const DATASETS: usize = 10_000;
 /// Jobs write one dataset each, from ten.
 const INPUTS: usize = 10;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(measure());

@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // Cargo adds a flag of its own.
     let said: Vec<u64> = std::env::args().filter_map(|text| text.parse().ok()).collect();
