@@ -282,20 +282,19 @@ impl Store {
     /// Datasets that rows ever came from or went to whose names end with `end`, in the order of
     /// their names.
     pub async fn lineage_datasets_ending(&self, end: &str) -> Result<Vec<String>, StoreError> {
-        let ending = async |(table, column)| -> Result<Vec<String>, sqlx::Error> {
-            let sql = format!(
-                "WITH RECURSIVE d(x) AS (SELECT MIN({column}) FROM {table} UNION ALL
+        let failed = self.failed("look for a dataset of the lineage");
+        let each = DISTINCT.map(|(table, column)| {
+            format!(
+                "SELECT * FROM (WITH RECURSIVE d(x) AS (SELECT MIN({column}) FROM {table} UNION ALL
                      SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
                      WHERE x IS NOT NULL)
-                 SELECT x FROM d WHERE substr(x, -length($1)) = $1"
-            );
-            sqlx::query_scalar(&sql).bind(end).fetch_all(self.pool()).await
-        };
-        // Side by side: each looks at the name of every dataset.
-        let [a, b, c] = DISTINCT;
-        let found = tokio::try_join!(ending(a), ending(b), ending(c));
-        let (a, b, c) = found.map_err(self.failed("look for a dataset of the lineage"))?;
-        Ok(a.into_iter().chain(b).chain(c).collect::<BTreeSet<_>>().into_iter().collect())
+                 SELECT x FROM d WHERE substr(x, -length($1)) = $1)"
+            )
+        });
+        let sql = format!("{} ORDER BY x", each.join(" UNION "));
+        let query = sqlx::query(&sql).bind(end);
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Whether any event named a dataset by one of these names.
