@@ -35,12 +35,14 @@ pub(crate) const SENSITIVE: &str = "assay.sensitive";
 /// On a record without a value: the draft whose letters are valid from now on.
 pub(crate) const COMMITTED: &str = "assay.committed";
 
-/// On a record without a value: the letter that is closed, by the draft that is named beside it.
+/// On a record without a value: the letters that are closed, with commas between, by the draft that
+/// is named beside them.
 pub(crate) const CLOSES: &str = "assay.closes";
-/// Beside it: what became of the row, and the job that sent it back.
+/// Beside them: what became of the rows, and the job that sent them back.
 pub(crate) const FATE: &str = "assay.fate";
 pub(crate) const JOB: &str = "assay.job";
-/// And where the payload was sent: JSON of a topic, a partition and an offset.
+/// And where the payloads were sent: JSON of a topic, a partition and an offset, or a list of these,
+/// one for each letter.
 pub(crate) const SENT_TO: &str = "assay.sent_to";
 
 /// On a message that a letter became: the letter, its number in the job, and how often it was sent.
@@ -68,25 +70,29 @@ pub(crate) fn marker(draft: DraftId) -> NewRecord {
     }
 }
 
-/// Makes the record that says that a letter is closed, once the draft is committed; without one,
-/// from now on.
+/// Makes the record that says that letters are closed, once the draft is committed; without one,
+/// from now on. Those that were sent to a topic have their places there.
 pub(crate) fn closing(
-    id: LetterId,
+    letters: &[(LetterId, Option<&Source>)],
     (fate, job): (Fate, Option<Uuid>),
     draft: Option<DraftId>,
     at: DateTime<Utc>,
 ) -> NewRecord {
-    let mut headers = vec![text(CLOSES, id.to_string())];
+    let ids: Vec<String> = letters.iter().map(|(id, _)| id.to_string()).collect();
+    let mut headers = vec![text(CLOSES, ids.join(","))];
     headers.extend(draft.map(|draft| text(DRAFT, draft.to_string())));
     headers.push(text(FAILED_AT, instant(at)));
     headers.push(word(FATE, fate.name()));
     headers.extend(job.map(|job| text(JOB, job.to_string())));
+    let places: Vec<Option<&Source>> = letters.iter().map(|(_, place)| *place).collect();
+    if places.iter().any(Option::is_some) {
+        let place = match &places[..] {
+            [place] => serde_json::json!(place),
+            places => serde_json::json!(places),
+        };
+        headers.push(text(SENT_TO, place.to_string()));
+    }
     NewRecord { headers, ..NewRecord::default() }
-}
-
-/// Says beside a closing where the payload is now.
-pub(crate) fn sent_to(place: &Source) -> (String, Bytes) {
-    text(SENT_TO, serde_json::json!(place).to_string())
 }
 
 fn headers(letter: &DeadLetter, draft: Option<DraftId>) -> Vec<(String, Bytes)> {

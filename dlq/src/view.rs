@@ -84,16 +84,16 @@ pub struct Outcome {
     pub sent_to: Option<Source>,
 }
 
-/// A record that closes a letter.
+/// A record that closes letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Closing {
-    pub(crate) id: LetterId,
+    /// Each with where its payload was sent, if it was.
+    pub(crate) letters: Vec<(LetterId, Option<Source>)>,
     /// Counts once it is committed; at once where there is none.
     pub(crate) draft: Option<DraftId>,
     pub(crate) at: DateTime<Utc>,
     pub(crate) fate: Fate,
     pub(crate) job: Option<Uuid>,
-    pub(crate) sent_to: Option<Source>,
 }
 
 impl LetterView {
@@ -177,14 +177,30 @@ pub(crate) fn committed(record: &Record) -> Option<DraftId> {
 
 /// What the record closes, if it is such a record.
 pub(crate) fn closing(record: &Record) -> Option<Closing> {
+    let ids = text(record, headers::CLOSES)?.split(',').map(str::parse);
+    let ids: Vec<LetterId> = ids.collect::<Result<_, _>>().ok()?;
+    let mut places = sent_to(record).into_iter();
     Some(Closing {
-        id: parsed(record, headers::CLOSES)?,
+        letters: ids.into_iter().map(|id| (id, places.next().flatten())).collect(),
         draft: parsed(record, headers::DRAFT).map(DraftId),
         at: parsed(record, headers::FAILED_AT)?,
         fate: parsed(record, headers::FATE).unwrap_or(Fate::Recomputed),
         job: parsed(record, headers::JOB),
-        sent_to: text(record, headers::SENT_TO).and_then(|place| serde_json::from_str(place).ok()),
     })
+}
+
+/// About how many letters a record tells of.
+pub(crate) fn tells_of(record: &Record) -> usize {
+    1 + record.header(headers::CLOSES).map_or(0, |ids| ids.len() / uuid::fmt::Hyphenated::LENGTH)
+}
+
+/// Where letters were sent that a record closes: of one letter, or of each.
+fn sent_to(record: &Record) -> Vec<Option<Source>> {
+    let Some(places) = text(record, headers::SENT_TO) else { return Vec::new() };
+    match places.starts_with('[') {
+        true => serde_json::from_str(places).unwrap_or_default(),
+        false => vec![serde_json::from_str(places).ok()],
+    }
 }
 
 /// Headers are anybody's bytes; the index adds up what they count.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Index, row};
-use crate::{DlqError, LetterView, TOPICS, cause, view};
+use crate::{DlqError, LetterId, LetterView, Source, TOPICS, cause, view};
 
 /// What is in memory at once.
 const FETCH: Fetch = Fetch { max_records: 5000, max_bytes: 8 << 20 };
@@ -126,19 +126,34 @@ impl Index {
             };
             // Offsets without a record are passed over.
             let next = records.last().map_or(ends.end, |last| last.offset + 1);
-            let batch = batch(topic, part, (from, next), &records);
-            match self.store.take_letters(&batch).await? {
-                true => {
-                    all.read += records.len() as u64;
-                    progress(all.read);
-                    from = next;
+            let mut rest = &records[..];
+            while from < next {
+                let (some, more) = rest.split_at(portion(rest));
+                let upto = more.first().map_or(next, |first| first.offset);
+                let batch = batch(topic, part, (from, upto), some);
+                if !self.store.take_letters(&batch).await? {
+                    // Another process takes the same in.
+                    from = self.store.letter_mark(topic, part).await?.max(from + 1);
+                    break;
                 }
-                // Another process takes the same in.
-                false => from = self.store.letter_mark(topic, part).await?.max(from + 1),
+                all.read += some.len() as u64;
+                progress(all.read);
+                (from, rest) = (upto, more);
             }
         }
         Ok(())
     }
+}
+
+/// How many of the records are taken in together, for which everybody waits who writes: those that
+/// tell of so many letters.
+fn portion(records: &[Record]) -> usize {
+    let mut letters = 0;
+    let fits = |record: &&Record| {
+        letters += view::tells_of(record);
+        letters <= FETCH.max_records
+    };
+    records.iter().take_while(fits).count().max(1).min(records.len())
 }
 
 /// Whether records of the topic speak of other letters. Those of others are letters, all of them.
@@ -157,15 +172,16 @@ fn batch(topic: &str, part: u32, (from, next): (u64, u64), records: &[Record]) -
                 continue;
             }
             if let Some(closing) = view::closing(record) {
-                batch.closings.push(LetterClosing {
-                    id: closing.id.to_string(),
+                let of = |(id, sent_to): &(LetterId, Option<Source>)| LetterClosing {
+                    id: id.to_string(),
                     draft: row::draft(closing.draft),
                     at: closing.at,
                     fate: closing.fate.name().to_owned(),
                     job: closing.job.map(|job| job.to_string()),
-                    sent_to: closing.sent_to.map(|place| json!(place).to_string()),
+                    sent_to: sent_to.as_ref().map(|place| json!(place).to_string()),
                     place: record.offset,
-                });
+                };
+                batch.closings.extend(closing.letters.iter().map(of));
                 continue;
             }
         }

@@ -13,7 +13,7 @@ use super::Index;
 use crate::letter::example;
 use crate::{
     Closed, DeadLetter, DeadLetterQueue, Dialect, Fate, Filter, LetterView, Letters, LogQueue,
-    Reason,
+    Reason, Source,
 };
 
 const PROCESSING: &str = "dlq_processing_errors";
@@ -129,6 +129,35 @@ async fn a_letter_that_died_again_is_one_and_a_closing_counts_with_its_draft() {
     assert_eq!(desk.open().await, ["two"]);
     desk.index.rebuild(&|_| {}).await.unwrap();
     assert_eq!(desk.open().await, ["two"]);
+}
+
+#[tokio::test]
+async fn a_record_closes_many_letters_each_with_its_place() {
+    let desk = desk().await;
+    let letters: Vec<DeadLetter> = (0..700).map(|n| at(&format!("{n}"), 1)).collect();
+    desk.put(letters.clone(), None).await;
+    let before = desk.log.ends(PROCESSING).await.unwrap()[0].end;
+    let place = |offset| Source { topic: "orders".to_owned(), partition: 1, offset };
+    let sent: Vec<Closed> = (0..600)
+        .zip(&letters)
+        // Of some it is not known where they are.
+        .map(|(n, letter)| Closed {
+            sent_to: (n % 7 != 0).then(|| place(n)),
+            ..closed(letter, Fate::Sent)
+        })
+        .collect();
+    let job = Uuid::from_u128(5);
+    desk.index.queue.sent(&sent, job, minute(2)).await.unwrap();
+    assert_eq!(desk.log.ends(PROCESSING).await.unwrap()[0].end - before, 2);
+    assert_eq!(desk.open().await.len(), 100);
+    assert_eq!(desk.index.queue.list(&Filter::default()).await.unwrap().len(), 100);
+    for (n, sent_to) in [(0, None), (8, Some(place(8))), (599, Some(place(599)))] {
+        let shown = desk.index.show(letters[n].id).await.unwrap().unwrap();
+        let outcome = shown.letter.outcome.unwrap();
+        assert_eq!((outcome.job, outcome.sent_to), (Some(job), sent_to), "{n}");
+    }
+    desk.index.rebuild(&|_| {}).await.unwrap();
+    assert_eq!(desk.open().await.len(), 100);
 }
 
 #[tokio::test]

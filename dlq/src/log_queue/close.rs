@@ -8,11 +8,17 @@ use assay_log::{NewRecord, Record};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{LETTERS, LogQueue};
+use super::LogQueue;
 use crate::view::Closing;
 use crate::{
-    Closed, DlqError, Fate, LetterId, LetterView, Payloads, Reason, TOPICS, headers, view,
+    Closed, DlqError, Fate, LetterId, LetterView, Payloads, Reason, Source, TOPICS, headers, view,
 };
+
+/// Letters that one record closes at most: some hundred bytes of each where it was sent somewhere.
+const CLOSED_TOGETHER: usize = 500;
+
+/// Such records that are appended together.
+const RECORDS: usize = 100;
 
 /// When letters were closed, by the draft that did so last.
 #[derive(Debug, Default)]
@@ -26,8 +32,10 @@ impl Closings {
     /// Takes in a closing, if it counts.
     fn take(&mut self, closing: &Closing, committed: &HashSet<DraftId>) {
         if closing.draft.is_none_or(|draft| committed.contains(&draft)) {
-            let last = self.0.entry(closing.id).or_insert(closing.at);
-            *last = closing.at.max(*last);
+            for (id, _) in &closing.letters {
+                let last = self.0.entry(*id).or_insert(closing.at);
+                *last = closing.at.max(*last);
+            }
         }
     }
 
@@ -36,6 +44,9 @@ impl Closings {
         self.0.get(&letter.id).is_some_and(|closed_at| letter.failed_at <= *closed_at)
     }
 }
+
+/// Letters to close by where they lie and what became of them; each with where it was sent.
+type Closable<'a> = BTreeMap<(&'static str, u32, Fate), Vec<(LetterId, Option<&'a Source>)>>;
 
 /// A letter that waits for somebody, and where it lies.
 struct Open {
@@ -84,14 +95,11 @@ impl LogQueue {
             })
             .await?;
         }
-        let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
+        let mut closed = Closable::new();
         for (id, Open { topic, partition }) in open {
-            // Beside the letter, so that retention takes the letter first.
-            let record = headers::closing(id, (Fate::Recomputed, None), Some(draft), at);
-            let record = NewRecord { partition: Some(partition), ..record };
-            records.entry(topic).or_default().push(record);
+            closed.entry((topic, partition, Fate::Recomputed)).or_default().push((id, None));
         }
-        self.append_closings(records).await
+        self.append_closings(closed, None, (Some(draft), at)).await
     }
 
     /// Closes letters of whatever stage: for `draft` once it is committed, else from now on.
@@ -99,36 +107,46 @@ impl LogQueue {
         &self,
         letters: &[Closed],
         job: Option<Uuid>,
-        (draft, at): (Option<DraftId>, DateTime<Utc>),
+        by: (Option<DraftId>, DateTime<Utc>),
     ) -> Result<BTreeMap<String, u64>, DlqError> {
-        let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
+        let mut closed = Closable::new();
         for letter in letters {
             // Topics of others get nothing from us.
             let ours = TOPICS.iter().find(|topic| **topic == letter.topic);
             let topic = ours.copied().unwrap_or(Reason::AttemptsExhausted.topic());
             let partition = if ours.is_some() { letter.partition } else { 0 };
-            let mut record = headers::closing(letter.id, (letter.fate, job), draft, at);
-            record.headers.extend(letter.sent_to.as_ref().map(headers::sent_to));
-            let record = NewRecord { partition: Some(partition), ..record };
-            records.entry(topic).or_default().push(record);
+            let those = closed.entry((topic, partition, letter.fate)).or_default();
+            those.push((letter.id, letter.sent_to.as_ref()));
         }
-        self.append_closings(records).await
+        self.append_closings(closed, job, by).await
     }
 
+    /// Appends closings beside the letters, so that retention takes the letters first.
     async fn append_closings(
         &self,
-        records: BTreeMap<&str, Vec<NewRecord>>,
+        closed: Closable<'_>,
+        job: Option<Uuid>,
+        (draft, at): (Option<DraftId>, DateTime<Utc>),
     ) -> Result<BTreeMap<String, u64>, DlqError> {
-        let mut counts = BTreeMap::new();
-        if !records.is_empty() {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        if !closed.is_empty() {
             self.partitions().await?;
         }
-        for (topic, records) in records {
-            counts.insert(topic.to_owned(), records.len() as u64);
-            for records in records.chunks(LETTERS) {
-                let appended = self.log.append(topic, records.to_vec()).await;
+        let mut records: BTreeMap<&str, Vec<NewRecord>> = BTreeMap::new();
+        for ((topic, partition, fate), letters) in closed {
+            *counts.entry(topic.to_owned()).or_default() += letters.len() as u64;
+            for some in letters.chunks(CLOSED_TOGETHER) {
+                let record = headers::closing(some, (fate, job), draft, at);
+                let record = NewRecord { partition: Some(partition), ..record };
+                records.entry(topic).or_default().push(record);
+            }
+        }
+        for (topic, mut records) in records {
+            while !records.is_empty() {
+                let some: Vec<NewRecord> = records.drain(..records.len().min(RECORDS)).collect();
+                let appended = self.log.append(topic, some).await;
                 appended.map_err(|source| DlqError::Log {
-                    doing: format!("close {} dead letters", records.len()),
+                    doing: format!("close dead letters of topic `{topic}`"),
                     source,
                 })?;
             }

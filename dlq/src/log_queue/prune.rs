@@ -58,19 +58,19 @@ struct Old {
     what: What,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum What {
     Letter(Option<DraftId>),
     Closed(Option<DraftId>, LetterId),
     Void,
     /// Says that a draft was committed.
     Marker(DraftId),
-    /// Says that a draft closed a letter.
-    Closing(Option<DraftId>, LetterId),
+    /// Says that a draft closed letters.
+    Closing(Option<DraftId>, Vec<LetterId>),
 }
 
 impl What {
-    fn is_letter(self) -> bool {
+    fn is_letter(&self) -> bool {
         !matches!(self, What::Marker(_) | What::Closing(..))
     }
 }
@@ -172,7 +172,7 @@ impl Lane {
         if self.blocked || !goes {
             self.kept += u64::from(goes && seen.what.is_letter());
             self.blocked = true;
-            rest.take(seen.what);
+            rest.take(&seen.what);
             return;
         }
         let old = Old {
@@ -188,33 +188,33 @@ impl Lane {
     fn cut(&mut self, place: usize, rest: &mut Rest) {
         for old in self.old.drain(place..) {
             self.kept += u64::from(old.what.is_letter());
-            rest.take(old.what);
+            rest.take(&old.what);
         }
     }
 }
 
 impl Rest {
-    fn take(&mut self, what: What) {
+    fn take(&mut self, what: &What) {
         match what {
             What::Letter(draft) => self.letters.extend(draft),
             What::Closed(draft, id) => {
                 self.letters.extend(draft);
-                self.closed.insert(id);
+                self.closed.insert(*id);
             }
             // It is void itself without its draft's marker.
             What::Closing(draft, _) => self.letters.extend(draft),
             What::Marker(draft) => {
-                self.markers.insert(draft);
+                self.markers.insert(*draft);
             }
             What::Void => {}
         }
     }
 
     /// Whether a letter that stays would be void, or open again, without this record.
-    fn needs(&self, what: What) -> bool {
+    fn needs(&self, what: &What) -> bool {
         match what {
-            What::Marker(draft) => self.letters.contains(&draft) && !self.markers.contains(&draft),
-            What::Closing(_, id) => self.closed.contains(&id),
+            What::Marker(draft) => self.letters.contains(draft) && !self.markers.contains(draft),
+            What::Closing(_, ids) => ids.iter().any(|id| self.closed.contains(id)),
             _ => false,
         }
     }
@@ -226,7 +226,7 @@ fn hold_markers(lanes: &mut BTreeMap<(&str, u32), Lane>, rest: &mut Rest) {
     loop {
         let mut held = false;
         for lane in lanes.values_mut() {
-            if let Some(place) = lane.old.iter().position(|old| rest.needs(old.what)) {
+            if let Some(place) = lane.old.iter().position(|old| rest.needs(&old.what)) {
                 lane.cut(place, rest);
                 held = true;
             }
@@ -247,7 +247,8 @@ fn kind(topic: &str, record: &Record, committed: &HashSet<DraftId>, closings: &C
         return Seen { what: What::Marker(draft), dataset: None };
     }
     if let Some(closing) = view::closing(record) {
-        return Seen { what: What::Closing(closing.draft, closing.id), dataset: None };
+        let ids = closing.letters.into_iter().map(|(id, _)| id).collect();
+        return Seen { what: What::Closing(closing.draft, ids), dataset: None };
     }
     let letter = LetterView::of(topic, record, 0);
     let what = match letter.draft {

@@ -35,21 +35,22 @@ impl Store {
     }
 }
 
+/// All in one statement: each is a walk to the database's thread and back.
 pub(crate) async fn add(
     connection: &mut SqliteConnection,
     totals: &[Increment],
 ) -> Result<(), sqlx::Error> {
-    for increment in totals {
-        sqlx::query(
-            "INSERT INTO totals (name, labels, value) VALUES ($1, $2, $3)
-             ON CONFLICT (name, labels) DO UPDATE SET value = totals.value + excluded.value",
-        )
-        .bind(increment.name)
-        .bind(from_json(&increment.labels)?)
-        .bind(increment.by)
-        .execute(&mut *connection)
-        .await?;
-    }
+    let row =
+        |increment: &Increment| Ok((increment.name, from_json(&increment.labels)?, increment.by));
+    let rows: Vec<_> = totals.iter().map(row).collect::<Result<_, sqlx::Error>>()?;
+    sqlx::query(
+        "INSERT INTO totals (name, labels, value)
+         SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE TRUE
+         ON CONFLICT (name, labels) DO UPDATE SET value = totals.value + excluded.value",
+    )
+    .bind(from_json(&rows)?)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
