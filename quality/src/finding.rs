@@ -47,8 +47,9 @@ impl Finding {
         let outcome = outcome(rule.threshold.holds(broken, rows));
         let finding = Finding { broken, sentence, ..Finding::new(outcome, expected) };
         let finding = finding.unless_unevaluated(place, tally, rows);
+        let asked = !matches!(finding.outcome, Outcome::NotEvaluated { .. });
         let cost = match &rule.check {
-            Check::References { dataset, targets, .. } => match &targets[..] {
+            Check::References { dataset, targets, .. } if asked => match &targets[..] {
                 [target] => Some(format!("{rows} values looked up in {dataset}.{target}")),
                 several => {
                     let targets = several.join(", ");

@@ -140,11 +140,15 @@ impl Document {
         let schema = schemars::schema_for!(T);
         let validator = validator(schema.as_value());
         let (mut rest, mut left_out) = (self.clone(), Vec::new());
-        // What is left out may have been all that an outer value was made of.
-        for _ in 0..4 {
+        // What is left out may have been all that an outer value was made of. What is wrong in the end
+        // with one of a list takes the whole list along.
+        for round in 0..8 {
             let before = rest.value.clone();
             for error in validator.iter_errors(&before) {
-                left_out.extend(explain::without_value(&mut rest.value, &error));
+                left_out.extend(match round {
+                    0..4 => explain::without_value(&mut rest.value, &error),
+                    _ => explain::without_around(&mut rest.value, &error),
+                });
             }
         }
         Partly { value: rest.read().ok(), mistakes, left_out }

@@ -8,7 +8,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use assay_core::{Check, Contract, OnFail, Outcome, Profile, Quality, Remembered, Verdict};
-use assay_quality::{BatchFacts, Breaker, Facts, Reference, Suite, Tally};
+use assay_quality::{BatchFacts, Breaker, Suite, Tally};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -18,12 +18,12 @@ use tokio::task::JoinSet;
 
 use super::earlier::Earlier;
 use super::fit::{Difference, Fit};
+use super::references::References;
 use super::refused::{Refused, RefusedRows};
 use super::repeated::repeated;
 use super::{InspectError, Subject};
 use crate::lake::Lake;
 use crate::stage::arrow_schema;
-use crate::target::{Lookup, TargetError};
 
 /// What stands in place of a value that nobody may see.
 const REDACTED: &str = "•••";
@@ -82,6 +82,7 @@ pub async fn judge(
     let (columns, mut notes) = columns(subject, contract, &schema)?;
     let bench = Bench::new(subject, contract, &schema, look).await?;
     notes.extend(unheld(look, contract));
+    notes.extend(bench.references.unasked());
     let mut parts = JoinSet::new();
     for part in subject.parts(&columns).await? {
         parts.spawn(Arc::clone(&bench).judge(part));
@@ -108,6 +109,14 @@ pub async fn judge(
             (quality, remembered)
         }
         None => (bench.suite.report(&all.tally, &facts)?, None),
+    };
+    let quality = match unread {
+        1.. if contract.rules.is_empty() && quality.verdict == Verdict::Pass => {
+            let because =
+                vec![format!("{unread} of {rows} rows can't be read, and no rule says so")];
+            Quality { verdict: Verdict::Warn, because, ..quality }
+        }
+        _ => quality,
     };
     let mut samples = all.samples;
     if look.samples > 0 {
@@ -185,7 +194,7 @@ struct Bench {
     /// Names of the rules that send rows away.
     quarantining: Vec<String>,
     fit: Fit,
-    lookups: Vec<(Reference, Box<dyn Lookup>)>,
+    references: References,
     samples: usize,
     redact: Vec<String>,
     refused: Refused,
@@ -204,27 +213,19 @@ impl Bench {
     ) -> Result<Arc<Bench>, InspectError> {
         let suite = Suite::compile(contract, schema)?;
         let strict = suite.strict();
-        let mut lookups = Vec::new();
-        for reference in suite.references() {
-            let Some(lake) = look.lake else { break };
-            match lake.lookup(&reference.dataset, &reference.targets).await {
-                Ok(lookup) => lookups.push((reference.clone(), lookup)),
-                // Then the rule is not evaluated, and says so.
-                Err(TargetError::Missing { .. }) => {
-                    lookups.clear();
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let away = contract.rules.iter().filter(|rule| rule.on_fail == OnFail::Quarantine);
+        let references = References::open(&suite, schema, look.lake).await?;
+        // What nobody could be asked is told of the rule, and sends no row away.
+        let away = contract
+            .rules
+            .iter()
+            .filter(|rule| rule.on_fail == OnFail::Quarantine && references.asked(&rule.name));
         Ok(Arc::new(Bench {
             name: subject.name().to_owned(),
             quarantining: away.map(|rule| rule.name.clone()).collect(),
             suite,
             strict,
             fit: Fit::new(schema),
-            lookups,
+            references,
             samples: look.samples,
             redact: look.redact.clone(),
             refused: subject.refused.clone(),
@@ -260,14 +261,7 @@ impl Bench {
         misfits.iter().for_each(|(_, why)| self.refused.add(why, None));
         part.read += rows.num_rows() as u64;
         self.seen.fetch_add(chunk.num_rows() as u64, Ordering::Relaxed);
-        let mut facts = Facts::default();
-        for (reference, lookup) in &self.lookups {
-            let columns = reference.places.iter().zip(&reference.targets);
-            let columns =
-                columns.map(|(place, name)| (name, Arc::clone(rows.column(*place)), true));
-            let keys = RecordBatch::try_from_iter_with_nullable(columns).map_err(wrong)?;
-            facts.known.push(lookup.known(&keys).await?);
-        }
+        let facts = self.references.facts(&rows, &self.name).await?;
         let judged = self.strict.judge(&rows, &facts);
         let mut stays = vec![true; rows.num_rows()];
         for bad in &judged.bad {
@@ -276,7 +270,7 @@ impl Bench {
                 stays[bad.row as usize] = false;
                 part.rejected += 1;
             }
-            for name in broken {
+            for name in broken.into_iter().filter(|name| self.references.asked(name)) {
                 part.sample(name, &rows, bad.row as usize, self).map_err(wrong)?;
             }
         }

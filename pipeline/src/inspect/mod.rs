@@ -12,6 +12,7 @@ mod json_lines;
 mod judge;
 mod parquet_file;
 mod profile;
+mod references;
 mod refused;
 mod repeated;
 mod sniff;

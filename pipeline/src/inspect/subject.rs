@@ -93,8 +93,8 @@ pub struct Opening<'a> {
     pub now: DateTime<Utc>,
 }
 
-struct Opened {
-    provider: Arc<dyn TableProvider>,
+pub(super) struct Opened {
+    pub(super) provider: Arc<dyn TableProvider>,
     there: Option<SchemaRef>,
     refused: Refused,
 }
@@ -235,7 +235,7 @@ async fn register_all(state: &SessionState, lake: &Lake) -> Result<(), InspectEr
     Ok(())
 }
 
-async fn open_table(
+pub(super) async fn open_table(
     lake: Option<&Lake>,
     dataset: &DatasetName,
     at: Option<i64>,

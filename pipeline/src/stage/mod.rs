@@ -3,6 +3,7 @@
 
 mod also;
 mod columns;
+mod exact;
 mod extract;
 mod lineage;
 mod model;

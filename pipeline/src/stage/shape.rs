@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 
+use super::exact::changed;
 use super::{Expression, ModelError, RowModel, Stage};
 
 /// A row that could not be brought into the shape of its target.
@@ -234,6 +235,10 @@ pub(crate) fn conform(
             let lost = arrow::compute::and(&is_not_null(column)?, &is_null(&fitted)?)?;
             let why = format!("`{}` does not fit {}", field.name(), plain(field.data_type()));
             misfits.extend(set_rows(&lost).map(|row| (row, why.clone())));
+        }
+        if let Some((changed, how)) = changed(column, &fitted)? {
+            let why = || format!("`{}` {how}", field.name());
+            misfits.extend(set_rows(&changed).map(|row| (row, why())));
         }
         columns.push(fitted);
     }

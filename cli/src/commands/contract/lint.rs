@@ -103,9 +103,8 @@ impl Found {
         self.mistakes.0.extend(mistakes.0);
         let Some(contract) = contract else { return };
         for (object, one) in contract.schemas() {
-            if let Some(one) = judged(object, one)
-                && let Err(mistakes) = Suite::compile(&one, &arrow_schema(&one))
-            {
+            let one = judged(object, one);
+            if let Err(mistakes) = Suite::compile(&one, &arrow_schema(&one)) {
                 self.mistakes.0.extend(mistakes.0);
             }
         }
@@ -119,20 +118,19 @@ impl Found {
 }
 
 /// The contract with the rules of which more can be said than that their columns are not there.
-fn judged(object: &SchemaObject, contract: &Contract) -> Option<Contract> {
+fn judged(object: &SchemaObject, contract: &Contract) -> Contract {
     let mut contract = contract.clone();
-    let known: BTreeSet<&str> = contract.columns.iter().map(|it| it.name.as_str()).collect();
-    if known.len() < contract.columns.len() {
-        return None;
-    }
+    let mut known = BTreeSet::new();
+    // Of a column that is there twice, the first.
+    contract.columns.retain(|column| known.insert(column.name.clone()));
     // What an expression names, only all columns can tell.
-    let all = object.properties.len() == known.len();
+    let all = object.properties.iter().all(|property| known.contains(&property.name));
     contract.rules.retain(|rule| {
         let columns = rule.check.columns();
         let told = all || !columns.is_empty() && rule.condition.is_none();
-        told && columns.iter().all(|name| known.contains(name))
+        told && columns.iter().all(|name| known.contains(*name))
     });
-    Some(contract)
+    contract
 }
 
 /// All contracts in a folder and those below it.

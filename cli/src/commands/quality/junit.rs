@@ -68,8 +68,13 @@ fn element(name: &str, message: &str, text: &str) -> String {
 }
 
 fn message(result: &RuleResult) -> String {
-    let RuleResult { failed, expected, lost, .. } = result;
-    format!("{failed} rows broke it (expected {expected}), {lost:.2} points lost")
+    let RuleResult { failed, expected, lost, observed, .. } = result;
+    let found = match observed {
+        // It is about all rows together.
+        Some(value) if *failed == 0 => format!("found {value}"),
+        _ => format!("{failed} rows broke it"),
+    };
+    format!("{found} (expected {expected}), {lost:.2} points lost")
 }
 
 fn promise(contract: &Contract, rule: &str) -> String {

@@ -37,6 +37,28 @@ pub(super) fn without_value(value: &mut Value, error: &ValidationError<'_>) -> V
     }
 }
 
+/// Takes out of `value` the nearest key around what `error` is about, and says where that was.
+pub(super) fn without_around(value: &mut Value, error: &ValidationError<'_>) -> Vec<String> {
+    if let Kind::AnyOf { context } | Kind::OneOfNotValid { context } = error.kind()
+        && let Some(inner) = meant(context)
+        && inner.iter().any(|inner| {
+            inner.instance_path().as_str().len() > error.instance_path().as_str().len()
+        })
+    {
+        return inner.iter().flat_map(|inner| without_around(value, inner)).collect();
+    }
+    let mut at = error.instance_path().as_str();
+    loop {
+        if let Some(gone) = without(value, at) {
+            return vec![gone];
+        }
+        match at.rsplit_once('/') {
+            Some((outer, _)) => at = outer,
+            None => return vec![],
+        }
+    }
+}
+
 fn without(value: &mut Value, at: &str) -> Option<String> {
     let (outer, key) = at.rsplit_once('/')?;
     let key = key.replace("~1", "/").replace("~0", "~");
