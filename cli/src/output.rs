@@ -29,9 +29,11 @@ pub(crate) fn start_logging(verbose: bool, follows: bool, draws: bool) {
 }
 
 /// Prints a line; a reader that went away is an error that ends the command quietly.
+///
+/// Nothing in it steers the terminal, whoever wrote it.
 pub(crate) fn line(text: impl AsRef<str>) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.as_ref().trim_end())?;
+    writeln!(out, "{}", printable(text.as_ref().trim_end()))?;
     Ok(())
 }
 

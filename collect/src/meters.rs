@@ -60,6 +60,19 @@ impl Standing {
     }
 }
 
+/// Why events are refused.
+const REASONS: [&str; 7] =
+    ["invalid_json", "schema", "too_large", "quota", "busy", "backlog_full", "disk"];
+
+/// Each reason from the beginning: a counter that appears with the first refusals hides them from
+/// `increase()`.
+fn of_reasons(rejected: IntCounterVec) -> IntCounterVec {
+    for reason in REASONS {
+        rejected.with_label_values(&[reason]);
+    }
+    rejected
+}
+
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0];
 const EVENTS: [f64; 9] = [1.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 750.0, 1000.0];
@@ -76,7 +89,7 @@ impl Meters {
             requests: counters(&registry, &names::API_REQUESTS),
             request_seconds: histograms(&registry, &names::API_REQUEST_DURATION, &SECONDS),
             received: counter(&names::METRICS_RECEIVED),
-            rejected: counters(&registry, &names::METRICS_REJECTED),
+            rejected: of_reasons(counters(&registry, &names::METRICS_REJECTED)),
             sent: counter(&names::BATCHES_SENT),
             failed: counter(&names::BATCHES_FAILED),
             size: histogram(&names::BATCH_SIZE, &EVENTS),

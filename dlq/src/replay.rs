@@ -3,7 +3,8 @@
 use assay_core::StageId;
 use assay_log::Record;
 use assay_store::{
-    AuditEntry, LetterFilter, LetterOfReplay, LetterState, Replay, ReplayOptions, ReplayState,
+    AuditEntry, LetterFilter, LetterOfReplay, LetterState, Outcome, Replay, ReplayOptions,
+    ReplayState,
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -107,6 +108,17 @@ impl Index {
             result: None,
         };
         Ok(self.store.start_replay(&job, asked.limit, entry).await?)
+    }
+
+    /// What became of the letters of a job, or would of a dry run. What its worker counted in the
+    /// end stays, whatever becomes of the letters later.
+    pub async fn outcome(&self, job: &Replay) -> Result<Outcome, DlqError> {
+        let found = job.result.as_ref().filter(|_| job.dry || job.state == ReplayState::Complete);
+        Ok(match found {
+            Some(result) => serde_json::from_value(result["outcome"].clone()).unwrap_or_default(),
+            None if job.dry => Outcome::new(),
+            None => self.store.replay_outcome(job.id).await?,
+        })
     }
 
     /// The letters of a job.

@@ -5,6 +5,7 @@ mod failing;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use assay_store::{Delivery, Store, StoreError};
 use assay_trace::{Kind, Span};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use uuid::Uuid;
 
@@ -77,6 +79,8 @@ pub struct Courier {
     persistence: Persistence,
     me: Uuid,
     tried: AtomicBool,
+    /// Nothing more is begun by [`Courier::run`].
+    ending: watch::Sender<bool>,
 }
 
 /// One target during one pass.
@@ -100,7 +104,8 @@ impl Courier {
     ) -> Courier {
         let me = ids.next();
         let tried = AtomicBool::new(false);
-        Courier { store, targets, clock, ids, persistence, me, tried }
+        let (ending, _) = watch::channel(false);
+        Courier { store, targets, clock, ids, persistence, me, tried, ending }
     }
 
     /// Whether there is nobody to send to.
@@ -114,26 +119,34 @@ impl Courier {
         self
     }
 
-    /// Sends until `shutdown` comes to its end. What goes wrong is told, and tried again.
+    /// Sends until `shutdown` comes to its end. What goes wrong is told, and tried again. What is on
+    /// its way then gets its answer, if that comes soon: cut off it would be sent twice.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         if self.targets.is_empty() {
             return shutdown.await;
         }
         // Each for itself: one that is slow must not keep the others waiting.
         let each = self.targets.iter().map(async |target| {
-            loop {
+            let mut ending = self.ending.subscribe();
+            while !*ending.borrow() {
                 if let Err(error) = self.round(target).await {
                     let target = target.name();
                     tracing::warn!(%error, target, "the outbox can't be read; it is tried again");
                 }
-                sleep(LOOK).await;
+                tokio::select! {
+                    () = sleep(LOOK) => {}
+                    _ = ending.wait_for(|over| *over) => {}
+                }
             }
         });
-        let work = futures::future::join_all(each);
+        let mut work = pin!(futures::future::join_all(each));
         tokio::select! {
             () = shutdown => {}
-            _ = work => {}
+            _ = &mut work => {}
         }
+        self.ending.send_replace(true);
+        let _ = timeout(FIRST_ANSWER, work).await;
+        self.ending.send_replace(false);
         self.release().await;
     }
 
@@ -143,7 +156,7 @@ impl Courier {
         // What did not answer during the whole command will not do so now.
         let silent = self.tried.load(Ordering::Relaxed) && self.answers() == 0;
         if self.targets.is_empty() || silent {
-            return;
+            return self.hold_silent().await;
         }
         let watch = async {
             let (mut seen, mut heard_at) = (self.answers(), Instant::now());
@@ -276,7 +289,7 @@ impl Courier {
 
     async fn send_all(&self, round: &Round<'_>) -> Result<(), StoreError> {
         let name = round.target.name();
-        while !round.over.load(Ordering::Relaxed) {
+        while !round.over.load(Ordering::Relaxed) && !*self.ending.borrow() {
             let page = self.store.deliverable(name, self.clock.now(), PAGE).await?;
             if page.is_empty() {
                 return Ok(());
@@ -314,7 +327,7 @@ impl Courier {
     async fn send(&self, round: &Round<'_>, group: Vec<Delivery>) -> Result<(), StoreError> {
         let mut waits: Vec<String> = vec![];
         for delivery in group {
-            if round.over.load(Ordering::Relaxed) {
+            if round.over.load(Ordering::Relaxed) || *self.ending.borrow() {
                 return Ok(());
             }
             if waits.contains(&delivery.subject) {

@@ -90,9 +90,7 @@ impl<'a> Held<'a> {
             store.forget_replay(job.id).await.map_err(DlqError::from)?;
             return done;
         }
-        if job.handed
-            && let Ok(carried) = &done
-        {
+        if let Ok(carried) = &done {
             self.keep_result(carried).await?;
         }
         let (state, message) = match &done {

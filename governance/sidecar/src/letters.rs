@@ -42,6 +42,11 @@ impl Letters {
         Letters { index, turn: Mutex::new(None) }
     }
 
+    /// The index as it is.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The index, with all that the topics gained; also of a topic of another system.
     pub(crate) async fn caught_up(&self, topic: Option<&str>) -> Result<Index, Behind> {
         let turn = timeout(TURN, self.turn.lock()).await;

@@ -86,6 +86,9 @@ pub struct ReplayOptions {
     /// The topic that they are sent to; absent: back into the stage that they failed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<ReplayTopic>,
+    /// Where the pipeline was read that judges them; absent: it is the shipped one of that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
 }
 
 /// A topic that letters are sent to.
@@ -105,6 +108,7 @@ impl Default for ReplayOptions {
             stop_rows: 100,
             transform: None,
             to: None,
+            pipeline: None,
         }
     }
 }
@@ -151,7 +155,8 @@ pub struct ReplayLetter {
     pub place: u64,
 }
 
-/// What became of the letters of a job: landed, duplicate, filtered, … , again, waiting.
+/// What became of the letters of a job: landed, duplicate, filtered, … , again, waiting; elsewhere
+/// are those that another job sent.
 pub type Outcome = BTreeMap<String, u64>;
 
 impl Store {
@@ -386,6 +391,7 @@ impl Store {
 /// What became of a letter `l` that a job `r` sent.
 const FATE: &str = "CASE
     WHEN l.id IS NULL THEN 'gone'
+    WHEN l.state = 'closed' AND l.job <> r.job THEN 'elsewhere'
     WHEN l.closed_at IS NOT NULL AND l.state = 'closed' THEN l.fate
     WHEN EXISTS (SELECT 1 FROM letters n WHERE n.id = l.id AND n.attempt > l.attempt
         AND n.state <> 'void') THEN 'again'

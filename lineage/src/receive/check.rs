@@ -47,6 +47,10 @@ fn checked(event: &Value, ways: &mut usize) -> Result<DateTime<Utc>, Wrong> {
             facets(run, "$.run", "facets")?;
             named(object.get("job").unwrap_or(&Value::Null), "$.job")?;
         }
+        // What began or ended is a run; what only says what a job or a dataset is has no such type.
+        (None, ..) if object.get("eventType").is_some_and(|kind| !kind.is_null()) => {
+            return Err(wrong("$.run", "is there where an event has an `eventType`"));
+        }
         (None, Some(job), _) => named(job, "$.job")?,
         (None, None, Some(dataset)) => named(dataset, "$.dataset")?,
         (None, None, None) => {

@@ -7,7 +7,7 @@ pub const SIDECAR_EVENTS: Metric = Metric {
     kind: Kind::Counter,
     unit: "events",
     labels: &[],
-    meaning: "Lineage events that were accepted and are kept",
+    meaning: "Lineage events that were accepted and are kept, again where they are sent again",
 };
 
 pub const SIDECAR_REFUSED: Metric = Metric {

@@ -17,8 +17,9 @@ pub(crate) async fn jobs(app: &App, limit: u32, as_json: bool) -> Result<()> {
     let index = as_known(app).await?;
     let mut found: Vec<(Replay, Outcome)> = Vec::new();
     for job in index.store().replays(limit).await? {
-        let outcome = index.store().replay_outcome(job.id).await?;
-        found.push((job, outcome));
+        let outcome = index.outcome(&job).await?;
+        // What was found out is with the job alone.
+        found.push((Replay { result: None, ..job }, outcome));
     }
     if as_json {
         let one = |(job, outcome): &(Replay, Outcome)| json!({"job": job, "outcome": outcome});
@@ -47,7 +48,7 @@ pub(crate) async fn jobs(app: &App, limit: u32, as_json: bool) -> Result<()> {
 pub(crate) async fn job(app: &App, id: &str, as_json: bool) -> Result<()> {
     let index = as_known(app).await?;
     let job = find(&index, id).await?;
-    let outcome = index.store().replay_outcome(job.id).await?;
+    let outcome = index.outcome(&job).await?;
     let most = if as_json { u32::MAX } else { SHOWN };
     let proofs = index.proofs(job.id, 0, most).await?;
     if as_json {

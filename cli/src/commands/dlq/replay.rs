@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
-use assay_core::{Counts, distance};
+use anyhow::{Context, Result};
+use assay_core::{Counts, StageId, distance};
 use assay_dlq::{Asked, Choice, Index, Reason};
-use assay_pipeline::{Carried, Pipeline, ReplayError, Replayer};
+use assay_pipeline::{Carried, Pipeline, ReplayError, Replayer, Stage};
 use assay_store::{Action, AuditEntry, Replay, ReplayOptions, ReplayState};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -62,6 +62,7 @@ pub(crate) async fn replay(app: &App, what: &DlqReplayArgs, as_json: bool) -> Re
         batch: what.batch,
         stop_percent: if what.dry_run { 100.0 } else { what.stop_at },
         transform: what.transform.clone(),
+        pipeline: what.pipeline.as_deref().map(whole),
         ..ReplayOptions::default()
     };
     let asked = Asked {
@@ -127,6 +128,9 @@ async fn start(
     let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
     let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
     replayer.check_asked(&asked.stage, asked.options.transform.as_deref()).await?;
+    if !asked.dry {
+        check_pauses(app, &stages_of(pipeline, &asked.stage)).await?;
+    }
     let (id, at) = (app.ids.next(), app.clock.now());
     let entry = AuditEntry {
         at,
@@ -164,7 +168,7 @@ pub(crate) async fn resume(
     }
     let pipeline = match &job.options.to {
         Some(_) => None,
-        None => Some(shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?),
+        None => Some(load(&job, pipeline)?),
     };
     let entry = AuditEntry {
         at: app.clock.now(),
@@ -179,6 +183,21 @@ pub(crate) async fn resume(
         Some(pipeline) => carry_out(app, &index, &pipeline, id, as_json).await,
         None => forward::carry_out(app, &index, &job, as_json).await,
     }
+}
+
+/// The pipeline that judges the letters of a job: the one that is named, or that it was made with.
+fn load(job: &Replay, named: Option<&str>) -> Result<Pipeline> {
+    let made_with = job.options.pipeline.as_deref();
+    let place = named.or(made_with).unwrap_or(&job.stage.pipeline);
+    shipped::load(place).with_context(|| {
+        format!("job {} is judged by {place}; another is named with --pipeline FOLDER", job.id)
+    })
+}
+
+/// The folder as it is found from anywhere; the name of a shipped pipeline stays one.
+fn whole(place: &str) -> String {
+    std::fs::canonicalize(place)
+        .map_or_else(|_| place.to_owned(), |path| path.display().to_string())
 }
 
 pub(crate) async fn cancel(
@@ -220,7 +239,7 @@ async fn give_up(
     if job.options.to.is_some() {
         return Ok(forward::forwarder(app, index).give_up(job, entry).await);
     }
-    let pipeline = &shipped::load(pipeline.unwrap_or(&job.stage.pipeline))?;
+    let pipeline = &load(job, pipeline)?;
     let (runner, ingest) = (app.runner(Arc::new(Progress::new(true)) as _), app.ingest());
     let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
     Ok(replayer.give_up(job.id, entry).await.map(drop))
@@ -262,9 +281,8 @@ async fn carry_out(
     let (runner, ingest) = (app.runner(Arc::clone(&progress) as _), app.ingest());
     let replayer = Replayer { runner: &runner, ingest: &ingest, index, pipeline };
     replayer.check(&job)?;
-    let stage = pipeline.stages.iter().filter(|stage| stage.id == job.stage).cloned();
     if !job.dry {
-        check_pauses(app, &stage.collect::<Vec<_>>()).await?;
+        check_pauses(app, &stages_of(pipeline, &job.stage)).await?;
         app.drain_when_asked();
     }
     progress.begin(&job.stage.to_string());
@@ -272,6 +290,10 @@ async fn carry_out(
     let outcome = replayer.carry_out(id, app.ids.next(), &heard).await;
     progress.end();
     end(index, &job, outcome, as_json).await
+}
+
+fn stages_of(pipeline: &Pipeline, id: &StageId) -> Vec<Arc<Stage>> {
+    pipeline.stages.iter().filter(|stage| stage.id == *id).cloned().collect()
 }
 
 /// Whether a job was made: where others have all letters, none is.

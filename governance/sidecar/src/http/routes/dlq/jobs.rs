@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::Uri;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::http::Service;
@@ -114,13 +113,7 @@ pub(super) async fn find(service: &Service, id: &str) -> Result<Replay, Problem>
 }
 
 pub(super) async fn told(service: &Service, job: Replay) -> Result<Told, Problem> {
-    let outcome = match (job.dry, &job.result) {
-        // What its worker counted in the end; later the topics may have lost letters.
-        (false, Some(result)) if job.state == ReplayState::Complete => found(result),
-        (false, _) => service.store.replay_outcome(job.id).await?,
-        (true, Some(result)) => found(result),
-        (true, None) => Outcome::new(),
-    };
+    let outcome = service.letters.index().outcome(&job).await?;
     let waits = job.handed && job.state == ReplayState::Waiting;
     let worker = || match &job.options.to {
         Some(_) => "`assay dlq work`".to_owned(),
@@ -128,11 +121,6 @@ pub(super) async fn told(service: &Service, job: Replay) -> Result<Told, Problem
     };
     let waits_for = waits.then(worker);
     Ok(Told { job, outcome, waits_for })
-}
-
-/// What a worker found out that became of the letters, or would.
-fn found(result: &Value) -> Outcome {
-    serde_json::from_value(result["outcome"].clone()).unwrap_or_default()
 }
 
 /// Without a `+`, which is a space in an address.
