@@ -55,6 +55,33 @@ fn one_frame_is_text_and_without_a_terminal_the_view_says_what_to_use() {
 }
 
 #[test]
+fn a_run_that_goes_on_says_how_its_stage_is_whatever_ran_beside_it() {
+    let folder = folder();
+    let run = ["run", "kafka-to-bronze", "--pipeline", "github_events"];
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_assay"));
+    follower.current_dir(folder.path()).args(run).arg("--follow");
+    let mut follower = follower.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let land = || {
+        let status = assay(folder.path(), &["status", "-o", "json"]).stdout;
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        let stages = status["stages"].as_array().unwrap();
+        let land = stages.iter().find(|stage| stage["stage"] == "github_events/land").unwrap();
+        land["status"].as_str().unwrap().to_owned()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    while land() != "running" {
+        assert!(Instant::now() < until, "the follower never ran");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // It has nothing to do, or is fenced off.
+    assay(folder.path(), &run);
+    let now = land();
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    assert_eq!(now, "running");
+}
+
+#[test]
 fn on_a_terminal_it_draws_follows_the_size_and_leaves_everything_as_it_was() {
     let folder = folder();
     let binary = env!("CARGO_BIN_EXE_assay");

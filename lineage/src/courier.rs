@@ -145,7 +145,9 @@ impl Courier {
             _ = &mut work => {}
         }
         self.ending.send_replace(true);
-        let _ = timeout(FIRST_ANSWER, work).await;
+        if timeout(FIRST_ANSWER, work).await.is_err() {
+            self.hold_silent().await;
+        }
         self.ending.send_replace(false);
         self.release().await;
     }
@@ -156,7 +158,7 @@ impl Courier {
         // What did not answer during the whole command will not do so now.
         let silent = self.tried.load(Ordering::Relaxed) && self.answers() == 0;
         if self.targets.is_empty() || silent {
-            return self.hold_silent().await;
+            return;
         }
         let watch = async {
             let (mut seen, mut heard_at) = (self.answers(), Instant::now());
@@ -200,7 +202,10 @@ impl Courier {
                 if self.store.next_due(name).await?.is_none_or(|due| due > now) {
                     return Ok(());
                 }
-                let (away, _) = self.store.held(name).await?;
+                let (away, held_until) = self.store.held(name).await?;
+                if held_until.is_some_and(|until| until > now) {
+                    return Ok(());
+                }
                 let wait = self.wait(away + 1).max(SILENT);
                 let why = "it did not answer the end of a command within 2 s";
                 self.store.failed_attempt(name).await?;

@@ -1,7 +1,7 @@
 use anyhow::Result;
 use assay_core::{Counts, RunId, RunStatus, distance};
 use assay_pipeline::SILENCE;
-use assay_store::{RunFilter, RunRecord};
+use assay_store::{RunFilter, RunRecord, Store};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -10,6 +10,9 @@ use crate::args::RunsArgs;
 use crate::commands::quality;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, time};
+
+/// Runs that go on are looked at, the newest.
+const MOST_RUNNING: u32 = 1000;
 
 pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()> {
     if let Some(id) = &what.id {
@@ -46,6 +49,22 @@ fn standing(record: &RunRecord, now: DateTime<Utc>) -> String {
 /// Whether nothing is heard of a run that should be running.
 pub(crate) fn silent(record: &RunRecord, now: DateTime<Utc>) -> bool {
     record.status == RunStatus::Running && now - record.heartbeat_at > SILENCE
+}
+
+/// Of each stage the run that says how it is now: one that goes on, else the one that began last.
+pub(crate) async fn current(store: &Store, now: DateTime<Utc>) -> Result<Vec<RunRecord>> {
+    let mut current = store.latest_runs().await?;
+    let goes_on = |record: &RunRecord| record.status == RunStatus::Running && !silent(record, now);
+    let status = Some(RunStatus::Running);
+    let filter = RunFilter { status, limit: MOST_RUNNING, ..RunFilter::default() };
+    for running in store.runs(&filter).await?.into_iter().filter(goes_on) {
+        let of_stage = current.iter_mut().find(|record| record.run.stage == running.run.stage);
+        // The newest come first.
+        if let Some(record) = of_stage.filter(|record| !goes_on(record)) {
+            *record = running;
+        }
+    }
+    Ok(current)
 }
 
 /// Names the stage that was meant, where none of that name has run.

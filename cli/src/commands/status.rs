@@ -2,13 +2,13 @@ use anyhow::Result;
 use serde_json::json;
 
 use crate::app::App;
-use crate::commands::runs::{grid, silent};
+use crate::commands::runs::{current, grid, silent};
 use crate::output::{Grid, json, line, number, score, time};
 use crate::waiting::{Desk, Waiting};
 
 /// What is there, how good it is, what waits.
 pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
-    let runs = app.store.latest_runs().await?;
+    let runs = current(&app.store, app.clock.now()).await?;
     let reports = app.store.latest_reports().await?;
     let Waiting { unread, letters, away } = Desk::of(app).waiting().await?;
     let pauses = app.store.pauses().await?;

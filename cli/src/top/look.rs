@@ -7,6 +7,7 @@ use assay_store::{Replay, ReportRecord, RunRecord, TargetHealth};
 use chrono::{DateTime, Utc};
 
 use crate::app::App;
+use crate::commands::runs::current;
 use crate::waiting::{Desk, Waiting};
 
 /// All that a frame is made of, worst first.
@@ -126,7 +127,7 @@ impl Look {
         let mut look = Look {
             at: now,
             place: app.data_dir().display().to_string(),
-            stages: store.latest_runs().await?.iter().map(stage).collect(),
+            stages: current(store, now).await?.iter().map(stage).collect(),
             datasets: store.latest_reports().await?.iter().map(Dataset::of).collect(),
             readers: readers(unread.unwrap_or_default()),
             letters: letters.into_iter().map(Letters::of).collect(),

@@ -1,8 +1,10 @@
 //! An OpenLineage endpoint gets every event, once in the store's order, whatever it answers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::double::Double;
+use crate::double::{Double, Fault};
 use crate::sample::World;
 
 #[tokio::test]
@@ -48,9 +50,22 @@ async fn ten_thousand_that_wait_are_sent_page_by_page_and_what_is_left_is_left()
     let page = world.store.deliverable("marquez", now, 64).await.unwrap();
     assert_eq!(page.len(), 64);
     let courier = world.marquez(&server);
-    courier.run(tokio::time::sleep(std::time::Duration::from_secs(1))).await;
+    courier.run(tokio::time::sleep(Duration::from_secs(1))).await;
     let (came, left) = (server.numbers().len(), world.left().await.len());
     assert!(came > 64, "only {came} came");
     // One of each of four jobs may have come without being noted.
     assert!((10_000..=10_004).contains(&(came + left)), "{came} and {left}");
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_when_a_command_ends_gets_its_answer_and_comes_once() {
+    let (server, world) = (Double::marquez().await, World::sending_to("marquez").await);
+    world.happens(1, &["p.a", "p.b", "p.c", "p.a", "p.b", "p.c"]).await;
+    server.always(Some(Fault::Slow(Duration::from_millis(300))));
+    let courier = world.marquez(&server);
+    // Ended in the middle of the first requests; what is left is sent in the end.
+    courier.run(tokio::time::sleep(Duration::from_millis(100))).await;
+    courier.finish(Duration::from_secs(10)).await;
+    assert!(world.left().await.is_empty());
+    assert_eq!(server.with(|inner| inner.events.len()), 6);
 }

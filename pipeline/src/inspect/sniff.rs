@@ -81,12 +81,14 @@ fn whole(cell: &str) -> bool {
     plain && (digits == "0" || !digits.starts_with('0')) && cell.parse::<i64>().is_ok()
 }
 
+/// A whole number that is too large for a bigint is a code too: as a double it would be another.
 fn number(cell: &str) -> bool {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
     let lead =
         digits.strip_prefix('0').is_none_or(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
     let plain = cell.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    plain && lead && cell.parse::<f64>().is_ok_and(f64::is_finite)
+    let code = digits.bytes().all(|byte| byte.is_ascii_digit()) && cell.parse::<i64>().is_err();
+    plain && lead && !code && cell.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 pub(super) fn date(cell: &str) -> bool {
@@ -122,7 +124,7 @@ mod tests {
             &["1", "x"],
             &["nan"],
             &["2026-02-31"],
-            &["99999999999999999999", "a"],
+            &["99999999999999999999", "1"],
             &["00.5"],
             &["-"],
         ] {
