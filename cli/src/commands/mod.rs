@@ -24,7 +24,7 @@ mod quality;
 mod query;
 mod rewind;
 mod run;
-mod runs;
+pub(crate) mod runs;
 mod sending;
 mod sidecar;
 mod status;
