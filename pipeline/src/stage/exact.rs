@@ -28,8 +28,7 @@ pub(super) fn changed(
             Ok(Some((differs(column, fitted, &EXACT_DECIMAL)?, digits)))
         }
         (_, DataType::Date32) if from_text => {
-            let exact = DataType::Timestamp(TimeUnit::Microsecond, None);
-            Ok(Some((differs(column, fitted, &exact)?, "has a time of day and is a date")))
+            Ok(Some((timed(column, fitted)?, "has a time of day and is a date")))
         }
         (_, DataType::Float64) if from_text => {
             let numbers = fitted.as_primitive::<Float64Type>();
@@ -46,6 +45,19 @@ pub(super) fn changed(
         }
         _ => Ok(None),
     }
+}
+
+/// Where a text says more than the date that it was taken for, and not midnight.
+fn timed(column: &ArrayRef, fitted: &ArrayRef) -> Result<BooleanArray, ArrowError> {
+    let differs = differs(column, fitted, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
+    let texts = cast(column, &DataType::Utf8)?;
+    let of = differs.iter().zip(texts.as_string::<i32>()).enumerate();
+    let more = |(row, (differs, text)): (usize, (Option<bool>, Option<&str>))| {
+        // Some times are only read as dates.
+        let longer = || text.is_some_and(|text| text.trim().len() > "2024-01-01".len());
+        Some(fitted.is_valid(row) && differs.unwrap_or_else(longer))
+    };
+    Ok(of.map(more).collect())
 }
 
 /// Where both are values of the exact type, and not the same one.
