@@ -126,7 +126,8 @@ impl Courier {
             return shutdown.await;
         }
         // Each for itself: one that is slow must not keep the others waiting.
-        let each = self.targets.iter().map(async |target| {
+        let over: Vec<AtomicBool> = self.targets.iter().map(|_| AtomicBool::new(false)).collect();
+        let each = self.targets.iter().zip(&over).map(async |(target, over)| {
             let mut ending = self.ending.subscribe();
             while !*ending.borrow() {
                 if let Err(error) = self.round(target).await {
@@ -138,6 +139,7 @@ impl Courier {
                     _ = ending.wait_for(|over| *over) => {}
                 }
             }
+            over.store(true, Ordering::Relaxed);
         });
         let mut work = pin!(futures::future::join_all(each));
         tokio::select! {
@@ -146,7 +148,9 @@ impl Courier {
         }
         self.ending.send_replace(true);
         if timeout(FIRST_ANSWER, work).await.is_err() {
-            self.hold_silent().await;
+            let silent = self.targets.iter().zip(&over);
+            let silent = silent.filter(|(_, over)| !over.load(Ordering::Relaxed));
+            self.hold_silent(silent.map(|(target, _)| target)).await;
         }
         self.ending.send_replace(false);
         self.release().await;
@@ -185,7 +189,7 @@ impl Courier {
         };
         // What is left is in the outbox.
         if timeout(limit, within).await == Ok(true) {
-            self.hold_silent().await;
+            self.hold_silent(self.targets.iter()).await;
         }
         self.release().await;
     }
@@ -195,8 +199,8 @@ impl Courier {
     }
 
     /// Leaves targets alone that let the end of a command wait, so that the next one does not.
-    async fn hold_silent(&self) {
-        for target in &self.targets {
+    async fn hold_silent(&self, targets: impl Iterator<Item = &Target>) {
+        for target in targets {
             let (name, now) = (target.name(), self.clock.now());
             let held = async {
                 if self.store.next_due(name).await?.is_none_or(|due| due > now) {
