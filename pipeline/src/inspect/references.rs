@@ -1,10 +1,11 @@
 //! The datasets that rules refer to, and what they know of the rows that are judged.
 
+use std::sync::Arc;
+
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use assay_quality::{Facts, Reference, Suite};
-use std::sync::Arc;
 
 use super::InspectError;
 use super::subject::open_table;
