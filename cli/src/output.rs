@@ -32,13 +32,18 @@ pub(crate) fn start_logging(verbose: bool, follows: bool, draws: bool) {
 ///
 /// Nothing in it steers the terminal, whoever wrote it.
 pub(crate) fn line(text: impl AsRef<str>) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", printable(text.as_ref().trim_end()))?;
-    Ok(())
+    exact(&printable(text.as_ref().trim_end()))
 }
 
+/// For programs: every value as it is.
 pub(crate) fn json(value: &impl Serialize) -> Result<()> {
-    line(serde_json::to_string_pretty(value)?)
+    exact(&serde_json::to_string_pretty(value)?)
+}
+
+fn exact(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(())
 }
 
 /// A table without lines: columns, and numbers to the right.

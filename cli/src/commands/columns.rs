@@ -88,7 +88,7 @@ fn one(pipeline: &Pipeline, stage: &Stage, column: &str, as_json: bool) -> Resul
             "unknown": stage.columns().unknown,
         }));
     }
-    line(printable(&trace.to_string()))?;
+    line(trace.to_string())?;
     rows(stage.columns())
 }
 

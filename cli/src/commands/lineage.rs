@@ -74,10 +74,10 @@ async fn show(store: &Store, what: &ShowArgs, output: Format) -> Result<()> {
 
 fn tree(map: &Map, route: Route) -> Result<()> {
     if route.upstream {
-        line(printable(&map.upstream().to_string()))?;
+        line(map.upstream().to_string())?;
     }
     if route.downstream {
-        line(printable(&map.downstream().to_string()))?;
+        line(map.downstream().to_string())?;
     }
     if map.cut {
         eprintln!("there is more, further away");
@@ -101,7 +101,7 @@ async fn columns(
         }
         Format::Table | Format::Tree => {
             let tree = assay_lineage::column_tree(dataset, column, &links);
-            line(printable(&tree.to_string()))
+            line(tree.to_string())
         }
         _ => Err(Usage("columns are shown as tree or json".to_owned()).into()),
     }
