@@ -6,6 +6,6 @@ CREATE TABLE window_scores (
     rows     BIGINT NOT NULL,
     rejected BIGINT NOT NULL,
     -- What broken rules took from the rows: one for each that is worth nothing.
-    lost     DOUBLE NOT NULL,
+    lost     DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (dataset, starts, ends)
 );

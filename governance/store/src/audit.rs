@@ -4,10 +4,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{from_json, from_time, json, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Store, StoreError};
 
 /// What a person may do that has to be accounted for.
@@ -126,7 +125,7 @@ impl Store {
     /// What was done, the last first.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
         let failed = self.failed("read the audit");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT at, who, action, subject, reason, details FROM audit
              WHERE ($1 IS NULL OR action = $1) AND ($2 IS NULL OR subject = $2)
              ORDER BY number DESC LIMIT $3",
@@ -143,11 +142,8 @@ impl Store {
 
 /// Writes an entry in the transaction of what it tells of. The transaction has the write lock, so
 /// no number is given twice.
-pub(crate) async fn put(
-    connection: &mut SqliteConnection,
-    entry: &AuditEntry,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub(crate) async fn put(connection: &mut Session, entry: &AuditEntry) -> Result<(), sqlx::Error> {
+    statement(
         "INSERT INTO audit (number, at, who, action, subject, reason, details)
          VALUES ((SELECT COALESCE(MAX(number), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6)",
     )
@@ -162,7 +158,7 @@ pub(crate) async fn put(
     Ok(())
 }
 
-fn entry(row: &SqliteRow) -> Result<AuditEntry, sqlx::Error> {
+fn entry(row: &Row) -> Result<AuditEntry, sqlx::Error> {
     Ok(AuditEntry {
         at: time(row, "at")?,
         who: row.try_get("who")?,

@@ -1,7 +1,11 @@
+use std::fmt::Display;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use assay_core::Fault;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::database::said_by_postgres;
 
 /// What went wrong with the store, where, and while doing what.
 #[derive(Debug, thiserror::Error)]
@@ -9,15 +13,20 @@ pub enum StoreError {
     #[error("can't make the folder of the store {}: {cause}", path.display())]
     Folder { path: PathBuf, cause: io::Error },
 
-    #[error("can't {doing} in the store {}: {cause}", path.display())]
-    Database { path: PathBuf, doing: &'static str, fault: Fault, cause: sqlx::Error },
+    #[error("can't {doing} in the store {place}: {}", explained(cause))]
+    Database { place: String, doing: &'static str, fault: Fault, cause: sqlx::Error },
 
     #[error(
-        "the store {} was written by a newer Assay (its version is {found}, this program knows up \
-         to {known}): use the newer program, or name another store",
-        path.display()
+        "the address of the store can't be used: {what}: write \
+         postgres://USER@HOST:PORT/DATABASE, with ?schema=NAME for another schema"
     )]
-    Newer { path: PathBuf, found: i64, known: i64 },
+    Address { what: String },
+
+    #[error(
+        "the store {place} was written by a newer Assay (its version is {found}, this program knows \
+         up to {known}): use the newer program, or name another store"
+    )]
+    Newer { place: String, found: i64, known: i64 },
 
     #[error(
         "can't make a backup of the store {} before it is brought up to date, so it was left as it \
@@ -34,10 +43,23 @@ pub enum StoreError {
     Migration { path: PathBuf, from: i64, to: i64, backup: PathBuf, cause: sqlx::Error },
 
     #[error(
+        "can't bring the store {place} from version {from} to {to}: {}; it is as it was: use the \
+         program of version {from} until this is mended",
+        explained(cause)
+    )]
+    ServerMigration { place: String, from: i64, to: i64, cause: sqlx::Error },
+
+    #[error(
         "{} is a database of something else, not a store: name another file",
         path.display()
     )]
     Foreign { path: PathBuf },
+
+    #[error(
+        "the schema of {place} has tables of something else, and is no store: name another with \
+         ?schema=NAME"
+    )]
+    ForeignSchema { place: String },
 }
 
 impl StoreError {
@@ -45,18 +67,24 @@ impl StoreError {
     pub fn fault(&self) -> Fault {
         match self {
             StoreError::Database { fault, .. } => *fault,
-            StoreError::Backup { cause, .. } | StoreError::Migration { cause, .. } => {
-                fault_of(cause)
-            }
-            StoreError::Folder { .. } | StoreError::Newer { .. } | StoreError::Foreign { .. } => {
-                Fault::Permanent
-            }
+            StoreError::Backup { cause, .. }
+            | StoreError::Migration { cause, .. }
+            | StoreError::ServerMigration { cause, .. } => fault_of(cause),
+            StoreError::Folder { .. }
+            | StoreError::Address { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::ForeignSchema { .. } => Fault::Permanent,
         }
     }
 
     /// Wraps what the database said while `doing` something.
-    pub(crate) fn database(path: &Path, doing: &'static str, cause: sqlx::Error) -> StoreError {
-        StoreError::Database { path: path.to_owned(), doing, fault: fault_of(&cause), cause }
+    pub(crate) fn database(
+        place: impl Display,
+        doing: &'static str,
+        cause: sqlx::Error,
+    ) -> StoreError {
+        StoreError::Database { place: place.to_string(), doing, fault: fault_of(&cause), cause }
     }
 }
 
@@ -67,8 +95,14 @@ pub(crate) struct Unreadable(pub(crate) &'static str);
 
 fn fault_of(cause: &sqlx::Error) -> Fault {
     match cause {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => Fault::Transient,
+        sqlx::Error::Io(io) if io.to_string().starts_with(UNTRUSTED) => Fault::Permanent,
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
+            Fault::Transient
+        }
         sqlx::Error::Database(database) => {
+            if let Some(server) = database.try_downcast_ref::<PgDatabaseError>() {
+                return said_by_postgres(server.code());
+            }
             // SQLite's extended codes keep the primary code in the low byte.
             let code = database.code().and_then(|code| code.parse::<u32>().ok());
             match code.map(|code| code & 0xff) {
@@ -78,6 +112,35 @@ fn fault_of(cause: &sqlx::Error) -> Fault {
         }
         _ => Fault::Permanent,
     }
+}
+
+/// How what a client says begins that does not trust the server: it comes as if the line had failed.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+/// What the database said, and what to do where its words do not tell.
+fn explained(cause: &sqlx::Error) -> String {
+    let code = cause
+        .as_database_error()
+        .and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>())
+        .map(PgDatabaseError::code);
+    let advice = match (cause, code) {
+        (sqlx::Error::PoolTimedOut, _) => "is the server up, and does it take more connections?",
+        (sqlx::Error::Tls(_), _) => "check `sslmode` and `sslrootcert` of the address",
+        (sqlx::Error::Io(io), _) if io.to_string().starts_with(UNTRUSTED) => {
+            "check `sslmode` and `sslrootcert` of the address"
+        }
+        (_, Some("28P01" | "28000")) => "check user and password of the address",
+        (_, Some("3D000")) => "create it: CREATE DATABASE …",
+        (_, Some("42501")) => {
+            "the user of the address needs to own the schema, or to be allowed to create one: \
+             GRANT CREATE ON DATABASE …"
+        }
+        (_, Some("25006")) => "the server is read-only: name the primary",
+        (_, Some("53300")) => "raise max_connections, or stop other clients",
+        (_, Some("55P03")) => "another process has held the write lock for 30 seconds",
+        _ => return cause.to_string(),
+    };
+    format!("{cause}: {advice}")
 }
 
 const SQLITE_BUSY: u32 = 5;
@@ -105,7 +168,7 @@ mod tests {
         first.execute("BEGIN EXCLUSIVE").await.unwrap();
 
         let cause = second.execute("BEGIN IMMEDIATE").await.unwrap_err();
-        let error = StoreError::database(Path::new("assay.db"), "tell a commit", cause);
+        let error = StoreError::database("assay.db", "tell a commit", cause);
         assert_eq!(error.fault(), Fault::Transient);
         assert!(error.to_string().starts_with("can't tell a commit in the store assay.db: "));
         assert_eq!(fault_of(&sqlx::Error::PoolTimedOut), Fault::Transient);

@@ -3,13 +3,11 @@ use std::str::FromStr;
 
 use assay_core::{Run, RunId, StageId};
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::column::{count, from_json, from_time, json, time, word};
+use crate::database::{Row, Session, statement};
 use crate::outbox::{self, Recipient};
 use crate::{Store, StoreError, ways};
 
@@ -98,7 +96,7 @@ impl Store {
         let failed = self.failed("read the lineage events");
         let of_kind = if kind.is_some() { "WHERE kind = $1" } else { "WHERE $1 IS NULL" };
         let sql = format!("{EVENT} {of_kind} ORDER BY at DESC, id DESC LIMIT $2");
-        let query = sqlx::query(&sql).bind(kind.map(EventKind::name)).bind(i64::from(limit));
+        let query = statement(&sql).bind(kind.map(EventKind::name)).bind(i64::from(limit));
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
     }
@@ -116,16 +114,16 @@ impl Store {
         let of_kind = if kind.is_some() { "kind = $1" } else { "$1 IS NULL" };
         let place = if before.is_some() { "(at, id) < ($2, $3)" } else { "$2 IS NULL" };
         let sql = format!("{EVENT} WHERE {of_kind} AND {place} ORDER BY at DESC, id DESC LIMIT $4");
-        let mut rows = sqlx::query(&sql)
+        let query = statement(&sql)
             .bind(kind.map(EventKind::name))
             .bind(before.map(|(at, _)| from_time(at)))
             .bind(before.map(|(_, id)| id.to_string()))
-            .bind(i64::from(limit))
-            .fetch(self.pool());
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            each(event(&row).map_err(&failed)?);
-        }
-        Ok(())
+            .bind(i64::from(limit));
+        let given = query.each(self.pool(), |row| {
+            each(event(row)?);
+            Ok(true)
+        });
+        given.await.map_err(failed)
     }
 
     /// Gives `each` events of a run, oldest first. They are not in memory together.
@@ -136,18 +134,19 @@ impl Store {
     ) -> Result<(), StoreError> {
         let failed = self.failed("read the lineage events of a run");
         let sql = format!("{EVENT} WHERE run = $1 ORDER BY at, id");
-        let mut rows = sqlx::query(&sql).bind(run.to_string()).fetch(self.pool());
-        while let Some(row) = rows.try_next().await.map_err(&failed)? {
-            each(event(&row).map_err(&failed)?);
-        }
-        Ok(())
+        let query = statement(&sql).bind(run.to_string());
+        let given = query.each(self.pool(), |row| {
+            each(event(row)?);
+            Ok(true)
+        });
+        given.await.map_err(failed)
     }
 
     /// All events of a run, oldest first.
     pub async fn events_of(&self, run: RunId) -> Result<Vec<Event>, StoreError> {
         let failed = self.failed("read the lineage events of a run");
         let sql = format!("{EVENT} WHERE run = $1 ORDER BY at, id");
-        let query = sqlx::query(&sql).bind(run.to_string());
+        let query = statement(&sql).bind(run.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(event).collect::<Result<_, _>>().map_err(failed)
     }
@@ -155,7 +154,7 @@ impl Store {
     /// How many events are kept of each kind; kinds without any are left out.
     pub async fn event_counts(&self) -> Result<BTreeMap<EventKind, u64>, StoreError> {
         let failed = self.failed("count the lineage events");
-        let rows = sqlx::query("SELECT kind, COUNT(*) AS events FROM events GROUP BY kind")
+        let rows = statement("SELECT kind, COUNT(*) AS events FROM events GROUP BY kind")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
@@ -166,7 +165,7 @@ impl Store {
     /// Every way that rows ever went. A run that committed nothing leaves none.
     pub async fn edges(&self) -> Result<Vec<Edge>, StoreError> {
         let failed = self.failed("read the lineage");
-        let rows = sqlx::query("SELECT * FROM edges ORDER BY output, input, pipeline, stage")
+        let rows = statement("SELECT * FROM edges ORDER BY output, input, pipeline, stage")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
@@ -177,7 +176,7 @@ impl Store {
 /// Takes in events of `run`, and what has to be sent of them to `recipients`; one whose id is known
 /// already is left as it is. `of` is the time of what they tell of, where that is not their own.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     run: &Run,
     events: &[Event],
     recipients: &[Recipient],
@@ -189,7 +188,7 @@ pub(crate) async fn put(
 
 /// The same for events of several runs.
 pub(crate) async fn put_all(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     events: &[(&Run, &Event)],
     recipients: &[Recipient],
     of: Option<DateTime<Utc>>,
@@ -210,17 +209,17 @@ pub(crate) async fn put_all(
 
 /// Those of the events that are kept already.
 async fn known(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     events: &[(&Run, &Event)],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
     let ids: Vec<Uuid> = events.iter().map(|(_, event)| event.id).collect();
     let sql = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each($1))";
-    let query = sqlx::query(sql).bind(from_json(&ids)?);
+    let query = statement(sql).bind(from_json(&ids)?);
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(|row| word(row, "id")).collect()
 }
 
-fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
+fn event(row: &Row) -> Result<Event, sqlx::Error> {
     Ok(Event {
         id: word(row, "id")?,
         run: word(row, "run")?,
@@ -232,7 +231,7 @@ fn event(row: &SqliteRow) -> Result<Event, sqlx::Error> {
     })
 }
 
-fn edge(row: &SqliteRow) -> Result<Edge, sqlx::Error> {
+fn edge(row: &Row) -> Result<Edge, sqlx::Error> {
     Ok(Edge {
         input: row.try_get("input")?,
         output: row.try_get("output")?,

@@ -2,11 +2,9 @@
 
 use assay_core::{ContractRef, DraftId, Position, Report, StageId};
 use chrono::{DateTime, NaiveDate, Utc};
-use futures::TryStreamExt;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 
 use crate::column::{from_time, json, some_time};
+use crate::database::{Row, Session, statement};
 use crate::{AuditEntry, Store, StoreError, audit};
 
 /// A halted batch that no commit of its stage has come after. `report.draft` names it.
@@ -67,7 +65,7 @@ impl Store {
     pub async fn halt(&self, draft: DraftId) -> Result<Option<Halt>, StoreError> {
         let found = async {
             let sql = format!("{OPEN} AND h.draft = $1");
-            let query = sqlx::query(&sql).bind(draft.to_string());
+            let query = statement(&sql).bind(draft.to_string());
             match query.fetch_optional(self.pool()).await? {
                 None => Ok(None),
                 Some(row) => self.with_acceptance(halt(&row)?).await.map(Some),
@@ -91,18 +89,18 @@ impl Store {
 
     async fn try_accept(&self, draft: DraftId, entry: &AuditEntry) -> Result<bool, sqlx::Error> {
         let mut transaction = self.write().await?;
-        let marked = sqlx::query(
+        let marked = statement(
             "UPDATE halts SET accepted_at = $2
              WHERE draft = $1 AND closed_by IS NULL AND accepted_at IS NULL",
         )
         .bind(draft.to_string())
         .bind(from_time(entry.at))
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
         if marked.rows_affected() == 0 {
-            let known = sqlx::query("SELECT 1 FROM halts WHERE draft = $1 AND closed_by IS NULL")
+            let known = statement("SELECT 1 FROM halts WHERE draft = $1 AND closed_by IS NULL")
                 .bind(draft.to_string())
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut transaction)
                 .await?;
             return Ok(known.is_some());
         }
@@ -126,30 +124,26 @@ impl Store {
         &self,
         stage: &StageId,
         which: &str,
-        wanted: impl Fn(&Halt) -> bool,
+        wanted: impl Fn(&Halt) -> bool + Send + Sync,
     ) -> Result<Option<Halt>, sqlx::Error> {
         let sql = format!(
             "{OPEN} {which} AND h.pipeline = $1 AND h.stage = $2
              ORDER BY h.judged_at DESC, h.draft DESC"
         );
-        let query = sqlx::query(&sql).bind(&stage.pipeline).bind(&stage.stage);
-        let mut rows = query.fetch(self.pool());
-        while let Some(row) = rows.try_next().await? {
-            let halt = halt(&row)?;
-            if wanted(&halt) {
-                return Ok(Some(halt));
-            }
-        }
-        Ok(None)
+        let mut found = None;
+        let query = statement(&sql).bind(&stage.pipeline).bind(&stage.stage);
+        let look = |row: &Row| {
+            found = Some(halt(row)?).filter(&wanted);
+            Ok(found.is_none())
+        };
+        query.each(self.pool(), look).await?;
+        Ok(found)
     }
 }
 
 /// Takes in that a batch was halted.
-pub(crate) async fn put(
-    connection: &mut SqliteConnection,
-    report: &Report,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub(crate) async fn put(connection: &mut Session, report: &Report) -> Result<(), sqlx::Error> {
+    statement(
         "INSERT INTO halts (draft, pipeline, stage, judged_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (draft) DO NOTHING",
     )
@@ -163,12 +157,9 @@ pub(crate) async fn put(
 }
 
 /// Closes the halts of a stage whose rows a later commit of it has read.
-pub(crate) async fn close(
-    connection: &mut SqliteConnection,
-    commit: &Report,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn close(connection: &mut Session, commit: &Report) -> Result<(), sqlx::Error> {
     let sql = format!("{OPEN} AND h.pipeline = $1 AND h.stage = $2 AND h.judged_at < $3");
-    let open = sqlx::query(&sql)
+    let open = statement(&sql)
         .bind(&commit.run.stage.pipeline)
         .bind(&commit.run.stage.stage)
         .bind(from_time(commit.judged_at))
@@ -177,7 +168,7 @@ pub(crate) async fn close(
     for row in &open {
         let halt = halt(row)?;
         if overtaken(&halt.report, commit) {
-            sqlx::query("UPDATE halts SET closed_by = $2 WHERE draft = $1")
+            statement("UPDATE halts SET closed_by = $2 WHERE draft = $1")
                 .bind(halt.report.draft.to_string())
                 .bind(commit.draft.to_string())
                 .execute(&mut *connection)
@@ -194,6 +185,6 @@ fn overtaken(halted: &Report, commit: &Report) -> bool {
     did.is_empty() || did.keys().any(|slice| would.contains_key(slice))
 }
 
-fn halt(row: &SqliteRow) -> Result<Halt, sqlx::Error> {
+fn halt(row: &Row) -> Result<Halt, sqlx::Error> {
     Ok(Halt { report: json(row, "body")?, accepted_at: some_time(row, "accepted_at")? })
 }

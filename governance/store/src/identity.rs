@@ -1,6 +1,6 @@
-use sqlx::Row;
 use uuid::Uuid;
 
+use crate::database::statement;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -8,13 +8,13 @@ impl Store {
     pub async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
         let failed = self.failed("read the store's name");
         let name = async {
-            sqlx::query(
+            statement(
                 "INSERT INTO identity (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM identity)",
             )
             .bind(made.to_string())
             .execute(self.pool())
             .await?;
-            sqlx::query("SELECT id FROM identity").fetch_one(self.pool()).await?.try_get("id")
+            statement("SELECT id FROM identity").fetch_one(self.pool()).await?.try_get("id")
         };
         name.await.map_err(failed)
     }

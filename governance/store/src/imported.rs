@@ -1,7 +1,7 @@
 use assay_core::ImportedScan;
-use sqlx::Row;
 
 use crate::column::{from_json, from_time, json};
+use crate::database::statement;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -9,7 +9,7 @@ impl Store {
     pub async fn put_imported(&self, scan: &ImportedScan) -> Result<bool, StoreError> {
         let failed = self.failed("take in the results of another tool");
         let body = from_json(scan).map_err(&failed)?;
-        let put = sqlx::query(
+        let put = statement(
             "INSERT INTO imported (tool, run, dataset, at, body) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (tool, run, dataset) DO NOTHING",
         )
@@ -31,7 +31,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ImportedScan>, StoreError> {
         let failed = self.failed("read the results of other tools");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT body FROM imported WHERE dataset = $1 ORDER BY at DESC, tool, run LIMIT $2",
         )
         .bind(dataset)
@@ -45,7 +45,7 @@ impl Store {
     /// The datasets of which other tools have found something.
     pub async fn imported_datasets(&self) -> Result<Vec<String>, StoreError> {
         let failed = self.failed("read the results of other tools");
-        let rows = sqlx::query("SELECT DISTINCT dataset FROM imported ORDER BY dataset")
+        let rows = statement("SELECT DISTINCT dataset FROM imported ORDER BY dataset")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;

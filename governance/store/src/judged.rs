@@ -3,9 +3,8 @@
 
 use assay_core::{DatasetName, DimensionScore, DraftId, Run};
 use serde::Deserialize;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
+use crate::database::Row;
 use crate::{Store, StoreError};
 
 /// How good the last judged batch of a dataset was.
@@ -46,7 +45,7 @@ impl Store {
     }
 }
 
-fn judged(row: &SqliteRow) -> Result<JudgedBatch, sqlx::Error> {
+fn judged(row: &Row) -> Result<JudgedBatch, sqlx::Error> {
     let body: Body = serde_json::from_str(row.try_get("body")?)
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     let Body { run, draft, output: dataset, quality } = body;

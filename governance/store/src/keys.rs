@@ -5,10 +5,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::column::{from_time, some_time, time, word};
+use crate::database::{Row, statement};
 use crate::{Store, StoreError};
 
 /// What the owner of a key may do.
@@ -93,7 +92,7 @@ impl Store {
     /// Keeps a key; false, and without effect, when one of that name opens doors already.
     pub async fn add_key(&self, key: &KeyRecord) -> Result<bool, StoreError> {
         let failed = self.failed("keep a key");
-        let put = sqlx::query(
+        let put = statement(
             "INSERT INTO keys (name, role, sha256, made_at, made_by)
              SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS
                  (SELECT 1 FROM keys WHERE name = $1 AND revoked_at IS NULL)",
@@ -118,7 +117,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE keys SET revoked_at = $2, revoked_by = $3
              WHERE name = $1 AND revoked_at IS NULL";
-        let revoked = sqlx::query(sql)
+        let revoked = statement(sql)
             .bind(name)
             .bind(from_time(at))
             .bind(who)
@@ -132,12 +131,12 @@ impl Store {
     pub async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
         let failed = self.failed("read the keys");
         let sql = format!("{KEY} ORDER BY name, made_at");
-        let rows = sqlx::query(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        let rows = statement(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(key).collect::<Result<_, _>>().map_err(failed)
     }
 }
 
-fn key(row: &SqliteRow) -> Result<KeyRecord, sqlx::Error> {
+fn key(row: &Row) -> Result<KeyRecord, sqlx::Error> {
     Ok(KeyRecord {
         name: row.try_get("name")?,
         role: word(row, "role")?,

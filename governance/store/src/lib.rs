@@ -6,6 +6,7 @@
 mod audit;
 mod backup;
 mod column;
+mod database;
 mod error;
 mod events;
 mod halts;

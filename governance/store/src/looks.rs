@@ -5,6 +5,7 @@ use assay_core::{Remembered, RunId, Season};
 use chrono::{DateTime, Utc};
 
 use crate::column::{count, time};
+use crate::database::statement;
 use crate::profiles::{Of, keep};
 use crate::{ProfileRecord, Store, StoreError};
 
@@ -37,7 +38,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
         let failed = self.failed("read how many rows there were before");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT judged_at, CAST(json_extract(body, '$.rows') AS BIGINT) AS there FROM profiles
              WHERE dataset = $1 ORDER BY judged_at DESC, run DESC LIMIT $2",
         )

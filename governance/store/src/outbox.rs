@@ -9,11 +9,10 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::column::{count, from_json, from_time, json, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Event, EventKind, Store, StoreError};
 
 pub use people::{Chosen, TargetHealth};
@@ -92,7 +91,7 @@ impl Store {
         let known = async {
             let mut recipients = vec![];
             for name in targets {
-                sqlx::query(
+                statement(
                     "INSERT INTO outbox_targets (target, since, away, delivered, failures)
                      VALUES ($1, $2, 0, 0, 0) ON CONFLICT (target) DO NOTHING",
                 )
@@ -100,7 +99,7 @@ impl Store {
                 .bind(from_time(now))
                 .execute(self.pool())
                 .await?;
-                let row = sqlx::query("SELECT since FROM outbox_targets WHERE target = $1")
+                let row = statement("SELECT since FROM outbox_targets WHERE target = $1")
                     .bind(name)
                     .fetch_one(self.pool())
                     .await?;
@@ -116,7 +115,7 @@ impl Store {
 
 /// Puts what has to be sent of a new event into the outbox, inside the transaction that keeps it.
 pub(crate) async fn enqueue(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     recipients: &[Recipient],
     event: &Event,
     of: DateTime<Utc>,
@@ -126,7 +125,7 @@ pub(crate) async fn enqueue(
     }
     for recipient in recipients.iter().filter(|recipient| recipient.since <= of) {
         // The transaction holds the write lock, so the number is nobody else's.
-        let put = sqlx::query(
+        let put = statement(
             "INSERT INTO outbox (sequence, target, subject, event, kind, enqueued_at, state,
                  due_at, attempts, body)
              VALUES ((SELECT last + 1 FROM outbox_numbers), $1, $2, $3, $4, $5,
@@ -144,7 +143,7 @@ pub(crate) async fn enqueue(
         .execute(&mut *connection)
         .await?;
         if put.rows_affected() > 0 {
-            let next = sqlx::query("UPDATE outbox_numbers SET last = last + 1");
+            let next = statement("UPDATE outbox_numbers SET last = last + 1");
             next.execute(&mut *connection).await?;
         }
     }
@@ -157,7 +156,7 @@ fn subject(body: &Value) -> String {
     format!("{}/{}", part("/job/namespace"), part("/job/name"))
 }
 
-fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
+fn delivery(row: &Row) -> Result<Delivery, sqlx::Error> {
     Ok(Delivery {
         sequence: count(row, "sequence")?,
         target: row.try_get("target")?,

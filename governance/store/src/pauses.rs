@@ -3,10 +3,9 @@
 use assay_core::StageId;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::column::{from_time, time};
+use crate::database::{Row, statement};
 use crate::{AuditEntry, Store, StoreError, audit};
 
 /// Who stopped a stage, when, and why.
@@ -25,13 +24,13 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (pipeline, stage) DO NOTHING";
         let paused = async {
             let mut transaction = self.write().await?;
-            let put = sqlx::query(sql)
+            let put = statement(sql)
                 .bind(&stage.pipeline)
                 .bind(&stage.stage)
                 .bind(from_time(entry.at))
                 .bind(&entry.who)
                 .bind(&entry.reason)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if put.rows_affected() == 0 {
                 return Ok(false);
@@ -47,10 +46,10 @@ impl Store {
     pub async fn resume(&self, stage: &StageId, entry: &AuditEntry) -> Result<bool, StoreError> {
         let resumed = async {
             let mut transaction = self.write().await?;
-            let gone = sqlx::query("DELETE FROM pauses WHERE pipeline = $1 AND stage = $2")
+            let gone = statement("DELETE FROM pauses WHERE pipeline = $1 AND stage = $2")
                 .bind(&stage.pipeline)
                 .bind(&stage.stage)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if gone.rows_affected() == 0 {
                 return Ok(false);
@@ -65,7 +64,7 @@ impl Store {
     /// The pause of a stage, if it is paused.
     pub async fn paused(&self, stage: &StageId) -> Result<Option<Pause>, StoreError> {
         let failed = self.failed("see whether a stage is paused");
-        let row = sqlx::query("SELECT * FROM pauses WHERE pipeline = $1 AND stage = $2")
+        let row = statement("SELECT * FROM pauses WHERE pipeline = $1 AND stage = $2")
             .bind(&stage.pipeline)
             .bind(&stage.stage)
             .fetch_optional(self.pool())
@@ -77,7 +76,7 @@ impl Store {
     /// All stages that are paused.
     pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
         let failed = self.failed("list the paused stages");
-        let rows = sqlx::query("SELECT * FROM pauses ORDER BY pipeline, stage")
+        let rows = statement("SELECT * FROM pauses ORDER BY pipeline, stage")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
@@ -85,7 +84,7 @@ impl Store {
     }
 }
 
-fn pause(row: &SqliteRow) -> Result<Pause, sqlx::Error> {
+fn pause(row: &Row) -> Result<Pause, sqlx::Error> {
     Ok(Pause {
         stage: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
         at: time(row, "at")?,

@@ -1,9 +1,8 @@
 use assay_core::{DatasetName, Profile, Remembered, Report, RunId, Season};
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, from_json, from_time, json, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Store, StoreError};
 
 /// What the rows that a run wrote look like.
@@ -62,7 +61,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ProfileRecord>, sqlx::Error> {
         // Profiles are long: only those are read that are wanted.
-        let times = sqlx::query(
+        let times = statement(
             "SELECT run, judged_at FROM profiles WHERE dataset = $1 AND run <> $2
              ORDER BY judged_at DESC, run DESC",
         )
@@ -80,7 +79,7 @@ impl Store {
             }
             let query = "SELECT run, judged_at, batches, body FROM profiles
                          WHERE dataset = $1 AND run = $2";
-            let found = sqlx::query(query).bind(key).bind(row.try_get::<&str, _>("run")?);
+            let found = statement(query).bind(key).bind(row.try_get::<&str, _>("run")?);
             // It may have been pruned since.
             records.extend(found.fetch_optional(self.pool()).await?.as_ref().map(record));
         }
@@ -93,7 +92,7 @@ impl Store {
         rule: &str,
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, f64)>, sqlx::Error> {
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT judged_at, seconds FROM lags WHERE dataset = $1 AND rule = $2
              ORDER BY judged_at DESC, draft DESC LIMIT $3",
         )
@@ -116,7 +115,7 @@ pub(crate) struct Of<'a> {
 
 /// Takes in what later batches are held against: the profile becomes one with that of the run.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     report: &Report,
     remembered: &Remembered,
 ) -> Result<(), sqlx::Error> {
@@ -130,12 +129,12 @@ pub(crate) async fn put(
 }
 
 pub(crate) async fn keep(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     of: &Of<'_>,
     remembered: &Remembered,
 ) -> Result<(), sqlx::Error> {
     let judged_at = from_time(of.judged_at);
-    let known = sqlx::query("SELECT batches, body FROM profiles WHERE dataset = $1 AND run = $2")
+    let known = statement("SELECT batches, body FROM profiles WHERE dataset = $1 AND run = $2")
         .bind(of.dataset)
         .bind(of.run)
         .fetch_optional(&mut *connection)
@@ -146,7 +145,7 @@ pub(crate) async fn keep(
     };
     batches += 1;
     profile.merge(&remembered.profile);
-    sqlx::query(
+    statement(
         "INSERT INTO profiles (dataset, run, judged_at, batches, body) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (dataset, run) DO UPDATE SET judged_at = excluded.judged_at,
              batches = excluded.batches, body = excluded.body",
@@ -159,7 +158,7 @@ pub(crate) async fn keep(
     .execute(&mut *connection)
     .await?;
     for (rule, seconds) in &remembered.lags {
-        sqlx::query(
+        statement(
             "INSERT INTO lags (draft, rule, dataset, judged_at, seconds)
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (draft, rule) DO NOTHING",
         )
@@ -167,14 +166,14 @@ pub(crate) async fn keep(
         .bind(rule)
         .bind(of.dataset)
         .bind(&judged_at)
-        .bind(seconds)
+        .bind(*seconds)
         .execute(&mut *connection)
         .await?;
     }
     Ok(())
 }
 
-fn record(row: &SqliteRow) -> Result<ProfileRecord, sqlx::Error> {
+fn record(row: &Row) -> Result<ProfileRecord, sqlx::Error> {
     Ok(ProfileRecord {
         run: RunId(word(row, "run")?),
         judged_at: time(row, "judged_at")?,

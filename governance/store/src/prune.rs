@@ -3,9 +3,9 @@
 use assay_core::{Counts, Report};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, from_json, from_time, json, some_time};
+use crate::database::{Session, statement};
 use crate::{Store, StoreError};
 
 pub(crate) mod kinds;
@@ -168,7 +168,7 @@ impl Store {
                  MIN({at}) AS oldest, (SELECT COUNT(*) FROM {name} r WHERE {past}) AS past
              FROM {name} r WHERE {past} AND {goes}"
         );
-        let row = sqlx::query(&sql).bind(from_time(since)).fetch_one(self.pool()).await?;
+        let row = statement(&sql).bind(from_time(since)).fetch_one(self.pool()).await?;
         let rows = count(&row, "due")?;
         Ok(Due {
             kind,
@@ -194,7 +194,7 @@ impl Store {
 }
 
 async fn delete_step(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     kind: Kind,
     since: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
@@ -207,23 +207,23 @@ async fn delete_step(
     if kind == Kind::Profiles {
         // A look has no report with which its lags would go.
         let sql = format!("DELETE FROM lags WHERE (dataset, draft) IN ({chosen})");
-        let query = sqlx::query(&sql).bind(from_time(since)).bind(STEP);
+        let query = statement(&sql).bind(from_time(since)).bind(STEP);
         query.execute(&mut *connection).await?;
     }
     if kind == Kind::LineageRuns {
         let sql = format!("DELETE FROM touched WHERE run IN ({chosen})");
-        let query = sqlx::query(&sql).bind(from_time(since)).bind(STEP);
+        let query = statement(&sql).bind(from_time(since)).bind(STEP);
         query.execute(&mut *connection).await?;
     }
     let sql = format!("DELETE FROM {name} WHERE ({key}) IN ({chosen})");
-    let deleted = sqlx::query(&sql).bind(from_time(since)).bind(STEP).execute(connection).await?;
+    let deleted = statement(&sql).bind(from_time(since)).bind(STEP).execute(connection).await?;
     Ok(deleted.rows_affected())
 }
 
 /// Before reports go: their commits are remembered as counted, runs that still run take over their
 /// counts, and their halts and lags go with them.
 async fn keep_what_reports_count_for(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     chosen: &str,
     since: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
@@ -238,18 +238,20 @@ async fn keep_what_reports_count_for(
     let forget_lags = format!("DELETE FROM lags WHERE draft IN ({chosen})");
     let running = format!(
         "SELECT n.id, n.batches + COUNT(*) AS batches, n.counts,
-             SUM(r.rows_read) AS rows_read, SUM(r.rows_written) AS rows_written,
-             SUM(r.rows_rejected) AS rows_rejected, SUM(r.rows_filtered) AS rows_filtered,
-             SUM(r.duplicates) AS duplicates
+             CAST(SUM(r.rows_read) AS BIGINT) AS rows_read,
+             CAST(SUM(r.rows_written) AS BIGINT) AS rows_written,
+             CAST(SUM(r.rows_rejected) AS BIGINT) AS rows_rejected,
+             CAST(SUM(r.rows_filtered) AS BIGINT) AS rows_filtered,
+             CAST(SUM(r.duplicates) AS BIGINT) AS duplicates
          FROM reports r JOIN runs n ON n.id = r.run
          WHERE r.draft IN ({chosen}) AND r.sequence IS NOT NULL AND n.status = 'running'
          GROUP BY n.id, n.batches, n.counts"
     );
-    let query = sqlx::query(&running).bind(from_time(since)).bind(STEP);
+    let query = statement(&running).bind(from_time(since)).bind(STEP);
     for row in query.fetch_all(&mut *connection).await? {
         let mut counts: Counts = json(&row, "counts")?;
         counts.add(&crate::reports::counts(&row)?);
-        sqlx::query("UPDATE runs SET batches = $2, counts = $3 WHERE id = $1")
+        statement("UPDATE runs SET batches = $2, counts = $3 WHERE id = $1")
             .bind(row.try_get::<&str, _>("id")?)
             .bind(from_count(count(&row, "batches")?))
             .bind(from_json(&counts)?)
@@ -257,7 +259,7 @@ async fn keep_what_reports_count_for(
             .await?;
     }
     for sql in [remember, forget_halts, forget_lags] {
-        sqlx::query(&sql).bind(from_time(since)).bind(STEP).execute(&mut *connection).await?;
+        statement(&sql).bind(from_time(since)).bind(STEP).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -267,10 +269,10 @@ async fn keep_what_reports_count_for(
 /// Telling goes in order, so every commit of the dataset that was judged no later than one whose
 /// report was pruned has been told as well.
 pub(crate) async fn was_pruned(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     report: &Report,
 ) -> Result<bool, sqlx::Error> {
-    let found = sqlx::query("SELECT 1 FROM pruned WHERE dataset = $1 AND judged_at >= $2")
+    let found = statement("SELECT 1 FROM pruned WHERE dataset = $1 AND judged_at >= $2")
         .bind(report.output.to_string())
         .bind(from_time(report.judged_at))
         .fetch_optional(connection)

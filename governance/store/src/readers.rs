@@ -3,9 +3,9 @@
 
 use assay_core::ReaderId;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 
 use crate::column::from_time;
+use crate::database::{Row, statement};
 use crate::{AuditEntry, Store, StoreError, audit};
 
 impl Store {
@@ -16,7 +16,7 @@ impl Store {
         topic: &str,
         at: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        statement(
             "INSERT INTO database_readers (reader, topic, at) VALUES ($1, $2, $3)
              ON CONFLICT (reader, topic) DO UPDATE SET at = excluded.at",
         )
@@ -32,13 +32,11 @@ impl Store {
     /// Who reads which topic into a database.
     pub async fn database_readers(&self) -> Result<Vec<(ReaderId, String)>, StoreError> {
         let failed = self.failed("see who reads into a database");
-        let rows = sqlx::query("SELECT reader, topic FROM database_readers ORDER BY reader, topic")
+        let rows = statement("SELECT reader, topic FROM database_readers ORDER BY reader, topic")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
-        let one = |row: &sqlx::sqlite::SqliteRow| {
-            Ok((ReaderId(row.try_get("reader")?), row.try_get("topic")?))
-        };
+        let one = |row: &Row| Ok((ReaderId(row.try_get("reader")?), row.try_get("topic")?));
         rows.iter().map(one).collect::<Result<_, _>>().map_err(failed)
     }
 
@@ -51,9 +49,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let forgotten = async {
             let mut transaction = self.write().await?;
-            let gone = sqlx::query("DELETE FROM database_readers WHERE reader = $1")
+            let gone = statement("DELETE FROM database_readers WHERE reader = $1")
                 .bind(&reader.0)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if gone.rows_affected() == 0 {
                 return Ok(false);

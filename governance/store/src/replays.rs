@@ -6,12 +6,11 @@ use assay_core::StageId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use self::rows::{choose, drop_dry, in_flight, insert, letter, replay};
 use crate::column::{count, from_count, from_time, word};
+use crate::database::{Row, statement};
 use crate::{AuditEntry, LetterFilter, Store, StoreError, audit};
 
 mod handed;
@@ -212,7 +211,7 @@ impl Store {
     pub async fn replays(&self, limit: u32) -> Result<Vec<Replay>, StoreError> {
         let failed = self.failed("list the jobs");
         let sql = "SELECT * FROM replays WHERE dry = 0 ORDER BY created_at DESC, id DESC LIMIT $1";
-        let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(self.pool()).await;
+        let rows = statement(sql).bind(i64::from(limit)).fetch_all(self.pool()).await;
         rows.map_err(&failed)?.iter().map(replay).collect::<Result<_, _>>().map_err(failed)
     }
 
@@ -221,13 +220,13 @@ impl Store {
         let failed = self.failed("list the jobs that are not over");
         let sql = "SELECT * FROM replays WHERE dry = 0 AND state NOT IN ('complete', 'cancelled')
             ORDER BY created_at, id";
-        let rows = sqlx::query(sql).fetch_all(self.pool()).await;
+        let rows = statement(sql).fetch_all(self.pool()).await;
         rows.map_err(&failed)?.iter().map(replay).collect::<Result<_, _>>().map_err(failed)
     }
 
     pub async fn replay(&self, job: Uuid) -> Result<Option<Replay>, StoreError> {
         let failed = self.failed("read a job");
-        let row = sqlx::query("SELECT * FROM replays WHERE id = $1")
+        let row = statement("SELECT * FROM replays WHERE id = $1")
             .bind(job.to_string())
             .fetch_optional(self.pool())
             .await
@@ -243,7 +242,7 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let failed = self.failed("take on a job");
-        let done = sqlx::query(
+        let done = statement(
             "UPDATE replays SET state = 'running', worker = $2, beat_at = $3, message = NULL
              WHERE id = $1 AND state NOT IN ('complete', 'cancelled')",
         )
@@ -265,17 +264,25 @@ impl Store {
         at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let failed = self.failed("give a sign of life of a job");
-        let wanted: Vec<bool> = sqlx::query_scalar(
-            "UPDATE replays SET beat_at = $3
-             WHERE id = $1 AND worker = $2 AND state = 'running' RETURNING wish IS NULL",
-        )
-        .bind(job.to_string())
-        .bind(worker.to_string())
-        .bind(from_time(at))
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed)?;
-        Ok(wanted == [true])
+        let beat = async {
+            let mut transaction = self.write().await?;
+            let done = statement(
+                "UPDATE replays SET beat_at = $3
+                 WHERE id = $1 AND worker = $2 AND state = 'running'",
+            )
+            .bind(job.to_string())
+            .bind(worker.to_string())
+            .bind(from_time(at))
+            .execute(&mut transaction)
+            .await?;
+            let wanted = statement("SELECT 1 FROM replays WHERE id = $1 AND wish IS NULL")
+                .bind(job.to_string())
+                .fetch_optional(&mut transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(done.rows_affected() > 0 && wanted.is_some())
+        };
+        beat.await.map_err(failed)
     }
 
     /// Says how `worker` left the job; false when it had lost it.
@@ -287,7 +294,7 @@ impl Store {
         message: Option<&str>,
     ) -> Result<bool, StoreError> {
         let failed = self.failed("say how a job ended");
-        let done = sqlx::query(
+        let done = statement(
             "UPDATE replays SET state = $3, ended_at = $4, message = $5
              WHERE id = $1 AND worker = $2 AND state = 'running'",
         )
@@ -307,14 +314,14 @@ impl Store {
     pub async fn cancel_replay(&self, job: Uuid, entry: &AuditEntry) -> Result<bool, StoreError> {
         let cancelled = async {
             let mut transaction = self.write().await?;
-            let done = sqlx::query(
+            let done = statement(
                 "UPDATE replays SET state = 'cancelled', ended_at = $2, message = $3
                  WHERE id = $1 AND state NOT IN ('complete', 'cancelled')",
             )
             .bind(job.to_string())
             .bind(from_time(entry.at))
             .bind(&entry.reason)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
@@ -334,7 +341,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<ReplayLetter>, StoreError> {
         let failed = self.failed("read the letters of a job");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT * FROM replay_letters WHERE job = $1 AND number >= $2 ORDER BY number LIMIT $3",
         )
         .bind(job.to_string())
@@ -349,7 +356,7 @@ impl Store {
     /// Jobs that are over since before a time: nothing comes of them any more.
     pub async fn replays_over(&self, before: DateTime<Utc>) -> Result<HashSet<Uuid>, StoreError> {
         let failed = self.failed("look for jobs that are over");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT id FROM replays WHERE state IN ('complete', 'cancelled')
                  AND COALESCE(ended_at, created_at) < $1",
         )
@@ -363,7 +370,7 @@ impl Store {
     /// The jobs that had a letter, the newest first.
     pub async fn replays_of(&self, letter: &str) -> Result<Vec<Replay>, StoreError> {
         let failed = self.failed("read the jobs of a letter");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT * FROM replays WHERE dry = 0 AND id IN (
                  SELECT job FROM replay_letters WHERE id = $1) ORDER BY created_at DESC, id DESC",
         )
@@ -382,8 +389,8 @@ impl Store {
              LEFT JOIN letters l ON l.id = r.id AND l.attempt = r.attempt AND l.draft = r.draft
              WHERE r.job = $1 GROUP BY 1"
         );
-        let rows = sqlx::query(&sql).bind(job.to_string()).fetch_all(self.pool()).await;
-        let pair = |row: &SqliteRow| Ok((row.try_get("what")?, count(row, "letters")?));
+        let rows = statement(&sql).bind(job.to_string()).fetch_all(self.pool()).await;
+        let pair = |row: &Row| Ok((row.try_get("what")?, count(row, "letters")?));
         rows.map_err(&failed)?.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
     }
 }

@@ -2,10 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::{Counts, DatasetName, DraftId, Report, RunId};
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, from_json, from_time, json, some_time, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Store, StoreError};
 
 /// The commit of a target that carries a batch.
@@ -28,7 +27,8 @@ pub struct ReportRecord {
 }
 
 const REPORT: &str = "SELECT r.body, r.sequence, r.snapshot, h.accepted_at,
-    CASE WHEN h.draft IS NOT NULL AND h.closed_by IS NULL THEN 1 ELSE 0 END AS waits
+    CAST(CASE WHEN h.draft IS NOT NULL AND h.closed_by IS NULL THEN 1 ELSE 0 END AS BIGINT)
+        AS waits
     FROM reports r LEFT JOIN halts h ON h.draft = r.draft";
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
         let of_dataset =
             if dataset.is_some() { "WHERE r.dataset = $1" } else { "WHERE $1 IS NULL" };
         let sql = format!("{REPORT} {of_dataset} ORDER BY r.judged_at DESC, r.draft DESC LIMIT $2");
-        let query = sqlx::query(&sql).bind(dataset.map(DatasetName::to_string));
+        let query = statement(&sql).bind(dataset.map(DatasetName::to_string));
         let rows = query.bind(i64::from(limit)).fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
@@ -58,7 +58,7 @@ impl Store {
             "{REPORT} WHERE r.dataset = $1 AND r.replay = 0
              ORDER BY r.judged_at DESC, r.draft DESC LIMIT $2"
         );
-        let query = sqlx::query(&sql).bind(dataset.to_string()).bind(i64::from(limit));
+        let query = statement(&sql).bind(dataset.to_string()).bind(i64::from(limit));
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
@@ -71,7 +71,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(DateTime<Utc>, u64)>, StoreError> {
         let failed = self.failed("read how many rows earlier batches had");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT judged_at, rows_written FROM reports
              WHERE dataset = $1 AND sequence IS NOT NULL AND replay = 0
              ORDER BY judged_at DESC, draft DESC LIMIT $2",
@@ -89,7 +89,7 @@ impl Store {
     pub async fn reports_of(&self, run: RunId) -> Result<Vec<ReportRecord>, StoreError> {
         let failed = self.failed("read the reports of a run");
         let sql = format!("{REPORT} WHERE r.run = $1 ORDER BY r.judged_at, r.draft");
-        let query = sqlx::query(&sql).bind(run.to_string());
+        let query = statement(&sql).bind(run.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
@@ -98,7 +98,7 @@ impl Store {
     pub async fn report_of(&self, draft: DraftId) -> Result<Option<ReportRecord>, StoreError> {
         let failed = self.failed("read the report of a batch");
         let sql = format!("{REPORT} WHERE r.draft = $1");
-        let row = sqlx::query(&sql).bind(draft.to_string()).fetch_optional(self.pool()).await;
+        let row = statement(&sql).bind(draft.to_string()).fetch_optional(self.pool()).await;
         row.map_err(&failed)?.as_ref().map(record).transpose().map_err(failed)
     }
 
@@ -118,7 +118,7 @@ impl Store {
                 "{REPORT} WHERE r.dataset = $1 AND r.sequence IN ({}) ORDER BY r.sequence",
                 places.join(", ")
             );
-            let query = sqlx::query(&sql).bind(dataset.to_string());
+            let query = statement(&sql).bind(dataset.to_string());
             let query = some.iter().fold(query, |query, sequence| query.bind(*sequence));
             let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
             for row in &rows {
@@ -137,7 +137,7 @@ impl Store {
     /// When the last commit of each dataset that the store has taken in was judged.
     pub async fn last_commits(&self) -> Result<BTreeMap<DatasetName, DateTime<Utc>>, StoreError> {
         let failed = self.failed("read the last commits");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT dataset, MAX(judged_at) AS judged_at FROM reports
              WHERE sequence IS NOT NULL GROUP BY dataset",
         )
@@ -152,7 +152,7 @@ impl Store {
     pub(crate) async fn latest<T>(
         &self,
         which: &str,
-        taken: impl Fn(&SqliteRow) -> Result<T, sqlx::Error>,
+        taken: impl Fn(&Row) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>, StoreError> {
         let failed = self.failed("read the latest reports");
         // Steps from one dataset's name to the next in the index: a worker leaves thousands of
@@ -170,14 +170,14 @@ impl Store {
                  ORDER BY judged_at DESC, draft DESC LIMIT 1)
              ORDER BY r.dataset"
         );
-        let rows = sqlx::query(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        let rows = statement(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(taken).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// How many batches of a run were committed, as far as told and kept, and where their rows
     /// went.
     pub(crate) async fn told_of(&self, run: RunId) -> Result<(u64, Counts), sqlx::Error> {
-        let row = sqlx::query(
+        let row = statement(
             "SELECT COUNT(*) AS batches,
                     CAST(COALESCE(SUM(rows_read), 0) AS BIGINT) AS rows_read,
                     CAST(COALESCE(SUM(rows_written), 0) AS BIGINT) AS rows_written,
@@ -196,13 +196,13 @@ impl Store {
 /// Takes in a report; false when the report of this draft is there already. What it remembers for
 /// later batches, and what it says of windows, is kept by itself.
 pub(crate) async fn put(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     report: &Report,
     commit: Option<CommitRef>,
 ) -> Result<bool, sqlx::Error> {
     let counts = &report.counts;
     let body = Report { remembered: None, windows: Vec::new(), ..report.clone() };
-    let put = sqlx::query(
+    let put = statement(
         "INSERT INTO reports (draft, run, dataset, judged_at, score, verdict, sequence, snapshot,
              rows_read, rows_written, rows_rejected, rows_filtered, duplicates, body, replay)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -229,7 +229,7 @@ pub(crate) async fn put(
 }
 
 /// Where rows went, as sums of the columns that say so.
-pub(crate) fn counts(row: &SqliteRow) -> Result<Counts, sqlx::Error> {
+pub(crate) fn counts(row: &Row) -> Result<Counts, sqlx::Error> {
     Ok(Counts {
         read: count(row, "rows_read")?,
         written: count(row, "rows_written")?,
@@ -239,7 +239,7 @@ pub(crate) fn counts(row: &SqliteRow) -> Result<Counts, sqlx::Error> {
     })
 }
 
-fn record(row: &SqliteRow) -> Result<ReportRecord, sqlx::Error> {
+fn record(row: &Row) -> Result<ReportRecord, sqlx::Error> {
     let commit = match row.try_get::<Option<i64>, _>("snapshot")? {
         Some(snapshot) => Some(CommitRef { sequence: count(row, "sequence")?, snapshot }),
         None => None,

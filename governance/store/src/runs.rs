@@ -1,9 +1,8 @@
 use assay_core::{Counts, Run, RunId, RunStatus, StageId};
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, from_json, from_time, json, some_time, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Event, Increment, Store, StoreError, events, totals};
 
 /// How a run ended.
@@ -78,7 +77,7 @@ impl Store {
     /// Says that a run is alive; false when it is not running, as far as the store knows.
     pub async fn heartbeat(&self, run: RunId, at: DateTime<Utc>) -> Result<bool, StoreError> {
         let beat =
-            sqlx::query("UPDATE runs SET heartbeat_at = $2 WHERE id = $1 AND status = 'running'")
+            statement("UPDATE runs SET heartbeat_at = $2 WHERE id = $1 AND status = 'running'")
                 .bind(run.to_string())
                 .bind(from_time(at))
                 .execute(self.pool())
@@ -118,7 +117,7 @@ impl Store {
                  AND ($3 IS NULL OR status = $3)
              ORDER BY started_at DESC, id DESC LIMIT $4"
         );
-        let query = sqlx::query(&sql)
+        let query = statement(&sql)
             .bind(&filter.pipeline)
             .bind(&filter.stage)
             .bind(filter.status.map(RunStatus::name))
@@ -131,7 +130,7 @@ impl Store {
     pub async fn run(&self, id: RunId) -> Result<Option<RunRecord>, StoreError> {
         let sql = format!("{RUN} WHERE id = $1");
         let failed = self.failed("read a run");
-        let query = sqlx::query(&sql).bind(id.to_string());
+        let query = statement(&sql).bind(id.to_string());
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         Ok(self.records(rows).await.map_err(failed)?.pop())
     }
@@ -146,7 +145,7 @@ impl Store {
              ORDER BY pipeline, stage"
         );
         let failed = self.failed("read the latest runs");
-        let rows = sqlx::query(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        let rows = statement(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
         self.records(rows).await.map_err(failed)
     }
 
@@ -158,7 +157,7 @@ impl Store {
         let sql =
             format!("{RUN} WHERE status = 'running' AND heartbeat_at < $1 ORDER BY started_at, id");
         let failed = self.failed("look for abandoned runs");
-        let query = sqlx::query(&sql).bind(from_time(silent_since));
+        let query = statement(&sql).bind(from_time(silent_since));
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         self.records(rows).await.map_err(failed)
     }
@@ -166,7 +165,7 @@ impl Store {
     /// How each stage fared from `since` on.
     pub async fn health(&self, since: DateTime<Utc>) -> Result<Vec<StageHealth>, StoreError> {
         let failed = self.failed("read how the stages fared");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT pipeline, stage, COUNT(CASE WHEN ended_at >= $1 THEN 1 END) AS finished,
                  COUNT(CASE WHEN ended_at >= $1 AND status = 'complete' THEN 1 END) AS complete,
                  MAX(CASE WHEN status = 'complete' THEN ended_at END) AS last_complete_at
@@ -200,7 +199,7 @@ impl Store {
         Ok(true)
     }
 
-    async fn records(&self, rows: Vec<SqliteRow>) -> Result<Vec<RunRecord>, sqlx::Error> {
+    async fn records(&self, rows: Vec<Row>) -> Result<Vec<RunRecord>, sqlx::Error> {
         let mut records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         for record in &mut records {
             if record.status == RunStatus::Running {
@@ -223,11 +222,7 @@ struct Writing<'a> {
 }
 
 impl Writing<'_> {
-    async fn put(
-        &self,
-        connection: &mut SqliteConnection,
-        on_conflict: &str,
-    ) -> Result<bool, sqlx::Error> {
+    async fn put(&self, connection: &mut Session, on_conflict: &str) -> Result<bool, sqlx::Error> {
         let Writing { run, end, .. } = self;
         let counts = end.map(|end| end.counts).unwrap_or_default();
         let sql = format!(
@@ -236,7 +231,7 @@ impl Writing<'_> {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (id) {on_conflict}"
         );
-        let put = sqlx::query(&sql)
+        let put = statement(&sql)
             .bind(run.id.to_string())
             .bind(&run.stage.pipeline)
             .bind(&run.stage.stage)
@@ -256,15 +251,15 @@ impl Writing<'_> {
 }
 
 /// Whether the run is known as aborted, and so has been counted.
-async fn aborted(connection: &mut SqliteConnection, run: RunId) -> Result<bool, sqlx::Error> {
-    let known = sqlx::query("SELECT 1 FROM runs WHERE id = $1 AND status = 'aborted'")
+async fn aborted(connection: &mut Session, run: RunId) -> Result<bool, sqlx::Error> {
+    let known = statement("SELECT 1 FROM runs WHERE id = $1 AND status = 'aborted'")
         .bind(run.to_string())
         .fetch_optional(connection)
         .await?;
     Ok(known.is_some())
 }
 
-fn record(row: &SqliteRow) -> Result<RunRecord, sqlx::Error> {
+fn record(row: &Row) -> Result<RunRecord, sqlx::Error> {
     Ok(RunRecord {
         run: json(row, "body")?,
         status: word(row, "status")?,
@@ -276,7 +271,7 @@ fn record(row: &SqliteRow) -> Result<RunRecord, sqlx::Error> {
     })
 }
 
-fn health(row: &SqliteRow) -> Result<StageHealth, sqlx::Error> {
+fn health(row: &Row) -> Result<StageHealth, sqlx::Error> {
     Ok(StageHealth {
         stage: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
         finished: count(row, "finished")?,

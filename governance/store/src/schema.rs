@@ -1,13 +1,16 @@
 use std::path::Path;
 
+use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Executor, Row, SqliteConnection};
 
+use crate::database::Server;
 use crate::{StoreError, backup};
 
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
-/// A program of the version before may still be at work, so they only add.
+/// A program of the version before may still be at work, so they only add. PostgreSQL takes the
+/// same ones.
 const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
@@ -40,7 +43,7 @@ pub(crate) async fn migrate(
     options: &SqliteConnectOptions,
     path: &Path,
 ) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::database(path, "make the tables", cause);
+    let failed = |cause| StoreError::database(path.display(), "make the tables", cause);
     // Most openings find the store as it should be, and then need no write lock.
     if version(connection, path).await? == known() {
         return Ok(());
@@ -90,7 +93,7 @@ async fn advance(connection: &mut SqliteConnection, from: i64) -> Result<(), sql
 
 /// The version that the store has; 0 when it is empty.
 async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, StoreError> {
-    let failed = |cause| StoreError::database(path, "read the version", cause);
+    let failed = |cause| StoreError::database(path.display(), "read the version", cause);
     let row = sqlx::query(
         "SELECT application_id, user_version, (SELECT COUNT(*) FROM sqlite_master) AS tables
          FROM pragma_application_id, pragma_user_version",
@@ -106,9 +109,99 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, 
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
     if found > known() {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: known() });
+        let place = path.display().to_string();
+        return Err(StoreError::Newer { place, found, known: known() });
     }
     Ok(found)
+}
+
+/// What the tables need that PostgreSQL does not have, and where their version is written.
+const SERVER: &str = include_str!("database/postgres.sql");
+const VERSION: &str = "CREATE TABLE store_version (version bigint NOT NULL)";
+
+/// The same for a schema of PostgreSQL. There is no copy: what fails there takes all of it back.
+pub(crate) async fn migrate_server(
+    pool: &PgPool,
+    server: &Server,
+    schema: &str,
+    place: &str,
+) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::database(place, "make the tables", cause);
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    if server_version(&mut connection, schema, place).await? == Some(known()) {
+        return Ok(());
+    }
+    drop(connection);
+    let mut transaction = server.lock(pool).await.map_err(failed)?;
+    // Asked again: another process may have migrated while this one waited for the lock.
+    let found = match server_version(&mut transaction, schema, place).await? {
+        Some(found) if found == known() => return Ok(()),
+        Some(found) => found,
+        None => {
+            let make = format!("CREATE SCHEMA IF NOT EXISTS {schema}; {SERVER} {VERSION};");
+            transaction.execute(sqlx::raw_sql(&make)).await.map_err(failed)?;
+            0
+        }
+    };
+    let advanced = advance_server(&mut transaction, found).await;
+    let failed = |cause| match found {
+        0 => failed(cause),
+        from => StoreError::ServerMigration { place: place.to_owned(), from, to: known(), cause },
+    };
+    advanced.map_err(failed)?;
+    transaction.commit().await.map_err(failed)?;
+    if found > 0 {
+        let to = known();
+        tracing::warn!(
+            store = place,
+            from = found,
+            to,
+            "brought the store up to this version of Assay"
+        );
+    }
+    Ok(())
+}
+
+async fn advance_server(connection: &mut PgConnection, from: i64) -> Result<(), sqlx::Error> {
+    let done = usize::try_from(from).unwrap_or(MIGRATIONS.len());
+    for migration in MIGRATIONS.iter().skip(done) {
+        // Texts are in the order of their bytes, as in SQLite, whatever the database's language.
+        let migration = migration.replace(" TEXT", " TEXT COLLATE \"C\"");
+        connection.execute(sqlx::raw_sql(&migration)).await?;
+    }
+    let stamp =
+        format!("DELETE FROM store_version; INSERT INTO store_version VALUES ({});", known());
+    connection.execute(sqlx::raw_sql(&stamp)).await?;
+    Ok(())
+}
+
+/// The version that the store in a schema has; none when the schema is empty or not there.
+async fn server_version(
+    connection: &mut PgConnection,
+    schema: &str,
+    place: &str,
+) -> Result<Option<i64>, StoreError> {
+    let failed = |cause| StoreError::database(place, "read the version", cause);
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = $1")
+            .bind(schema)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed)?;
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    if !tables.iter().any(|table| table == "store_version") {
+        return Err(StoreError::ForeignSchema { place: place.to_owned() });
+    }
+    let found: i64 = sqlx::query_scalar("SELECT version FROM store_version")
+        .fetch_one(connection)
+        .await
+        .map_err(failed)?;
+    if found > known() {
+        return Err(StoreError::Newer { place: place.to_owned(), found, known: known() });
+    }
+    Ok(Some(found))
 }
 
 fn known() -> i64 {

@@ -4,6 +4,7 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::column::{count, from_count, from_time, time};
+use crate::database::{Pool, Row, Session, statement};
 use crate::prune::kinds::{self, Table};
 use crate::{Kind, Store, StoreError};
 
@@ -13,7 +14,7 @@ const LEAST: u64 = 1 << 20;
 /// Above this the work would keep other processes waiting; free pages are used again anyway.
 const MOST_KEPT: u64 = 1 << 30;
 
-/// What the file is made of, in bytes.
+/// What the store is made of, in bytes.
 struct Size {
     all: u64,
     free: u64,
@@ -42,23 +43,33 @@ impl Store {
         bytes: u64,
         before: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let failed = self.failed("look for what is too much");
-        let mut connection = self.pool().acquire().await.map_err(&failed)?;
-        let size = size(&mut connection).await.map_err(&failed)?;
-        let used = size.all - size.free;
-        if used <= bytes {
-            return Ok(None);
-        }
-        let since = too_much(&mut connection, used, used - bytes, before).await.map_err(&failed)?;
-        Ok(Some(since.unwrap_or(before)))
+        let since = async {
+            let mut moment = self.pool().moment().await?;
+            let used = match &mut moment {
+                Session::Sqlite(transaction) => {
+                    let size = size(transaction).await?;
+                    size.all - size.free
+                }
+                // Its tables keep the room of what was deleted: what counts is what rows take.
+                Session::Postgres(_) => weight(&mut moment).await?,
+            };
+            if used <= bytes {
+                return Ok(None);
+            }
+            let since = too_much(&mut moment, used, used - bytes, before).await?;
+            moment.rollback().await?;
+            Ok(Some(since.unwrap_or(before)))
+        };
+        since.await.map_err(self.failed("look for what is too much"))
     }
 
     /// Gives room that deleted rows left back to the disk, where that pays: when a quarter of the
     /// file is free and the rest is copied in seconds. Says how many bytes that was; none where
-    /// others are at work without a pause.
+    /// others are at work without a pause, and in PostgreSQL, which does so by itself.
     pub async fn reclaim(&self) -> Result<u64, StoreError> {
         let reclaimed = async {
-            let mut connection = self.pool().acquire().await?.detach();
+            let Pool::Sqlite(pool) = self.pool() else { return Ok(0) };
+            let mut connection = pool.acquire().await?.detach();
             let before = size(&mut connection).await?;
             let kept = before.all - before.free;
             if before.free < LEAST || before.free * 4 < before.all || kept > MOST_KEPT {
@@ -82,30 +93,41 @@ impl Store {
 
 /// The end of the oldest records that together take `excess` of what is `used`.
 async fn too_much(
-    connection: &mut SqliteConnection,
+    moment: &mut Session,
     used: u64,
     excess: u64,
     before: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    let of = |kind: Kind| {
-        let Table { name, at, weight, goes, .. } = kinds::table(kind);
-        format!("SELECT {at} AS at, {weight} AS weight, ({goes}) AS goes FROM {name} r")
-    };
-    let all = GIVE_WAY.map(of).join(" UNION ALL ");
-    let weigh = format!("SELECT CAST(COALESCE(SUM(weight), 0) AS BIGINT) AS weight FROM ({all}) a");
-    let weight = count(&sqlx::query(&weigh).fetch_one(&mut *connection).await?, "weight")?;
+    let all = all();
+    let weight = weight(moment).await?;
     let excess = u128::from(excess) * u128::from(weight) / u128::from(used.max(1));
     let last = format!(
         "SELECT at FROM (SELECT at, SUM(weight) OVER (ORDER BY at) AS gone FROM ({all}) a
              WHERE goes AND at < $1) b
          WHERE gone >= $2 ORDER BY at LIMIT 1"
     );
-    let last = sqlx::query(&last)
+    let last = statement(&last)
         .bind(from_time(before))
         .bind(from_count(u64::try_from(excess).unwrap_or(u64::MAX)))
-        .fetch_optional(connection)
+        .fetch_optional(moment)
         .await?;
     last.map(|row| Ok(time(&row, "at")? + TimeDelta::nanoseconds(1))).transpose()
+}
+
+/// All that may make way: when, how heavy, and whether nothing rests on it.
+fn all() -> String {
+    let of = |kind: Kind| {
+        let Table { name, at, weight, goes, .. } = kinds::table(kind);
+        format!("SELECT {at} AS at, {weight} AS weight, ({goes}) AS goes FROM {name} r")
+    };
+    GIVE_WAY.map(of).join(" UNION ALL ")
+}
+
+/// About how many bytes the rows are of what may make way.
+async fn weight(moment: &mut Session) -> Result<u64, sqlx::Error> {
+    let sql =
+        format!("SELECT CAST(COALESCE(SUM(weight), 0) AS BIGINT) AS weight FROM ({}) a", all());
+    count(&statement(&sql).fetch_one(moment).await?, "weight")
 }
 
 async fn size(connection: &mut SqliteConnection) -> Result<Size, sqlx::Error> {
@@ -114,6 +136,7 @@ async fn size(connection: &mut SqliteConnection) -> Result<Size, sqlx::Error> {
          FROM pragma_page_size, pragma_page_count, pragma_freelist_count",
     )
     .fetch_one(connection)
-    .await?;
+    .await
+    .map(Row::Sqlite)?;
     Ok(Size { all: count(&row, "whole")?, free: count(&row, "free")? })
 }

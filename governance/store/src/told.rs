@@ -1,7 +1,7 @@
 use assay_core::{DatasetName, DraftId, Report};
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, word};
+use crate::database::{Session, statement};
 use crate::{
     CommitRef, Event, Increment, Store, StoreError, events, halts, profiles, prune, reports,
     totals, windows,
@@ -30,7 +30,7 @@ impl Store {
     /// How far the commits of `target` have been told.
     pub async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         let failed = self.failed("read how far a target was told");
-        let row = sqlx::query("SELECT sequence, snapshot, draft FROM told WHERE target = $1")
+        let row = statement("SELECT sequence, snapshot, draft FROM told WHERE target = $1")
             .bind(target.to_string())
             .fetch_optional(self.pool())
             .await
@@ -69,7 +69,7 @@ impl Store {
     /// Forgets how far `target` was told, for a target that was made anew and counts its commits
     /// from the start again. Its reports, events and totals stay.
     pub async fn forget(&self, target: &DatasetName) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM told WHERE target = $1")
+        statement("DELETE FROM told WHERE target = $1")
             .bind(target.to_string())
             .execute(self.pool())
             .await
@@ -80,7 +80,7 @@ impl Store {
     /// Begins the commits of `target` anew: it is another one than was told before, with numbers of
     /// its own. Its reports, events and totals stay, and a draft that was told counts no more.
     pub async fn tell_anew(&self, target: &DatasetName) -> Result<(), StoreError> {
-        sqlx::query("UPDATE told SET sequence = 0, snapshot = 0 WHERE target = $1")
+        statement("UPDATE told SET sequence = 0, snapshot = 0 WHERE target = $1")
             .bind(target.to_string())
             .execute(self.pool())
             .await
@@ -134,11 +134,8 @@ impl Store {
 }
 
 /// Moves the mark of the target on, never back; false when it is there already.
-async fn move_mark(
-    connection: &mut SqliteConnection,
-    telling: &Telling,
-) -> Result<bool, sqlx::Error> {
-    let moved = sqlx::query(
+async fn move_mark(connection: &mut Session, telling: &Telling) -> Result<bool, sqlx::Error> {
+    let moved = statement(
         "INSERT INTO told (target, sequence, snapshot, draft) VALUES ($1, $2, $3, $4)
          ON CONFLICT (target) DO UPDATE SET sequence = excluded.sequence,
              snapshot = excluded.snapshot, draft = excluded.draft

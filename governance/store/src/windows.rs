@@ -1,9 +1,8 @@
 use assay_core::{DatasetName, WindowScore};
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
 use crate::column::{count, from_count, from_time, time, word};
+use crate::database::{Row, Session, statement};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -15,7 +14,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<WindowScore>, StoreError> {
         let failed = self.failed("read the scores of windows");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT * FROM window_scores WHERE dataset = $1 AND ($2 IS NULL OR starts < $2)
              ORDER BY starts DESC, ends DESC LIMIT $3",
         )
@@ -31,11 +30,11 @@ impl Store {
 
 /// Adds what a batch found to what is known of its windows.
 pub(crate) async fn add(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     windows: &[WindowScore],
 ) -> Result<(), sqlx::Error> {
     for window in windows {
-        sqlx::query(
+        statement(
             "INSERT INTO window_scores (dataset, starts, ends, rows, rejected, lost)
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (dataset, starts, ends) DO UPDATE SET
@@ -55,7 +54,7 @@ pub(crate) async fn add(
     Ok(())
 }
 
-fn window(row: &SqliteRow) -> Result<WindowScore, sqlx::Error> {
+fn window(row: &Row) -> Result<WindowScore, sqlx::Error> {
     Ok(WindowScore {
         dataset: word(row, "dataset")?,
         start: time(row, "starts")?,

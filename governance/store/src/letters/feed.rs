@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Row, SqliteConnection};
 
 use super::take::{settle, take};
 use super::{LetterCause, LetterRow, sortable};
-use crate::column::from_count;
+use crate::column::{count, from_count, small};
+use crate::database::{On, Session, statement};
 use crate::{Store, StoreError};
 
 /// A record that closes a letter.
@@ -43,28 +43,24 @@ impl Store {
     /// How far a partition was taken in.
     pub async fn letter_mark(&self, topic: &str, part: u32) -> Result<u64, StoreError> {
         let failed = self.failed("read how far the letters were taken in");
-        let next: Option<i64> =
-            sqlx::query_scalar("SELECT next FROM letter_marks WHERE topic = $1 AND part = $2")
-                .bind(topic)
-                .bind(part)
-                .fetch_optional(self.pool())
-                .await
-                .map_err(failed)?;
-        Ok(next.map_or(0, i64::cast_unsigned))
+        let mark = mark(self.pool(), topic, part).await.map_err(failed)?;
+        Ok(mark.unwrap_or(0))
     }
 
     /// The topics that the index knows.
     pub async fn letter_topics(&self) -> Result<Vec<String>, StoreError> {
         let failed = self.failed("list the topics of letters");
         let sql = "SELECT DISTINCT topic FROM letter_marks ORDER BY topic";
-        sqlx::query_scalar(sql).fetch_all(self.pool()).await.map_err(failed)
+        let rows = statement(sql).fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The partitions of a topic that the index knows.
     pub async fn letter_parts(&self, topic: &str) -> Result<Vec<u32>, StoreError> {
         let failed = self.failed("list the partitions of letters");
         let sql = "SELECT part FROM letter_marks WHERE topic = $1 ORDER BY part";
-        sqlx::query_scalar(sql).bind(topic).fetch_all(self.pool()).await.map_err(failed)
+        let rows = statement(sql).bind(topic).fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(|row| small(row, "part")).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// Takes records in, with how far that is; false when another process was faster.
@@ -91,20 +87,15 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let forgotten = async {
             let mut transaction = self.write().await?;
-            let mark: Option<i64> =
-                sqlx::query_scalar("SELECT next FROM letter_marks WHERE topic = $1 AND part = $2")
-                    .bind(topic)
-                    .bind(part)
-                    .fetch_optional(&mut *transaction)
-                    .await?;
-            let anew = mark.is_some_and(|mark| mark.cast_unsigned() > end);
+            let mark = mark(&mut transaction, topic, part).await?;
+            let anew = mark.is_some_and(|mark| mark > end);
             let before = if anew { u64::MAX } else { start };
             let gone = forget(&mut transaction, topic, part, before).await?;
             if anew {
-                sqlx::query("DELETE FROM letter_marks WHERE topic = $1 AND part = $2")
+                statement("DELETE FROM letter_marks WHERE topic = $1 AND part = $2")
                     .bind(topic)
                     .bind(part)
-                    .execute(&mut *transaction)
+                    .execute(&mut transaction)
                     .await?;
             }
             transaction.commit().await?;
@@ -120,7 +111,7 @@ impl Store {
             for table in
                 ["letters", "letter_causes", "letter_drafts", "letter_closings", "letter_marks"]
             {
-                sqlx::query(&format!("DELETE FROM {table}")).execute(&mut *transaction).await?;
+                statement(&format!("DELETE FROM {table}")).execute(&mut transaction).await?;
             }
             transaction.commit().await
         };
@@ -128,12 +119,22 @@ impl Store {
     }
 }
 
-async fn advance(
-    connection: &mut SqliteConnection,
-    batch: &LetterBatch,
-) -> Result<bool, sqlx::Error> {
+async fn mark<'o>(
+    on: impl Into<On<'o>>,
+    topic: &str,
+    part: u32,
+) -> Result<Option<u64>, sqlx::Error> {
+    let row = statement("SELECT next FROM letter_marks WHERE topic = $1 AND part = $2")
+        .bind(topic)
+        .bind(part)
+        .fetch_optional(on)
+        .await?;
+    row.map(|row| count(&row, "next")).transpose()
+}
+
+async fn advance(connection: &mut Session, batch: &LetterBatch) -> Result<bool, sqlx::Error> {
     // From 0 the log may have gone on by itself, where retention took the beginning.
-    let moved = sqlx::query(
+    let moved = statement(
         "INSERT INTO letter_marks (topic, part, next) VALUES ($1, $2, $3)
          ON CONFLICT (topic, part) DO UPDATE SET next = excluded.next
          WHERE letter_marks.next <= $4 AND letter_marks.next < excluded.next",
@@ -148,13 +149,13 @@ async fn advance(
 }
 
 async fn forget(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     topic: &str,
     part: u32,
     before: u64,
 ) -> Result<u64, sqlx::Error> {
     // Where the last letter of an id goes, one that counted no more does again.
-    let rows = sqlx::query(
+    let rows = statement(
         "SELECT DISTINCT o.id FROM letters g JOIN letters o ON o.id = g.id AND o.state = 'older'
          WHERE g.topic = $1 AND g.part = $2 AND g.place < $3",
     )
@@ -177,7 +178,7 @@ async fn forget(
     ] {
         let sql =
             format!("DELETE FROM {table} WHERE topic = $1 AND part = $2 AND place < $3 {rest}");
-        let done = sqlx::query(&sql)
+        let done = statement(&sql)
             .bind(topic)
             .bind(part)
             .bind(from_count(before))

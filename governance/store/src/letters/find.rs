@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::{LetterCause, LetterClosed, LetterPlace, LetterRecord, LetterRow, LetterState};
-use crate::column::{count, from_count, from_time, json, some_time, time};
+use crate::column::{count, from_count, from_time, json, small, some_time, time};
+use crate::database::{Building, Row, statement};
 use crate::replays::IN_FLIGHT;
 use crate::{Store, StoreError};
 
@@ -104,7 +103,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<LetterRecord>, StoreError> {
         let failed = self.failed("list letters");
-        let mut query = QueryBuilder::new(format!(
+        let mut query = Building::new(format!(
             "SELECT {COLUMNS} FROM letters l JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE "
         ));
         conditions(&mut query, filter);
@@ -128,7 +127,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<LetterOfReplay>, StoreError> {
         let failed = self.failed("read the letters of a job");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT r.number, r.id, r.topic, r.part, r.place, l.state, l.payload_bytes
              FROM replay_letters r
              LEFT JOIN letters l ON l.id = r.id AND l.attempt = r.attempt AND l.draft = r.draft
@@ -140,13 +139,13 @@ impl Store {
         .fetch_all(self.pool())
         .await
         .map_err(&failed)?;
-        let one = |row: &SqliteRow| {
+        let one = |row: &Row| {
             let state: Option<&str> = row.try_get(5)?;
             Ok(LetterOfReplay {
                 number: row.try_get::<i64, _>(0)?.cast_unsigned(),
                 id: row.try_get(1)?,
                 topic: row.try_get(2)?,
-                part: row.try_get(3)?,
+                part: small(row, "part")?,
                 place: row.try_get::<i64, _>(4)?.cast_unsigned(),
                 state: state.map(LetterState::from_name),
                 payload_bytes: row.try_get::<Option<i64>, _>(6)?.unwrap_or(0).cast_unsigned(),
@@ -169,9 +168,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<LetterGroup>, StoreError> {
         let failed = self.failed("group letters");
-        let mut query = QueryBuilder::new(
+        let mut query = Building::new(
             "SELECT c.*, g.letters, g.rows_held, g.oldest, g.newest FROM (
-                 SELECT l.fingerprint, COUNT(*) AS letters, SUM(l.rows_held) AS rows_held,
+                 SELECT l.fingerprint, COUNT(*) AS letters, CAST(SUM(l.rows_held) AS BIGINT) AS rows_held,
                      MIN(l.failed_at) AS oldest, MAX(l.failed_at) AS newest
                  FROM letters l WHERE ",
         );
@@ -193,13 +192,13 @@ impl Store {
 }
 
 /// Adds what `filter` asks for, of letters `l` and their causes `c`.
-pub(crate) fn conditions(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+pub(crate) fn conditions(query: &mut Building, filter: &LetterFilter) {
     of_letter(query, filter);
     query.push(" AND ");
     of_cause(query, filter);
 }
 
-fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+fn of_letter(query: &mut Building, filter: &LetterFilter) {
     let mut states = vec!["'open'"];
     if filter.closed {
         states.extend(["'closed'", "'older'"]);
@@ -209,7 +208,9 @@ fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
     }
     match &states[..] {
         // What is asked by its id is found by it, and not by how it stands.
-        many if !filter.ids.is_empty() => query.push(format!("+l.state IN ({})", many.join(", "))),
+        many if !filter.ids.is_empty() => {
+            query.push(format!("(l.state || '') IN ({})", many.join(", ")))
+        }
         // Said so, the index is read in its order.
         [one] => query.push(format!("l.state = {one}")),
         many => query.push(format!("l.state IN ({})", many.join(", "))),
@@ -237,7 +238,7 @@ fn of_letter(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
     }
 }
 
-fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
+fn of_cause(query: &mut Building, filter: &LetterFilter) {
     query.push("true");
     if !filter.topics.is_empty() {
         among(query, " AND c.topic", &filter.topics);
@@ -262,15 +263,13 @@ fn of_cause(query: &mut QueryBuilder<'_, Sqlite>, filter: &LetterFilter) {
     }
 }
 
-fn among(query: &mut QueryBuilder<'_, Sqlite>, what: &str, values: &[String]) {
+fn among(query: &mut Building, what: &str, values: &[String]) {
     let list = serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned());
     query.push(format!("{what} IN (SELECT value FROM json_each("));
     query.push_bind(list).push("))");
 }
 
-pub(crate) fn record(row: &SqliteRow) -> Result<LetterRecord, sqlx::Error> {
-    let small =
-        |column| Ok::<_, sqlx::Error>(u32::try_from(count(row, column)?).unwrap_or(u32::MAX));
+pub(crate) fn record(row: &Row) -> Result<LetterRecord, sqlx::Error> {
     let number = |column| row.try_get::<Option<i64>, _>(column).map(|n| n.map(i64::cast_unsigned));
     let part = number("source_part")?.and_then(|part| u32::try_from(part).ok());
     let closed = match some_time(row, "closed_at")? {
@@ -289,10 +288,10 @@ pub(crate) fn record(row: &SqliteRow) -> Result<LetterRecord, sqlx::Error> {
         cause: LetterCause { detail: row.try_get("cause_detail")?, ..cause(row)? },
         letter: LetterRow {
             id: row.try_get("id")?,
-            attempt: small("attempt")?,
+            attempt: small(row, "attempt")?,
             draft: row.try_get("draft")?,
             topic: row.try_get("topic")?,
-            part: small("part")?,
+            part: small(row, "part")?,
             place: count(row, "place")?,
             fingerprint: row.try_get("fingerprint")?,
             run: row.try_get("run")?,
@@ -311,7 +310,7 @@ pub(crate) fn record(row: &SqliteRow) -> Result<LetterRecord, sqlx::Error> {
     })
 }
 
-fn cause(row: &SqliteRow) -> Result<LetterCause, sqlx::Error> {
+fn cause(row: &Row) -> Result<LetterCause, sqlx::Error> {
     Ok(LetterCause {
         fingerprint: row.try_get("fingerprint")?,
         topic: row.try_get("topic")?,
@@ -326,7 +325,7 @@ fn cause(row: &SqliteRow) -> Result<LetterCause, sqlx::Error> {
     })
 }
 
-fn group(row: &SqliteRow) -> Result<LetterGroup, sqlx::Error> {
+fn group(row: &Row) -> Result<LetterGroup, sqlx::Error> {
     Ok(LetterGroup {
         cause: cause(row)?,
         letters: count(row, "letters")?,

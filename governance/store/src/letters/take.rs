@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use sqlx::{Row, SqliteConnection};
-
 use super::{LetterBatch, LetterRow};
 use crate::column::{from_count, from_json, from_time};
+use crate::database::{Session, statement};
 
 /// A letter is what it is by all that is known of its id. Of several that count the last one does.
 const SETTLE: &str = "
@@ -54,23 +53,21 @@ ON CONFLICT (id, attempt, draft) DO UPDATE SET topic = excluded.topic, part = ex
 /// them, and need no look at each.
 const OPEN: &str = "
 UPDATE letters SET state = 'open' WHERE draft = $1 AND state = 'void'
-AND NOT EXISTS (SELECT 1 FROM letters n WHERE n.id = letters.id AND n.rowid <> letters.rowid)
+AND NOT EXISTS (SELECT 1 FROM letters n WHERE n.id = letters.id
+    AND (n.attempt, n.draft) <> (letters.attempt, letters.draft))
 AND NOT EXISTS (SELECT 1 FROM letter_closings k WHERE k.id = letters.id)";
 
 /// Ids that are looked at together.
 const IDS: usize = 5000;
 
 /// Markers come first: what they speak of is then open at once, and not void before.
-pub(super) async fn take(
-    connection: &mut SqliteConnection,
-    batch: &LetterBatch,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn take(connection: &mut Session, batch: &LetterBatch) -> Result<(), sqlx::Error> {
     for (draft, place) in &batch.committed {
         commit(connection, batch, draft, *place).await?;
     }
     let mut touched: HashSet<&str> = HashSet::new();
     if !batch.letters.is_empty() {
-        sqlx::query(
+        statement(
             "INSERT INTO letter_causes (fingerprint, topic, dialect, stage, dataset, reason, rules,
                  class, wrote, detail)
              SELECT value ->> 'fingerprint', value ->> 'topic', value ->> 'dialect',
@@ -85,10 +82,10 @@ pub(super) async fn take(
         insert(connection, &batch.letters).await?;
     }
     if !batch.closings.is_empty() {
-        sqlx::query(
+        statement(
             "INSERT INTO letter_closings (id, draft, at, fate, job, sent_to, topic, part, place)
              SELECT value ->> 'id', value ->> 'draft', value ->> 'at', value ->> 'fate',
-                 value ->> 'job', value ->> 'sent_to', $2, $3, value ->> 'place'
+                 value ->> 'job', value ->> 'sent_to', $2, $3, CAST(value ->> 'place' AS BIGINT)
              FROM json_each($1) WHERE true ON CONFLICT (id, draft, at) DO NOTHING",
         )
         .bind(from_json(&batch.closings)?)
@@ -104,7 +101,7 @@ pub(super) async fn take(
 
 /// The ids of which more than these letters is known.
 async fn known<'a>(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     letters: &'a [LetterRow],
 ) -> Result<Vec<&'a str>, sqlx::Error> {
     let mut ids: HashSet<&str> = HashSet::with_capacity(letters.len());
@@ -115,7 +112,7 @@ async fn known<'a>(
         }
     }
     let all: Vec<&str> = ids.iter().copied().collect();
-    let rows = sqlx::query(
+    let rows = statement(
         "SELECT value FROM json_each($1) WHERE EXISTS (SELECT 1 FROM letters l WHERE l.id = value)
          OR EXISTS (SELECT 1 FROM letter_closings k WHERE k.id = value)",
     )
@@ -128,16 +125,33 @@ async fn known<'a>(
     Ok(known)
 }
 
+/// Letters in stretches that one statement takes. None is there twice in one: PostgreSQL does not
+/// change a row that the same statement made.
+fn at_once(letters: &[LetterRow]) -> Vec<&[LetterRow]> {
+    let (mut stretches, mut from) = (Vec::new(), 0);
+    let mut seen = HashSet::new();
+    for (place, letter) in letters.iter().enumerate() {
+        let key = (&letter.id, letter.attempt, &letter.draft);
+        if place - from == ROWS || seen.contains(&key) {
+            stretches.push(&letters[from..place]);
+            from = place;
+            seen.clear();
+        }
+        seen.insert(key);
+    }
+    stretches.push(&letters[from..]);
+    stretches
+}
+
 /// As they stand when nothing else is known of their ids.
-async fn insert(
-    connection: &mut SqliteConnection,
-    letters: &[LetterRow],
-) -> Result<(), sqlx::Error> {
+async fn insert(connection: &mut Session, letters: &[LetterRow]) -> Result<(), sqlx::Error> {
     let counts = committed(connection, letters).await?;
-    for some in letters.chunks(ROWS) {
-        let row = format!("({})", ["?"; COLUMNS].join(", "));
-        let sql = format!("{INSERT}{}{ON_CONFLICT}", vec![row; some.len()].join(", "));
-        let mut query = sqlx::query(&sql);
+    let mut sql = (0, String::new());
+    for some in at_once(letters) {
+        if sql.0 != some.len() {
+            sql = (some.len(), insertion(connection, some.len()));
+        }
+        let mut query = statement(&sql.1);
         for letter in some {
             let counts = letter.draft.is_empty() || counts.contains(&letter.draft);
             query = query
@@ -167,9 +181,23 @@ async fn insert(
     Ok(())
 }
 
+fn insertion(connection: &Session, rows: usize) -> String {
+    // SQLite looks for the name of each value among all of them, and there are thousands.
+    let place = |number: usize| match connection {
+        Session::Sqlite(_) => "?".to_owned(),
+        Session::Postgres(_) => format!("${number}"),
+    };
+    let row = |row: usize| {
+        let places: Vec<String> = (1..=COLUMNS).map(|c| place(row * COLUMNS + c)).collect();
+        format!("({})", places.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    format!("{INSERT}{}{ON_CONFLICT}", rows.join(", "))
+}
+
 /// The drafts of letters that are committed.
 async fn committed(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     letters: &[LetterRow],
 ) -> Result<HashSet<String>, sqlx::Error> {
     let drafts: HashSet<&str> = letters.iter().map(|letter| letter.draft.as_str()).collect();
@@ -178,18 +206,18 @@ async fn committed(
         return Ok(HashSet::new());
     }
     let sql = "SELECT draft FROM letter_drafts WHERE draft IN (SELECT value FROM json_each($1))";
-    let rows = sqlx::query(sql).bind(from_json(&drafts)?).fetch_all(connection).await?;
+    let rows = statement(sql).bind(from_json(&drafts)?).fetch_all(connection).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// Letters and closings of a draft count from now on.
 async fn commit(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     batch: &LetterBatch,
     draft: &str,
     place: u64,
 ) -> Result<(), sqlx::Error> {
-    let new = sqlx::query(
+    let new = statement(
         "INSERT INTO letter_drafts (draft, topic, part, place) VALUES ($1, $2, $3, $4)
          ON CONFLICT (draft) DO NOTHING",
     )
@@ -202,8 +230,8 @@ async fn commit(
     if new.rows_affected() == 0 {
         return Ok(());
     }
-    sqlx::query(OPEN).bind(draft).execute(&mut *connection).await?;
-    let rows = sqlx::query(
+    statement(OPEN).bind(draft).execute(&mut *connection).await?;
+    let rows = statement(
         "SELECT id FROM letters WHERE draft = $1 AND state = 'void'
          UNION SELECT id FROM letter_closings WHERE draft = $1",
     )
@@ -216,14 +244,11 @@ async fn commit(
 }
 
 /// Says of each letter of these ids how it stands.
-pub(super) async fn settle(
-    connection: &mut SqliteConnection,
-    ids: &[&str],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn settle(connection: &mut Session, ids: &[&str]) -> Result<(), sqlx::Error> {
     for ids in ids.chunks(IDS) {
         let ids = from_json(&ids)?;
         for sql in [SETTLE, REOPEN] {
-            sqlx::query(sql).bind(&ids).execute(&mut *connection).await?;
+            statement(sql).bind(&ids).execute(&mut *connection).await?;
         }
     }
     Ok(())

@@ -1,7 +1,6 @@
 //! What letters were ever asked by: stages, rules and the like that some letter names.
 
-use sqlx::Row;
-
+use crate::database::{Row, statement};
 use crate::{Store, StoreError};
 
 /// What a letter names, and may be asked by.
@@ -41,7 +40,7 @@ impl Store {
     pub async fn is_letter_word(&self, kind: LetterWord, word: &str) -> Result<bool, StoreError> {
         let failed = self.failed("look for what letters name");
         let sql = format!("SELECT {} WHERE word = $1 LIMIT 1", kind.source());
-        let found = sqlx::query(&sql).bind(word).fetch_optional(self.pool()).await;
+        let found = statement(&sql).bind(word).fetch_optional(self.pool()).await;
         Ok(found.map_err(failed)?.is_some())
     }
 
@@ -54,8 +53,8 @@ impl Store {
         let failed = self.failed("read what letters name");
         let from = kind.source();
         let sql = format!("SELECT DISTINCT {from} WHERE word IS NOT NULL ORDER BY 1 LIMIT $1");
-        let rows = sqlx::query(&sql).bind(i64::from(limit)).fetch_all(self.pool()).await;
-        let word = |row: &sqlx::sqlite::SqliteRow| row.try_get("word");
+        let rows = statement(&sql).bind(i64::from(limit)).fetch_all(self.pool()).await;
+        let word = |row: &Row| row.try_get("word");
         rows.map_err(&failed)?.iter().map(word).collect::<Result<_, _>>().map_err(failed)
     }
 }

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::{Delivery, DeliveryState, delivery};
 use crate::column::{count, from_count, from_time, some_time, time};
+use crate::database::{Row, statement};
 use crate::{AuditEntry, Store, StoreError, audit};
 
 /// Which deliveries are meant; what is not said is any.
@@ -42,7 +41,7 @@ impl Store {
     pub async fn outbox(&self, chosen: &Chosen, limit: u32) -> Result<Vec<Delivery>, StoreError> {
         let failed = self.failed("read the outbox");
         let sql = format!("SELECT * FROM outbox WHERE {CHOSEN} ORDER BY sequence LIMIT $4");
-        let rows = sqlx::query(&sql)
+        let rows = statement(&sql)
             .bind(&chosen.target)
             .bind(chosen.state.map(DeliveryState::name))
             .bind(chosen.sequence.map(from_count))
@@ -56,7 +55,7 @@ impl Store {
     /// How it stands with every target that was ever sent to.
     pub async fn targets(&self) -> Result<Vec<TargetHealth>, StoreError> {
         let failed = self.failed("see how it stands with the targets");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT t.*, COUNT(CASE WHEN o.state = 'waiting' THEN 1 END) AS waiting,
                  COUNT(CASE WHEN o.state = 'parked' THEN 1 END) AS parked,
                  MIN(CASE WHEN o.state = 'waiting' THEN o.enqueued_at END) AS oldest
@@ -76,19 +75,19 @@ impl Store {
             let sql = format!(
                 "UPDATE outbox SET state = 'waiting', attempts = 0, due_at = $4 WHERE {CHOSEN}"
             );
-            let again = sqlx::query(&sql)
+            let again = statement(&sql)
                 .bind(&chosen.target)
                 .bind(chosen.state.map(DeliveryState::name))
                 .bind(chosen.sequence.map(from_count))
                 .bind(from_time(now))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
-            sqlx::query(
+            statement(
                 "UPDATE outbox_targets SET held_until = NULL, away = 0
                  WHERE $1 IS NULL OR target = $1",
             )
             .bind(&chosen.target)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             transaction.commit().await?;
             Ok(again.rows_affected())
@@ -101,11 +100,11 @@ impl Store {
         let discarded = async {
             let mut transaction = self.write().await?;
             let sql = format!("DELETE FROM outbox WHERE {CHOSEN}");
-            let gone = sqlx::query(&sql)
+            let gone = statement(&sql)
                 .bind(&chosen.target)
                 .bind(chosen.state.map(DeliveryState::name))
                 .bind(chosen.sequence.map(from_count))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if gone.rows_affected() == 0 {
                 return Ok(0);
@@ -118,7 +117,7 @@ impl Store {
     }
 }
 
-fn health(row: &SqliteRow) -> Result<TargetHealth, sqlx::Error> {
+fn health(row: &Row) -> Result<TargetHealth, sqlx::Error> {
     Ok(TargetHealth {
         target: row.try_get("target")?,
         since: time(row, "since")?,

@@ -1,11 +1,11 @@
 //! The outbox as the courier sees it.
 
 use chrono::{DateTime, Utc};
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Delivery, delivery};
 use crate::column::{count, from_count, from_time, some_time};
+use crate::database::{On, statement};
 use crate::{Store, StoreError};
 
 /// The first of each subject's waiting rows, and those behind it, where the first is due.
@@ -25,7 +25,7 @@ impl Store {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let taken = sqlx::query(
+        let taken = statement(
             "INSERT INTO outbox_targets (target, since, leased_by, leased_until, away, delivered,
                  failures)
              VALUES ($1, $3, $2, $4, 0, 0, 0)
@@ -46,7 +46,7 @@ impl Store {
 
     /// Lets another process send to `target`.
     pub async fn release(&self, target: &str, who: Uuid) -> Result<(), StoreError> {
-        sqlx::query(
+        statement(
             "UPDATE outbox_targets SET leased_by = NULL, leased_until = NULL
              WHERE target = $1 AND leased_by = $2",
         )
@@ -61,7 +61,7 @@ impl Store {
     /// How often in a row `target` was away, and until when nothing is tried.
     pub async fn held(&self, target: &str) -> Result<(u64, Option<DateTime<Utc>>), StoreError> {
         let failed = self.failed("see whether a target is held back");
-        let row = sqlx::query("SELECT away, held_until FROM outbox_targets WHERE target = $1")
+        let row = statement("SELECT away, held_until FROM outbox_targets WHERE target = $1")
             .bind(target)
             .fetch_optional(self.pool())
             .await
@@ -80,7 +80,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
         let failed = self.failed("read what has to be sent");
-        let rows = sqlx::query(DUE)
+        let rows = statement(DUE)
             .bind(target)
             .bind(from_time(now))
             .bind(i64::from(limit))
@@ -93,7 +93,7 @@ impl Store {
     /// When something may be sent next; none when nothing waits.
     pub async fn next_due(&self, target: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
         let failed = self.failed("see when something has to be sent");
-        let row = sqlx::query(
+        let row = statement(
             "SELECT MIN(due_at) AS due_at FROM outbox WHERE target = $1 AND state = 'waiting'",
         )
         .bind(target)
@@ -107,12 +107,12 @@ impl Store {
     pub async fn delivered(&self, sent: &Delivery, now: DateTime<Utc>) -> Result<(), StoreError> {
         let done = async {
             let mut transaction = self.write().await?;
-            let gone = sqlx::query("DELETE FROM outbox WHERE sequence = $1 AND event = $2")
+            let gone = statement("DELETE FROM outbox WHERE sequence = $1 AND event = $2")
                 .bind(from_count(sent.sequence))
                 .bind(sent.event.to_string())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
-            sqlx::query(
+            statement(
                 "UPDATE outbox_targets SET away = 0, held_until = NULL, reason = NULL,
                      delivered = delivered + $3, last_success_at = $2
                  WHERE target = $1",
@@ -120,7 +120,7 @@ impl Store {
             .bind(&sent.target)
             .bind(from_time(now))
             .bind(from_count(gone.rows_affected()))
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             transaction.commit().await
         };
@@ -156,7 +156,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let kept = async {
             let mut transaction = self.write().await?;
-            sqlx::query(
+            statement(
                 "UPDATE outbox SET state = $3, due_at = $4, attempts = attempts + 1, reason = $5
                  WHERE sequence = $1 AND event = $2",
             )
@@ -165,7 +165,7 @@ impl Store {
             .bind(state)
             .bind(from_time(due_at))
             .bind(reason)
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
             count_failure(&mut transaction, &failed.target).await?;
             transaction.commit().await
@@ -175,7 +175,7 @@ impl Store {
 
     /// An attempt failed, and not by the delivery.
     pub async fn failed_attempt(&self, target: &str) -> Result<(), StoreError> {
-        let counted = async { count_failure(&mut *self.pool().acquire().await?, target).await };
+        let counted = async { count_failure(self.pool(), target).await };
         counted.await.map_err(self.failed("count a failed attempt"))
     }
 
@@ -186,7 +186,7 @@ impl Store {
         until: DateTime<Utc>,
         reason: &str,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        statement(
             "UPDATE outbox_targets SET held_until = $2, reason = $3, away = away + 1
              WHERE target = $1",
         )
@@ -203,14 +203,14 @@ impl Store {
     pub async fn let_go(&self, target: &str) -> Result<(), StoreError> {
         let let_go = async {
             let mut transaction = self.write().await?;
-            sqlx::query("UPDATE outbox_targets SET held_until = NULL, away = 0 WHERE target = $1")
+            statement("UPDATE outbox_targets SET held_until = NULL, away = 0 WHERE target = $1")
                 .bind(target)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
-            sqlx::query("UPDATE outbox SET due_at = $2 WHERE target = $1 AND state = 'waiting'")
+            statement("UPDATE outbox SET due_at = $2 WHERE target = $1 AND state = 'waiting'")
                 .bind(target)
                 .bind(from_time(DateTime::UNIX_EPOCH))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             transaction.commit().await
         };
@@ -218,10 +218,10 @@ impl Store {
     }
 }
 
-async fn count_failure(connection: &mut SqliteConnection, target: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE outbox_targets SET failures = failures + 1 WHERE target = $1")
+async fn count_failure<'o>(on: impl Into<On<'o>>, target: &str) -> Result<(), sqlx::Error> {
+    statement("UPDATE outbox_targets SET failures = failures + 1 WHERE target = $1")
         .bind(target)
-        .execute(connection)
+        .execute(on)
         .await?;
     Ok(())
 }

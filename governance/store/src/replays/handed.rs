@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::rows::replay;
 use super::{Replay, ReplayState};
 use crate::column::{from_json, from_time};
+use crate::database::statement;
 use crate::{AuditEntry, Store, StoreError, audit};
 
 /// That somebody wants a job given up.
@@ -42,7 +43,7 @@ impl Store {
     pub async fn free_replays(&self, silent: DateTime<Utc>) -> Result<Vec<Replay>, StoreError> {
         let failed = self.failed("look for jobs to do");
         let sql = format!("SELECT * FROM replays WHERE {FREE} ORDER BY created_at, id LIMIT 1000");
-        let rows = sqlx::query(&sql).bind(from_time(silent)).fetch_all(self.pool()).await;
+        let rows = statement(&sql).bind(from_time(silent)).fetch_all(self.pool()).await;
         rows.map_err(&failed)?.iter().map(replay).collect::<Result<_, _>>().map_err(failed)
     }
 
@@ -58,7 +59,7 @@ impl Store {
             "UPDATE replays SET state = 'running', worker = $2, beat_at = $3, message = NULL
              WHERE id = $4 AND wish IS NULL AND {FREE}"
         );
-        let query = sqlx::query(&sql).bind(from_time(silent)).bind(worker.to_string());
+        let query = statement(&sql).bind(from_time(silent)).bind(worker.to_string());
         let query = query.bind(from_time(at)).bind(job.to_string());
         Ok(query.execute(self.pool()).await.map_err(failed)?.rows_affected() > 0)
     }
@@ -68,7 +69,7 @@ impl Store {
         let failed = self.failed("leave a job to others");
         let sql = "UPDATE replays SET state = 'waiting', message = NULL
              WHERE id = $1 AND worker = $2 AND handed = 1 AND state IN ('running', 'stopped')";
-        let query = sqlx::query(sql).bind(job.to_string()).bind(worker.to_string());
+        let query = statement(sql).bind(job.to_string()).bind(worker.to_string());
         Ok(query.execute(self.pool()).await.map_err(failed)?.rows_affected() > 0)
     }
 
@@ -86,10 +87,10 @@ impl Store {
                      state = CASE WHEN state = 'running' THEN 'running' ELSE 'waiting' END
                  WHERE id = $1 AND wish IS NULL AND (state IN ('waiting', 'stopped', 'failed')
                      OR (state = 'running' AND (beat_at IS NULL OR beat_at < $2)))";
-            let done = sqlx::query(sql)
+            let done = statement(sql)
                 .bind(job.to_string())
                 .bind(from_time(silent))
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
@@ -115,17 +116,17 @@ impl Store {
             let sql = "UPDATE replays SET state = 'cancelled', ended_at = $2, message = $3
                  WHERE id = $1 AND state NOT IN ('complete', 'cancelled')
                      AND (dry = 1 OR (state = 'waiting' AND beat_at IS NULL))";
-            let at_once = sqlx::query(sql)
+            let at_once = statement(sql)
                 .bind(job.to_string())
                 .bind(from_time(entry.at))
                 .bind(&entry.reason)
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             let sql = "UPDATE replays SET handed = 1, wish = $2
                  WHERE id = $1 AND wish IS NULL AND state NOT IN ('complete', 'cancelled')";
-            let asked = sqlx::query(sql).bind(job.to_string()).bind(from_json(&wish)?);
+            let asked = statement(sql).bind(job.to_string()).bind(from_json(&wish)?);
             let outcome = match at_once.rows_affected() {
-                0 if asked.execute(&mut *transaction).await?.rows_affected() == 0 => {
+                0 if asked.execute(&mut transaction).await?.rows_affected() == 0 => {
                     return Ok(GivenUp::No);
                 }
                 0 => GivenUp::ByWorker,
@@ -140,7 +141,7 @@ impl Store {
 
     /// Keeps what a worker found out with a job.
     pub async fn keep_replay_result(&self, job: Uuid, result: &Value) -> Result<(), StoreError> {
-        let kept = sqlx::query("UPDATE replays SET result = $2 WHERE id = $1")
+        let kept = statement("UPDATE replays SET result = $2 WHERE id = $1")
             .bind(job.to_string())
             .bind(result.to_string())
             .execute(self.pool())
@@ -157,7 +158,7 @@ impl Store {
     ) -> Result<Vec<Replay>, StoreError> {
         let failed = self.failed("list the jobs");
         let (at, id) = before.unzip();
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT * FROM replays WHERE dry = $1 AND ($2 IS NULL OR state = $2)
                  AND ($3 IS NULL OR (created_at, id) < ($3, $4))
              ORDER BY created_at DESC, id DESC LIMIT $5",

@@ -1,13 +1,12 @@
 //! The rows of jobs, and of the letters that each has.
 
 use assay_core::StageId;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{Replay, ReplayLetter};
 use crate::column::{
-    count, from_count, from_json, from_time, json, some_json, some_time, time, word,
+    count, from_count, from_json, from_time, json, small, some_json, some_time, time, word,
 };
+use crate::database::{Building, Row, Session, statement};
 use crate::letters::conditions;
 
 /// Another job that is not over has the letter.
@@ -16,11 +15,11 @@ pub(crate) const IN_FLIGHT: &str =
     WHERE r.id = l.id AND j.dry = 0 AND j.state NOT IN ('complete', 'cancelled'))";
 
 pub(super) async fn choose(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     job: &Replay,
     limit: Option<u64>,
 ) -> Result<u64, sqlx::Error> {
-    let mut query = QueryBuilder::new(
+    let mut query = Building::new(
         "INSERT INTO replay_letters (job, number, id, attempt, draft, topic, part, place) SELECT ",
     );
     query.push_bind(job.id.to_string());
@@ -32,15 +31,12 @@ pub(super) async fn choose(
     );
     meant(&mut query, job);
     query.push(format!(" AND NOT {IN_FLIGHT}"));
-    query.push(" ORDER BY 2 LIMIT ").push_bind(limit.map_or(-1, from_count));
+    query.push(" ORDER BY 2 LIMIT ").push_bind(limit.map_or(i64::MAX, from_count));
     Ok(query.build().execute(connection).await?.rows_affected())
 }
 
-pub(super) async fn in_flight(
-    connection: &mut SqliteConnection,
-    job: &Replay,
-) -> Result<u64, sqlx::Error> {
-    let mut query = QueryBuilder::new(
+pub(super) async fn in_flight(connection: &mut Session, job: &Replay) -> Result<u64, sqlx::Error> {
+    let mut query = Building::new(
         "SELECT COUNT(*) AS letters FROM letters l
          JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE ",
     );
@@ -50,7 +46,7 @@ pub(super) async fn in_flight(
 }
 
 /// A topic takes letters of any stage, and of other systems.
-fn meant(query: &mut QueryBuilder<'_, Sqlite>, job: &Replay) {
+fn meant(query: &mut Building, job: &Replay) {
     conditions(query, &job.wanted);
     if job.options.to.is_none() {
         query.push(" AND c.stage = ").push_bind(job.stage.to_string());
@@ -58,7 +54,7 @@ fn meant(query: &mut QueryBuilder<'_, Sqlite>, job: &Replay) {
 }
 
 pub(super) async fn drop_dry(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     which: &str,
     value: &str,
 ) -> Result<(), sqlx::Error> {
@@ -66,16 +62,13 @@ pub(super) async fn drop_dry(
         format!("DELETE FROM replay_letters WHERE job IN (SELECT id FROM replays WHERE {which})");
     let jobs = format!("DELETE FROM replays WHERE {which}");
     for sql in [letters, jobs] {
-        sqlx::query(&sql).bind(value).execute(&mut *connection).await?;
+        statement(&sql).bind(value).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
-    job: &Replay,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+pub(super) async fn insert(connection: &mut Session, job: &Replay) -> Result<(), sqlx::Error> {
+    statement(
         "INSERT INTO replays (id, pipeline, stage, state, dry, who, reason, wanted, options,
              created_at, letters, skipped, handed)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -98,7 +91,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) fn replay(row: &SqliteRow) -> Result<Replay, sqlx::Error> {
+pub(super) fn replay(row: &Row) -> Result<Replay, sqlx::Error> {
     Ok(Replay {
         id: word(row, "id")?,
         stage: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },
@@ -120,16 +113,14 @@ pub(super) fn replay(row: &SqliteRow) -> Result<Replay, sqlx::Error> {
     })
 }
 
-pub(super) fn letter(row: &SqliteRow) -> Result<ReplayLetter, sqlx::Error> {
-    let small =
-        |column| Ok::<_, sqlx::Error>(u32::try_from(count(row, column)?).unwrap_or(u32::MAX));
+pub(super) fn letter(row: &Row) -> Result<ReplayLetter, sqlx::Error> {
     Ok(ReplayLetter {
         number: count(row, "number")?,
         id: row.try_get("id")?,
-        attempt: small("attempt")?,
+        attempt: small(row, "attempt")?,
         draft: row.try_get("draft")?,
         topic: row.try_get("topic")?,
-        part: small("part")?,
+        part: small(row, "part")?,
         place: count(row, "place")?,
     })
 }

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::{Connection, Row};
 
 use super::THEN;
-use crate::column::{from_time, unreadable};
+use crate::column::{from_time, unreadable, word};
+use crate::database::{Pool, statement};
 use crate::{Store, StoreError};
 
 /// Rows of the table that are read at a time, while those before are taken in.
@@ -40,26 +40,30 @@ pub struct Stretch {
 impl Store {
     /// Every way that was there at a time, or is there; nothing when there are too many to hold.
     pub async fn atlas(&self, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, StoreError> {
+        if let Pool::Postgres(..) = self.pool() {
+            return self.drawn(at).await.map_err(self.failed("read the whole lineage"));
+        }
         let sql = format!(
             "SELECT json_group_array(json_array(input, output, pipeline, stage, since, run,
                  last_at)) AS ways
              FROM ways WHERE rowid BETWEEN $1 AND $1 + {CHUNK} - 1 AND {THEN}"
         );
         let read = async {
-            let mut connection = self.pool().acquire().await?;
             // In one transaction, so that all is of one moment.
-            let mut moment = connection.begin().await?;
-            let last: Option<i64> =
-                sqlx::query_scalar("SELECT MAX(rowid) FROM ways").fetch_one(&mut *moment).await?;
+            let mut moment = self.pool().moment().await?;
+            let last: Option<i64> = statement("SELECT MAX(rowid) FROM ways")
+                .fetch_one(&mut moment)
+                .await?
+                .try_get(0)?;
             let mut drawing = Drawing::default();
             let (mut from, mut before) = (1, None::<String>);
             while from <= last.unwrap_or(0) || before.is_some() {
-                let chunk = sqlx::query(&sql).bind(from).bind(at.map(from_time));
+                let chunk = statement(&sql).bind(from).bind(at.map(from_time));
                 let reading = async {
                     if from > last.unwrap_or(0) {
                         return Ok(None);
                     }
-                    let row = chunk.fetch_one(&mut *moment).await?;
+                    let row = chunk.fetch_one(&mut moment).await?;
                     row.try_get::<String, _>("ways").map(Some)
                 };
                 // The database reads in a thread of its own.
@@ -77,6 +81,27 @@ impl Store {
             Ok(Some(drawing.atlas))
         };
         read.await.map_err(self.failed("read the whole lineage"))
+    }
+
+    /// As PostgreSQL gives it, row by row: it has no numbers of rows to go by.
+    async fn drawn(&self, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, sqlx::Error> {
+        // `$1` is where SQLite begins.
+        let sql = format!(
+            "SELECT input, output, pipeline, stage, since, last_at, run FROM ways
+             WHERE $1 IS NULL AND {THEN}"
+        );
+        let mut drawing = Drawing::default();
+        let rows = statement(&sql).bind(None::<i64>).bind(at.map(from_time));
+        rows.each(self.pool(), |row| {
+            let text = |column| row.try_get::<&str, _>(column);
+            let (pipeline, stage) = (text("pipeline")?, text("stage")?);
+            let (since, last_at) = (text("since")?, text("last_at")?);
+            let texts = [text("input")?, text("output")?, pipeline, stage, since, last_at];
+            drawing.draw(texts, word(row, "run")?)?;
+            Ok(drawing.atlas.ways.len() <= MOST)
+        })
+        .await?;
+        Ok((drawing.atlas.ways.len() <= MOST).then_some(drawing.atlas))
     }
 }
 
@@ -123,11 +148,17 @@ impl Drawing {
     fn take(&mut self, text: &str) -> Result<(), sqlx::Error> {
         let lines: Vec<Line> = serde_json::from_str(text).map_err(|_| unreadable("ways"))?;
         for Line(input, output, pipeline, stage, since, run, last_at) in lines {
-            let (input, output) = (self.dataset(&input), self.dataset(&output));
-            let job = self.job(&pipeline, &stage);
-            let (since, last_at) = (self.since.time(&since)?, self.last_at.time(&last_at)?);
-            self.atlas.ways.push(Stretch { input, output, job, since, run, last_at });
+            self.draw([&input, &output, &pipeline, &stage, &since, &last_at], run)?;
         }
+        Ok(())
+    }
+
+    fn draw(&mut self, texts: [&str; 6], run: RunId) -> Result<(), sqlx::Error> {
+        let [input, output, pipeline, stage, since, last_at] = texts;
+        let (input, output) = (self.dataset(input), self.dataset(output));
+        let job = self.job(pipeline, stage);
+        let (since, last_at) = (self.since.time(since)?, self.last_at.time(last_at)?);
+        self.atlas.ways.push(Stretch { input, output, job, since, run, last_at });
         Ok(())
     }
 

@@ -11,10 +11,9 @@ use std::collections::BTreeSet;
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::column::{from_json, from_time, json, word};
+use crate::database::{Row, statement};
 use crate::{Event, Store, StoreError, events};
 
 pub use atlas::{Atlas, Stretch};
@@ -68,10 +67,9 @@ pub enum Direction {
 }
 
 /// Ten thousands of rows are one text, which is a tenth of the work of as many rows.
-const WAYS: &str = "json_group_array(json_array(input, output, pipeline, stage, since, until, run,
-    last_at)) AS ways";
-const COLUMNS: &str = "json_group_array(json_array(input, input_column, output, output_column,
-    pipeline, stage, direct, how, since, until)) AS ways";
+const WAYS: &str = "input, output, pipeline, stage, since, until, run, last_at";
+const COLUMNS: &str = "input, input_column, output, output_column, pipeline, stage, direct, how,
+    since, until";
 /// What was so at a time; now when none is given.
 const THEN: &str =
     "(($2 IS NULL AND until IS NULL) OR (since <= $2 AND (until IS NULL OR until > $2)))";
@@ -111,10 +109,12 @@ impl Store {
             Direction::Downstream => "input",
         };
         let sql = format!(
-            "SELECT {WAYS} FROM ways WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
+            "SELECT {} AS ways FROM ways
+             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}",
+            self.pool().rows_as_json(WAYS)
         );
         let failed = self.failed("read the lineage");
-        let row = sqlx::query(&sql)
+        let row = statement(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(at.map(from_time))
             .fetch_one(self.pool())
@@ -139,7 +139,7 @@ impl Store {
             "SELECT 1 FROM ways WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN} LIMIT 1"
         );
         let failed = self.failed("read the lineage");
-        let row = sqlx::query(&sql)
+        let row = statement(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(at.map(from_time))
             .fetch_optional(self.pool())
@@ -160,11 +160,12 @@ impl Store {
             Direction::Downstream => "input",
         };
         let sql = format!(
-            "SELECT {COLUMNS} FROM column_ways
-             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}"
+            "SELECT {} AS ways FROM column_ways
+             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}",
+            self.pool().rows_as_json(COLUMNS)
         );
         let failed = self.failed("read the lineage of columns");
-        let row = sqlx::query(&sql)
+        let row = statement(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(at.map(from_time))
             .fetch_one(self.pool())
@@ -181,11 +182,12 @@ impl Store {
         to: DateTime<Utc>,
     ) -> Result<Vec<Way>, StoreError> {
         let sql = format!(
-            "SELECT {WAYS} FROM ways WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))"
+            "SELECT {} AS ways FROM ways WHERE (since <= $1 AND (until IS NULL OR until > $1))
+                 <> (since <= $2 AND (until IS NULL OR until > $2))",
+            self.pool().rows_as_json(WAYS)
         );
         let failed = self.failed("compare the lineage of two times");
-        let query = sqlx::query(&sql).bind(from_time(from)).bind(from_time(to));
+        let query = statement(&sql).bind(from_time(from)).bind(from_time(to));
         let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
         let rows: Vec<WayRow> = json(&row, "ways").map_err(failed)?;
         Ok(rows.into_iter().map(Way::from).collect())
@@ -199,11 +201,12 @@ impl Store {
     ) -> Result<Vec<ColumnWay>, StoreError> {
         let failed = self.failed("compare the lineage of columns at two times");
         let sql = format!(
-            "SELECT {COLUMNS} FROM column_ways
+            "SELECT {} AS ways FROM column_ways
              WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))"
+                 <> (since <= $2 AND (until IS NULL OR until > $2))",
+            self.pool().rows_as_json(COLUMNS)
         );
-        let query = sqlx::query(&sql).bind(from_time(from)).bind(from_time(to));
+        let query = statement(&sql).bind(from_time(from)).bind(from_time(to));
         let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
         let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
         Ok(rows.into_iter().map(ColumnWay::from).collect())
@@ -217,7 +220,7 @@ impl Store {
             "SELECT output_column AS name FROM column_ways WHERE output {named}
              UNION SELECT input_column FROM column_ways WHERE input {named}"
         );
-        let query = sqlx::query(&sql).bind(from_json(&datasets).map_err(&failed)?);
+        let query = statement(&sql).bind(from_json(&datasets).map_err(&failed)?);
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(|row| row.try_get("name")).collect::<Result<_, _>>().map_err(failed)
     }
@@ -229,7 +232,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RunId>, StoreError> {
         let failed = self.failed("read which runs touched a dataset");
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT DISTINCT run FROM touched WHERE dataset IN (SELECT value FROM json_each($1))
              ORDER BY run DESC LIMIT $2",
         )
@@ -244,11 +247,11 @@ impl Store {
     /// Pairs of names of one dataset.
     pub async fn aliases(&self) -> Result<Vec<(String, String)>, StoreError> {
         let failed = self.failed("read the names of datasets");
-        let rows = sqlx::query("SELECT alias, dataset FROM aliases ORDER BY dataset, alias")
+        let rows = statement("SELECT alias, dataset FROM aliases ORDER BY dataset, alias")
             .fetch_all(self.pool())
             .await
             .map_err(&failed)?;
-        let pair = |row: &SqliteRow| Ok((row.try_get("alias")?, row.try_get("dataset")?));
+        let pair = |row: &Row| Ok((row.try_get("alias")?, row.try_get("dataset")?));
         rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
     }
 
@@ -260,17 +263,20 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
         let failed = self.failed("list the datasets of the lineage");
+        // Where the steps are ended when there are enough.
+        let within = self.pool().either("LIMIT $2", "");
+        let behind = self.pool().either("", "LIMIT $2");
         let each = DISTINCT.map(|(table, column)| {
             format!(
                 "SELECT * FROM (WITH RECURSIVE d(x) AS (
                      SELECT MIN({column}) FROM {table} WHERE {column} > $1 UNION ALL
                      SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
-                     WHERE x IS NOT NULL LIMIT $2)
-                 SELECT x FROM d WHERE x IS NOT NULL)"
+                     WHERE x IS NOT NULL {within})
+                 SELECT x FROM d WHERE x IS NOT NULL {behind}) AS of_{column}"
             )
         });
         let sql = format!("{} ORDER BY x LIMIT $2", each.join(" UNION "));
-        let rows = sqlx::query(&sql)
+        let rows = statement(&sql)
             .bind(after)
             .bind(i64::from(limit))
             .fetch_all(self.pool())
@@ -283,16 +289,17 @@ impl Store {
     /// their names.
     pub async fn lineage_datasets_ending(&self, end: &str) -> Result<Vec<String>, StoreError> {
         let failed = self.failed("look for a dataset of the lineage");
+        let ends = self.pool().either("substr(x, -length($1)) = $1", "right(x, length($1)) = $1");
         let each = DISTINCT.map(|(table, column)| {
             format!(
                 "SELECT * FROM (WITH RECURSIVE d(x) AS (SELECT MIN({column}) FROM {table} UNION ALL
                      SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
                      WHERE x IS NOT NULL)
-                 SELECT x FROM d WHERE substr(x, -length($1)) = $1)"
+                 SELECT x FROM d WHERE {ends}) AS of_{column}"
             )
         });
         let sql = format!("{} ORDER BY x", each.join(" UNION "));
-        let query = sqlx::query(&sql).bind(end);
+        let query = statement(&sql).bind(end);
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
     }
@@ -300,7 +307,7 @@ impl Store {
     /// Whether any event named a dataset by one of these names.
     pub async fn lineage_knows(&self, names: &[&str]) -> Result<bool, StoreError> {
         let failed = self.failed("look for a dataset of the lineage");
-        let found = sqlx::query(
+        let found = statement(
             "SELECT 1 FROM json_each($1) named WHERE
                  EXISTS (SELECT 1 FROM ways WHERE output = named.value)
                  OR EXISTS (SELECT 1 FROM ways WHERE input = named.value)

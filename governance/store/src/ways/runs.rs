@@ -2,11 +2,10 @@
 
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use super::Direction;
 use crate::column::{from_json, from_time, some_time, time, word};
+use crate::database::{Row, statement};
 use crate::{Store, StoreError};
 
 /// A run as its events tell of it.
@@ -31,7 +30,7 @@ impl Store {
     pub async fn lineage_run(&self, id: RunId) -> Result<Option<LineageRun>, StoreError> {
         let failed = self.failed("read a run of the lineage");
         let sql = format!("{RUN} WHERE r.id = $1");
-        let query = sqlx::query(&sql).bind(id.to_string());
+        let query = statement(&sql).bind(id.to_string());
         let row = query.fetch_optional(self.pool()).await.map_err(&failed)?;
         row.as_ref().map(lineage_run).transpose().map_err(failed)
     }
@@ -47,7 +46,7 @@ impl Store {
             "{RUN} WHERE $1 IS NULL OR (r.last_at, r.id) < ($1, $2)
              ORDER BY r.last_at DESC, r.id DESC LIMIT $3"
         );
-        let rows = sqlx::query(&sql)
+        let rows = statement(&sql)
             .bind(before.map(|(at, _)| from_time(at)))
             .bind(before.map(|(_, id)| id.to_string()))
             .bind(i64::from(limit))
@@ -69,7 +68,7 @@ impl Store {
         };
         let failed = self.failed("read what a run touched");
         let sql = "SELECT dataset FROM touched WHERE run = $1 AND side = $2 ORDER BY dataset";
-        let query = sqlx::query(sql).bind(run.to_string()).bind(side);
+        let query = statement(sql).bind(run.to_string()).bind(side);
         let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(|row| row.try_get("dataset")).collect::<Result<_, _>>().map_err(failed)
     }
@@ -87,7 +86,7 @@ impl Store {
                  WHERE t.side = 'out' AND t.dataset IN (SELECT value FROM json_each($1)))
              ORDER BY r.last_at DESC, r.id DESC LIMIT $3"
         );
-        let rows = sqlx::query(&sql)
+        let rows = statement(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(upto.map(from_time))
             .bind(i64::from(limit))
@@ -105,7 +104,7 @@ impl Store {
                  AND EXISTS (SELECT 1 FROM touched t WHERE t.run = r.id AND t.side = 'out')
              ORDER BY r.started_at DESC, r.id DESC LIMIT 1"
         );
-        let row = sqlx::query(&sql)
+        let row = statement(&sql)
             .bind(&run.job.pipeline)
             .bind(&run.job.stage)
             .bind(from_time(run.started_at))
@@ -134,7 +133,7 @@ impl Store {
                          AND w.started_at >= $2 AND w.started_at < r.started_at)
              ORDER BY r.started_at, r.id LIMIT 20"
         );
-        let rows = sqlx::query(&sql)
+        let rows = statement(&sql)
             .bind(from_json(&datasets).map_err(&failed)?)
             .bind(from_time(run.ended_at.unwrap_or(run.last_at)))
             .bind(run.id.to_string())
@@ -145,7 +144,7 @@ impl Store {
     }
 }
 
-fn lineage_run(row: &SqliteRow) -> Result<LineageRun, sqlx::Error> {
+fn lineage_run(row: &Row) -> Result<LineageRun, sqlx::Error> {
     Ok(LineageRun {
         id: word(row, "id")?,
         job: StageId { pipeline: row.try_get("pipeline")?, stage: row.try_get("stage")? },

@@ -32,9 +32,9 @@ pub(crate) struct Said {
     pub(crate) status: &'static str,
     pub(crate) ended: bool,
     pub(crate) parent: Option<String>,
-    /// `in`, `out`, or `mid` of what the run writes and makes others of; the dataset, and whether it is
+    /// `in`, `out`, or `mid` of what the run writes and makes others of; the dataset, and 1 when it is
     /// a file.
-    pub(crate) datasets: BTreeSet<(&'static str, String, bool)>,
+    pub(crate) datasets: BTreeSet<(&'static str, String, u8)>,
     /// Other names of datasets, each with the one it is known by.
     pub(crate) aliases: BTreeSet<(String, String)>,
     pub(crate) columns: Vec<ColumnSaid>,
@@ -125,7 +125,7 @@ impl Said {
             let bodies = event.body[key].as_array().map_or(&[][..], Vec::as_slice);
             for (at, known) in labels.iter().enumerate() {
                 let body = bodies.get(at).unwrap_or(&Value::Null);
-                self.datasets.insert((side, known.clone(), is_file(body, known)));
+                self.datasets.insert((side, known.clone(), is_file(body, known).into()));
                 let names = place(body).into_iter().chain(symlinks(body));
                 for name in names.filter(|name| name != known) {
                     places.insert(name.clone(), known.clone());
@@ -200,10 +200,10 @@ impl Said {
 }
 
 /// Adds a dataset that is known by its name alone.
-fn touch(datasets: &mut BTreeSet<(&'static str, String, bool)>, side: &'static str, dataset: &str) {
-    let known = [true, false].map(|file| (side, dataset.to_owned(), file));
+fn touch(datasets: &mut BTreeSet<(&'static str, String, u8)>, side: &'static str, dataset: &str) {
+    let known = [1, 0].map(|file| (side, dataset.to_owned(), file));
     if !known.iter().any(|known| datasets.contains(known)) {
-        datasets.insert((side, dataset.to_owned(), is_file(&Value::Null, dataset)));
+        datasets.insert((side, dataset.to_owned(), is_file(&Value::Null, dataset).into()));
     }
 }
 

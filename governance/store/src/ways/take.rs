@@ -2,17 +2,17 @@
 
 use assay_core::StageId;
 use serde::Serialize;
-use sqlx::{Row as _, SqliteConnection};
 
 use super::said::{ColumnSaid, Said};
 use crate::Event;
 use crate::column::{from_json, from_time};
+use crate::database::{Session, Statement, statement};
 
 /// Takes in an event that is new, and what it says. Events may come late and in any order.
 ///
-/// Every question to the database is a walk to its thread and back, so there are two of an event.
+/// Every question to SQLite is a walk to its thread and back, so there are two of an event.
 pub(crate) async fn take(
-    connection: &mut SqliteConnection,
+    connection: &mut Session,
     stage: &StageId,
     event: &Event,
 ) -> Result<(), sqlx::Error> {
@@ -27,11 +27,10 @@ pub(crate) async fn take(
         moves.then_some(EDGES),
         aliases.is_some().then_some(ALIASES),
         tells.is_some().then_some(RUN),
-        datasets.is_some().then_some(TOUCHED),
-        Some(if datasets.is_some() { FRESH } else { NOTHING_FRESH }),
     ];
-    let sql: String = parts.into_iter().flatten().collect();
-    let row = sqlx::query(&sql)
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let body = from_json(&event.body)?;
+    let taken = statement("")
         .bind(&told.run)
         .bind(&stage.pipeline)
         .bind(&stage.stage)
@@ -40,22 +39,44 @@ pub(crate) async fn take(
         .bind(event.kind.name())
         .bind(from_json(&event.inputs)?)
         .bind(from_json(&event.outputs)?)
-        .bind(from_json(&event.body)?)
+        .bind(&body)
         .bind(aliases.map(from_json).transpose()?)
         .bind(said.as_ref().map(|said| said.status))
         .bind(said.as_ref().and_then(|said| said.ended.then_some(&told.at)))
         .bind(said.as_ref().and_then(|said| said.parent.as_deref()))
-        .bind(datasets.map(from_json).transpose()?)
-        .fetch_one(&mut *connection)
-        .await?;
+        .bind(datasets.map(from_json).transpose()?);
+    let (fresh, ways) = touch(connection, &taken, parts, datasets.is_some()).await?;
     let Some(said) = tells else { return Ok(()) };
-    // Whether the run is new to any of its datasets, and how many ways it went.
-    let (fresh, ways): (i64, i64) = (row.try_get("fresh")?, row.try_get("ways")?);
     if ways > MOST_WAYS {
         let run = &told.run;
         tracing::warn!(run, ways, "a run goes too many ways to be shown in the graph");
     }
-    told.go(connection, said, fresh > 0, ways <= MOST_WAYS).await
+    told.go(connection, said, fresh, ways <= MOST_WAYS).await
+}
+
+/// Runs these parts and writes down which datasets the run touched, where the event names any.
+/// Says whether the run is new to one of them, and how many ways it went.
+async fn touch(
+    connection: &mut Session,
+    taken: &Statement<'_>,
+    mut parts: Vec<&str>,
+    datasets: bool,
+) -> Result<(bool, i64), sqlx::Error> {
+    if let Session::Postgres(_) = connection {
+        taken.run_all(&parts, connection).await?;
+        let fresh = match datasets {
+            true => taken.saying(TOUCHED).execute(&mut *connection).await?.rows_affected(),
+            false => 0,
+        };
+        let row = taken.saying(NOTHING_FRESH).fetch_one(connection).await?;
+        return Ok((fresh > 0, row.try_get("ways")?));
+    }
+    match datasets {
+        true => parts.extend([TOUCHED, FRESH]),
+        false => parts.push(NOTHING_FRESH),
+    }
+    let row = taken.saying(&parts.concat()).fetch_one(connection).await?;
+    Ok((row.try_get::<i64, _>("fresh")? > 0, row.try_get("ways")?))
 }
 
 /// One event's run, job and time.
@@ -74,7 +95,8 @@ const EVENT: &str = "INSERT INTO events (id, run, kind, at, inputs, outputs, bod
 /// An event told late must not move an edge back in time.
 const EDGES: &str = "
     INSERT INTO edges (input, output, pipeline, stage, run, first_seen_at, last_seen_at)
-    SELECT i.value, o.value, $2, $3, $1, $4, $4 FROM json_each($7) i, json_each($8) o WHERE TRUE
+    SELECT DISTINCT i.value, o.value, $2, $3, $1, $4, $4
+    FROM json_each($7) i, json_each($8) o WHERE TRUE
     ON CONFLICT (input, output, pipeline, stage) DO UPDATE SET
         run = CASE WHEN excluded.last_seen_at >= edges.last_seen_at
                    THEN excluded.run ELSE edges.run END,
@@ -112,22 +134,24 @@ const RUN: &str = "
 
 const TOUCHED: &str = "
     INSERT INTO touched (run, side, dataset, once)
-    SELECT $1, value ->> 0, value ->> 1, value ->> 2 FROM json_each($14) WHERE TRUE
+    SELECT $1, value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT) FROM json_each($14) WHERE TRUE
     ON CONFLICT (run, side, dataset) DO NOTHING;";
 
 /// `changes()` is of the statement before.
 const FRESH: &str = "
-    SELECT changes() AS fresh, COALESCE(SUM(side = 'in') * SUM(side = 'out'), 0) AS ways
+    SELECT changes() AS fresh,
+        COUNT(CASE side WHEN 'in' THEN 1 END) * COUNT(CASE side WHEN 'out' THEN 1 END) AS ways
     FROM touched WHERE run = $1";
 
 const NOTHING_FRESH: &str = "
-    SELECT 0 AS fresh, COALESCE(SUM(side = 'in') * SUM(side = 'out'), 0) AS ways
+    SELECT 0 AS fresh,
+        COUNT(CASE side WHEN 'in' THEN 1 END) * COUNT(CASE side WHEN 'out' THEN 1 END) AS ways
     FROM touched WHERE run = $1";
 
 /// From each dataset that the run read to each that it wrote: ways that are known. What is made of
 /// another that the same run writes (`mid`) comes from there; that one does not come from itself.
 const KNOWN_WAYS: &str = "
-    UPDATE OR IGNORE ways SET
+    UPDATE ways SET
         run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
         last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END,
         since = CASE WHEN $4 < since THEN $4 ELSE since END
@@ -138,7 +162,9 @@ const KNOWN_WAYS: &str = "
         -- The first that had not ended then: a later one stays as it is.
         AND since = (SELECT MIN(w.since) FROM ways w WHERE w.output = ways.output
             AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3
-            AND (w.until IS NULL OR w.until > $4));";
+            AND (w.until IS NULL OR w.until > $4))
+        AND (since <= $4 OR NOT EXISTS (SELECT 1 FROM ways w WHERE w.output = ways.output
+            AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
 
 /// Ways that are new. A run that is told late may have been overtaken by one that did not go them.
 const NEW_WAYS: &str = "
@@ -157,11 +183,11 @@ const NEW_WAYS: &str = "
     ON CONFLICT (output, input, pipeline, stage, since) DO NOTHING;";
 
 const KNOWN_COLUMNS: &str = "
-    UPDATE OR IGNORE column_ways SET
+    UPDATE column_ways SET
         run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
         last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END,
         since = CASE WHEN $4 < since THEN $4 ELSE since END,
-        direct = said.value ->> 4, how = said.value ->> 5
+        direct = CAST(said.value ->> 4 AS BIGINT), how = said.value ->> 5
     FROM json_each($5) said
     WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
         AND output = said.value ->> 0 AND output_column = said.value ->> 1
@@ -172,13 +198,19 @@ const KNOWN_COLUMNS: &str = "
                 AND w.input = column_ways.input
                 AND w.input_column = column_ways.input_column
                 AND w.pipeline = $2 AND w.stage = $3
-                AND (w.until IS NULL OR w.until > $4));";
+                AND (w.until IS NULL OR w.until > $4))
+        AND (since <= $4 OR NOT EXISTS (SELECT 1 FROM column_ways w
+            WHERE w.output = column_ways.output
+                AND w.output_column = column_ways.output_column
+                AND w.input = column_ways.input
+                AND w.input_column = column_ways.input_column
+                AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
 
 const NEW_COLUMNS: &str = "
     INSERT INTO column_ways (output, output_column, input, input_column, pipeline, stage,
         direct, how, since, until, run, last_at)
     SELECT said.value ->> 0, said.value ->> 1, said.value ->> 2, said.value ->> 3, $2, $3,
-        said.value ->> 4, said.value ->> 5, $4, NULL, $1, $4
+        CAST(said.value ->> 4 AS BIGINT), said.value ->> 5, $4, NULL, $1, $4
     FROM json_each($5) said WHERE NOT EXISTS (
         SELECT 1 FROM column_ways w WHERE w.output = said.value ->> 0
             AND w.output_column = said.value ->> 1 AND w.input = said.value ->> 2
@@ -195,7 +227,9 @@ const CLOSE: &str = "
         AND last_at <= (SELECT started_at FROM lineage_runs
             WHERE id = $1 AND status IN ('complete', 'stated'))
         AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
-        AND EXISTS (SELECT 1 FROM touched WHERE run = $1 AND side = 'in');
+        AND EXISTS (SELECT 1 FROM touched WHERE run = $1 AND side = 'in');";
+
+const CLOSE_COLUMNS: &str = "
     UPDATE column_ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
         AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
             WHERE id = $1 AND status IN ('complete', 'stated'))
@@ -207,7 +241,7 @@ impl Told<'_> {
     /// Writes down which ways the run went; `few` when they are few enough for that.
     async fn go(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Session,
         said: &Said,
         fresh: bool,
         few: bool,
@@ -221,20 +255,16 @@ impl Told<'_> {
             columns.then_some(KNOWN_COLUMNS),
             columns.then_some(NEW_COLUMNS),
             complete.then_some(CLOSE),
+            complete.then_some(CLOSE_COLUMNS),
         ];
-        let sql: String = parts.into_iter().flatten().collect();
-        if sql.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(&sql)
+        let parts: Vec<&str> = parts.into_iter().flatten().collect();
+        let going = statement("")
             .bind(&self.run)
             .bind(&self.stage.pipeline)
             .bind(&self.stage.stage)
             .bind(&self.at)
-            .bind(columns.then(|| rows(&said.columns)).transpose()?)
-            .execute(connection)
-            .await?;
-        Ok(())
+            .bind(columns.then(|| rows(&said.columns)).transpose()?);
+        going.run_all(&parts, connection).await
     }
 }
 

@@ -1,6 +1,7 @@
 use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan, Severity};
-use assay_store::Store;
 use chrono::{TimeZone, Utc};
+
+use crate::sample::store;
 
 fn scan(tool: &str, run: &str, dataset: &str, hour: u32) -> ImportedScan {
     ImportedScan {
@@ -27,8 +28,7 @@ fn scan(tool: &str, run: &str, dataset: &str, hour: u32) -> ImportedScan {
 
 #[tokio::test]
 async fn what_other_tools_found_is_kept_once_and_comes_newest_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("store.db")).await.unwrap();
+    let (_home, store) = store().await;
     let (old, new) = (scan("dbt", "a", "main.orders", 8), scan("soda", "b", "main.orders", 9));
     let other = scan("dbt", "a", "main.people", 8);
     for one in [&new, &old, &other] {

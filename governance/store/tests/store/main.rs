@@ -3,7 +3,9 @@
 
 mod audit;
 mod halts;
+mod home;
 mod imported;
+mod in_postgres;
 mod lineage;
 mod migrating;
 mod opening;

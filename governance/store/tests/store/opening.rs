@@ -22,7 +22,7 @@ async fn what_was_told_is_there_after_opening_again() {
 
     let store = Store::open(&path).await.unwrap();
     assert_eq!(processed(&store).await, 9.0);
-    assert_eq!(store.path(), path);
+    assert_eq!(store.place(), path.display().to_string());
 }
 
 #[tokio::test]

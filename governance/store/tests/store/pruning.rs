@@ -184,7 +184,7 @@ async fn a_file_that_was_read_long_ago_leaves_the_lineage_and_the_last_one_stays
 
 #[tokio::test]
 async fn more_than_one_transaction_takes_goes_all_the_same_and_the_file_shrinks() {
-    let (_folder, store) = store().await;
+    let (home, store) = store().await;
     let run = run(1, "parse");
     let events: Vec<_> = (0..9000_u64)
         .map(|number| {
@@ -195,20 +195,21 @@ async fn more_than_one_transaction_takes_goes_all_the_same_and_the_file_shrinks(
         .collect();
     store.start_run(&run, at(0), &events, &[]).await.unwrap();
     assert_eq!(store.reclaim().await.unwrap(), 0);
-    let full = std::fs::metadata(store.path()).unwrap().len();
+    let size = || std::fs::metadata(store.place()).map_or(0, |file| file.len());
+    let full = size();
 
     assert_eq!(prune(&store, &since(2)).await["lineage events"], (9000, 0));
     let given_back = store.reclaim().await.unwrap();
-    assert!(given_back > 3_000_000, "{given_back}");
+    assert!(given_back > 3_000_000 || !home.is_file(), "{given_back}");
     assert_eq!(store.reclaim().await.unwrap(), 0);
-    let left = std::fs::metadata(store.path()).unwrap().len();
+    let left = size();
     assert!(left < 500_000, "{full} became {left}");
     assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
-    let (_folder, store) = store().await;
+    let (home, store) = store().await;
     let run = run(1, "parse");
     let take = async |sequences: std::ops::RangeInclusive<u64>| {
         for sequence in sequences {
@@ -230,7 +231,7 @@ async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
     assert_eq!(all["reports"].0, all["lineage events"].0);
     assert!((300..800).contains(&all["reports"].0), "{all:?}");
     // It has found its size, but for what nobody can foresee.
-    assert!(store.reclaim().await.unwrap() > 1 << 20);
+    assert!(store.reclaim().await.unwrap() > 1 << 20 || !home.is_file());
     assert_eq!(store.fits_since(most + most / 8, later).await.unwrap(), None, "{all:?}");
     take(901..=902).await;
     assert!((processed(&store).await - 9.0 * 902.0).abs() < 1e-9);
@@ -238,8 +239,8 @@ async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_go_on_while_it_is_pruned() {
-    let (_folder, store) = store().await;
-    let other = Store::open(store.path()).await.unwrap();
+    let (home, store) = store().await;
+    let other = home.open().await;
     let worker = tokio::spawn(async move {
         let run = run(1, "parse");
         other.start_run(&run, at(0), &[], &[]).await.unwrap();

@@ -7,14 +7,15 @@ use assay_core::{
 use assay_store::{Event, EventKind, Increment, RunEnd, Store, Telling};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use tempfile::TempDir;
 use uuid::Uuid;
 
-/// A store in a folder of its own, which goes when it is dropped.
-pub(crate) async fn store() -> (TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("assay.db")).await.unwrap();
-    (folder, store)
+use crate::home::Home;
+
+/// A store of its own.
+pub(crate) async fn store() -> (Home, Store) {
+    let home = Home::new();
+    let store = home.open().await;
+    (home, store)
 }
 
 /// So many seconds after noon of a certain day.
