@@ -47,6 +47,14 @@ pub(crate) async fn open_log(config: &Config, clock: &Arc<dyn Clock>) -> Result<
     Ok(log)
 }
 
+/// The store that the configuration names, else that of the data directory.
+pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+    Ok(match &config.store {
+        Some(address) => Store::connect(&address.url, address.password.as_deref()).await?,
+        None => Store::open(&config.data_dir.join("store.db")).await?,
+    })
+}
+
 /// The database that the configuration names.
 pub(crate) fn database(config: &Config) -> Result<&PostgresConfig> {
     let none = "nothing says where the database is: set ASSAY_POSTGRES, write --postgres \
@@ -81,7 +89,7 @@ impl App {
             Some(address) => Some(Arc::new(open_postgres(address, scratch.path())?)),
             None => None,
         };
-        let store = Store::open(&root.join("store.db")).await?;
+        let store = open_store(&config).await?;
         let store = store.sending_to(&config.targets.names(), clock.now()).await?;
         Ok(App {
             places: Arc::new(Places { lake: Arc::clone(&lake), postgres }),

@@ -81,6 +81,18 @@ pub(crate) struct Args {
     #[arg(long, global = true, env = "ASSAY_POSTGRES", hide_env_values = true, value_name = "URL")]
     pub(crate) postgres: Option<String>,
 
+    /// The store, when it is not in the data directory but in a database that many hosts
+    /// reach: postgres://USER@HOST:PORT/DATABASE?schema=NAME
+    #[arg(
+        long,
+        global = true,
+        env = "ASSAY_STORE",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = GLOBAL
+    )]
+    pub(crate) store: Option<String>,
+
     /// Who does it, for the audit
     #[arg(
         long = "as",

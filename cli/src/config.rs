@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
     /// Where streams write.
     pub(crate) postgres: Option<PostgresConfig>,
+    /// Where the store is, when it is not in the data directory.
+    pub(crate) store: Option<PostgresConfig>,
     /// Who does what is asked for, for the audit.
     pub(crate) who: String,
     /// What queries may hold in memory before they spill.
@@ -46,6 +48,14 @@ pub(crate) struct Config {
     pub(crate) otlp: Otlp,
     /// Where lineage is sent.
     pub(crate) targets: Targets,
+}
+
+/// What the command line or the environment says, which wins over the file.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Given<'g> {
+    pub(crate) data_dir: Option<&'g Path>,
+    pub(crate) postgres: Option<&'g str>,
+    pub(crate) store: Option<&'g str>,
 }
 
 /// Why there is no configuration.
@@ -70,6 +80,7 @@ struct ConfigFile {
     log: Option<String>,
     kafka: Option<log::KafkaKeys>,
     postgres: Option<postgres::PostgresKeys>,
+    store: Option<postgres::PostgresKeys>,
     memory_mb: Option<usize>,
     #[serde(default)]
     retention: Retention,
@@ -93,42 +104,45 @@ const DEFAULT_MEMORY_MB: usize = 128;
 const DEFAULT_DRAIN_SECONDS: u32 = 30;
 
 impl Config {
-    /// `data_dir` and `postgres` are what the command line or the environment says.
     pub(crate) fn load(
         file: Option<&Path>,
-        (data_dir, postgres): (Option<&Path>, Option<&str>),
+        given: Given<'_>,
         default_dir: &str,
         who: &str,
     ) -> Result<Config, ConfigError> {
         let path = file.unwrap_or(Path::new(DEFAULT_FILE));
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (settings, log, push, targets, postgres) = match std::fs::read_to_string(path) {
+        let (settings, log, push, targets, postgres, store) = match std::fs::read_to_string(path) {
             Ok(text) => {
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());
                 let log = log::read(&document, log, kafka, folder)?;
-                let keys = settings.postgres.as_ref();
-                let postgres = postgres::read(Some(&document), keys, postgres, folder)
-                    .map_err(Mistakes::from)?;
+                let database = |at, keys: &Option<postgres::PostgresKeys>, given| {
+                    postgres::read(Some((&document, at)), keys.as_ref(), given, folder)
+                        .map_err(Mistakes::from)
+                };
+                let postgres = database("/postgres", &settings.postgres, given.postgres)?;
+                let store = database("/store", &settings.store, given.store)?;
                 let push = settings.pushgateway.take().map(|keys| keys.read(&document));
                 otlp::check(&document, &settings.otlp)?;
                 let (catalog, others) = (settings.openmetadata.as_ref(), &settings.openlineage);
                 let targets = targets::read(&document, catalog, others, &settings.outbox, folder)?;
-                (settings, log, push.transpose()?, targets, postgres)
+                (settings, log, push.transpose()?, targets, postgres, store)
             }
             // Only a file that was asked for must be there.
             Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                let postgres =
-                    postgres::read(None, None, postgres, folder).map_err(Mistakes::from)?;
+                let database =
+                    |given| postgres::read(None, None, given, folder).map_err(Mistakes::from);
+                let (postgres, store) = (database(given.postgres)?, database(given.store)?);
                 let targets = Targets::default();
-                (ConfigFile::default(), LogConfig::Embedded, None, targets, postgres)
+                (ConfigFile::default(), LogConfig::Embedded, None, targets, postgres, store)
             }
             Err(source) => {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
             }
         };
-        let data_dir = match (data_dir, settings.data_dir) {
+        let data_dir = match (given.data_dir, settings.data_dir) {
             (Some(given), _) => given.to_path_buf(),
             // A path in a file is relative to the file.
             (None, Some(written)) => folder.join(written),
@@ -139,6 +153,7 @@ impl Config {
             data_dir,
             log,
             postgres,
+            store,
             who: who.to_owned(),
             memory_bytes: memory_mb << 20,
             retention: settings.retention,
@@ -169,7 +184,7 @@ fn in_folder(tls: Option<Tls>, folder: &Path) -> Option<Tls> {
 mod tests {
     use std::path::Path;
 
-    use super::Config;
+    use super::{Config, Given};
 
     #[test]
     fn the_command_line_wins_over_the_file_and_the_file_over_the_default() {
@@ -177,9 +192,14 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "data_dir: here\n").unwrap();
         let load = |given: Option<&str>| {
-            Config::load(Some(&file), (given.map(Path::new), None), "default", "me")
-                .unwrap()
-                .data_dir
+            Config::load(
+                Some(&file),
+                Given { data_dir: given.map(Path::new), ..Given::default() },
+                "default",
+                "me",
+            )
+            .unwrap()
+            .data_dir
         };
         assert_eq!(load(Some("there")), Path::new("there"));
         assert_eq!(load(None), folder.path().join("here"));
@@ -193,7 +213,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, "memory_mb: 100\ndata-dir: x\n").unwrap();
         let error =
-            Config::load(Some(&file), (None, None), "default", "me").unwrap_err().to_string();
+            Config::load(Some(&file), Given::default(), "default", "me").unwrap_err().to_string();
         assert!(error.contains("assay.yaml:2: unknown key `data-dir`"), "{error}");
     }
 
@@ -203,7 +223,7 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.push)
+            Config::load(Some(&file), Given::default(), "default", "me").map(|config| config.push)
         };
         assert!(load("memory_mb: 100\n").unwrap().is_none());
         let push = load("pushgateway:\n  url: http://127.0.0.1:9091\n").unwrap().unwrap();
@@ -220,7 +240,8 @@ mod tests {
         let file = folder.path().join("assay.yaml");
         let load = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), (None, None), "default", "me").map(|config| config.retention)
+            Config::load(Some(&file), Given::default(), "default", "me")
+                .map(|config| config.retention)
         };
         let default = load("memory_mb: 100\n").unwrap();
         let shorter = load("retention:\n  reports_days: 30\n").unwrap();

@@ -4,9 +4,8 @@ use anyhow::{Context, Result};
 use assay_collect::{Collector, Durability, Listen, Parts};
 use assay_core::{Clock, RandomIds, SystemClock};
 use assay_pipeline::Pipeline;
-use assay_store::Store;
 
-use crate::app::open_log;
+use crate::app::{open_log, open_store};
 use crate::args::{self, CollectArgs};
 use crate::config::Config;
 use crate::output::number;
@@ -33,7 +32,7 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
         .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
     let log = open_log(&config, &clock).await?;
     let folder = config.data_dir.join(FOLDER).join(&pipeline.name);
-    let store = Some(Store::open(&config.data_dir.join("store.db")).await?);
+    let store = Some(open_store(&config).await?);
     let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), store, folder };
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;

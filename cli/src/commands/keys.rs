@@ -3,6 +3,7 @@ use assay_core::{Clock, SystemClock};
 use assay_door::KeyHash;
 use assay_store::{KeyRecord, Role, Store};
 
+use crate::app::open_store;
 use crate::args::KeysCommand;
 use crate::config::Config;
 use crate::exit::Usage;
@@ -12,7 +13,7 @@ use crate::output::{Grid, json, line, time};
 const BYTES: usize = 32;
 
 pub(crate) async fn keys(config: &Config, command: KeysCommand, as_json: bool) -> Result<()> {
-    let store = Store::open(&config.data_dir.join("store.db")).await?;
+    let store = open_store(config).await?;
     match command {
         KeysCommand::Create { name, role } => create(config, &store, name, role, as_json).await,
         KeysCommand::List => list(&store, as_json).await,

@@ -3,6 +3,7 @@ use assay_core::{Clock, SystemClock};
 use assay_lineage::{Finding, Map, Names, NotFound, Route, What, changes, draw, newest, walk};
 use assay_store::Store;
 
+use crate::app::open_store;
 use crate::args::{Format, LineageCommand, ShowArgs};
 use crate::config::Config;
 use crate::exit::Usage;
@@ -43,7 +44,7 @@ pub(crate) async fn lineage(
 /// The store alone answers, so nothing else is opened.
 async fn opened(config: &Config) -> Result<Store> {
     super::must_exist(config)?;
-    Ok(Store::open(&config.data_dir.join("store.db")).await?)
+    open_store(config).await
 }
 
 async fn show(store: &Store, what: &ShowArgs, output: Format) -> Result<()> {

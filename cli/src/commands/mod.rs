@@ -42,7 +42,7 @@ use crate::app::App;
 use crate::args::{
     Args, Command, DbCommand, Format, GenerateCommand, LineageCommand, TableCommand, VerifyCommand,
 };
-use crate::config::{Config, LogConfig, Targets};
+use crate::config::{Config, Given, LogConfig, Targets};
 use crate::exit::Usage;
 use crate::shipped;
 use crate::telemetry;
@@ -65,7 +65,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         );
     }
     let config = |default: &str| {
-        let given = (args.data_dir.as_deref(), args.postgres.as_deref());
+        let given = Given {
+            data_dir: args.data_dir.as_deref(),
+            postgres: args.postgres.as_deref(),
+            store: args.store.as_deref(),
+        };
         Config::load(args.config.as_deref(), given, default, &args.who)
     };
     // For what does work that is worth a trace; looking is not.
@@ -84,7 +88,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
             let (log, targets) = (LogConfig::Embedded, Targets::default());
-            let config = Config { log, targets, ..config(DEMO_DATA)? };
+            let config = Config { log, targets, store: None, ..config(DEMO_DATA)? };
             demo::claim(&config.data_dir)?;
             Box::pin(demo::demo(App::build(config).await?, &what, json)).await
         }
@@ -197,7 +201,8 @@ async fn with_letters(config: Config) -> Result<App> {
 }
 
 fn must_exist(config: &Config) -> Result<()> {
-    if config.data_dir.is_dir() {
+    // What many hosts share is there without any folder here.
+    if config.data_dir.is_dir() || config.store.is_some() {
         return Ok(());
     }
     Err(Usage(format!(

@@ -4,9 +4,8 @@ use anyhow::{Context, Result};
 use assay_core::{Clock, ImportedScan, RandomIds, SystemClock};
 use assay_quality::ImportError;
 use assay_sidecar::{Listen, Parts, Sidecar};
-use assay_store::Store;
 
-use crate::app::open_log;
+use crate::app::{open_log, open_store};
 use crate::args::SidecarArgs;
 use crate::commands::sending::Sending;
 use crate::config::Config;
@@ -17,7 +16,7 @@ pub(crate) async fn sidecar(config: Config, what: &SidecarArgs) -> Result<()> {
     let mut settings = config.sidecar.clone();
     settings.listen = what.listen.map_or(settings.listen, |listen| Listen(listen.0));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(&config.data_dir.join("store.db")).await?;
+    let store = open_store(&config).await?;
     let store = store.sending_to(&config.targets.names(), clock.now()).await?;
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;

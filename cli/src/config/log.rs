@@ -137,7 +137,7 @@ impl TlsKeys {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::config::{Config, Given};
 
     use super::*;
 
@@ -146,7 +146,7 @@ mod tests {
         std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, text).unwrap();
-        let loaded = Config::load(Some(&file), (None, None), "default", "me");
+        let loaded = Config::load(Some(&file), Given::default(), "default", "me");
         loaded.map(|config| config.log).map_err(|error| error.to_string())
     }
 

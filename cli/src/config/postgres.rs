@@ -5,7 +5,7 @@ use assay_core::{Document, Mistake};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Where the database of streams is, and the password when it is not in the address.
+/// Where a database is, that of streams or the store, and the password when it is not in the address.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PostgresConfig {
     pub(crate) url: String,
@@ -19,20 +19,21 @@ impl fmt::Debug for PostgresConfig {
     }
 }
 
-/// How to reach it: `postgres` in the file of settings.
+/// How to reach it: `postgres` or `store` in the file of settings.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PostgresKeys {
-    /// postgres://USER@HOST:PORT/DATABASE, with `?sslmode=verify-full` and the like.
+    /// postgres://USER@HOST:PORT/DATABASE, with `?sslmode=verify-full` and the like; of the store also
+    /// `schema=NAME`.
     url: String,
     /// The variable of the environment that has the password.
     password_env: Option<String>,
     password_file: Option<PathBuf>,
 }
 
-/// `given` is what the command line or the environment says.
+/// `given` is what the command line or the environment says; `at` is where the keys stand.
 pub(super) fn read(
-    document: Option<&Document>,
+    document: Option<(&Document, &str)>,
     keys: Option<&PostgresKeys>,
     given: Option<&str>,
     folder: &Path,
@@ -40,9 +41,8 @@ pub(super) fn read(
     if let Some(url) = given {
         return Ok(Some(PostgresConfig { url: url.to_owned(), password: None }));
     }
-    let (Some(document), Some(keys)) = (document, keys) else { return Ok(None) };
-    let password =
-        keys.password(folder).map_err(|(what, fix)| document.mistake("/postgres", what, fix))?;
+    let (Some((document, at)), Some(keys)) = (document, keys) else { return Ok(None) };
+    let password = keys.password(folder).map_err(|(what, fix)| document.mistake(at, what, fix))?;
     Ok(Some(PostgresConfig { url: keys.url.clone(), password }))
 }
 

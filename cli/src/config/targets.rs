@@ -245,7 +245,7 @@ fn secret(
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::config::{Config, Given};
 
     use super::*;
 
@@ -253,7 +253,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("assay.yaml");
         std::fs::write(&file, text).unwrap();
-        let loaded = Config::load(Some(&file), (None, None), "default", "me");
+        let loaded = Config::load(Some(&file), Given::default(), "default", "me");
         loaded.map(|config| config.targets).map_err(|error| error.to_string())
     }
 

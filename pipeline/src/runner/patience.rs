@@ -114,7 +114,6 @@ impl Faulty for RunError {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use futures::FutureExt;
@@ -129,9 +128,9 @@ mod tests {
             if tried.fetch_add(1, Ordering::Relaxed) == 100 {
                 stop.drain();
             }
-            let (path, cause) = (Path::new("store").to_owned(), sqlx::Error::PoolTimedOut);
+            let (place, cause) = ("store".to_owned(), sqlx::Error::PoolTimedOut);
             let fault = Fault::Transient;
-            let away = StoreError::Database { path, doing: "look", fault, cause };
+            let away = StoreError::Database { place, doing: "look", fault, cause };
             async { Err::<(), _>(away) }.boxed()
         };
         patience.keep(effect).await.unwrap_err();

@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use assay_core::{CountedUnit, ImportedOutcome, ImportedResult, ImportedScan, name_dataset};
 use assay_quality::import as read;
-use assay_store::Store;
 use serde_json::json;
 
+use crate::app::open_store;
 use crate::args::ImportArgs;
 use crate::config::Config;
 use crate::exit::Usage;
@@ -35,7 +35,7 @@ pub(super) async fn import(config: Config, what: &ImportArgs, as_json: bool) -> 
         name_dataset(&mut scans, name).map_err(|error| Usage(error.to_string()))?;
     }
     // Neither log nor lake is needed for it.
-    let store = Store::open(&config.data_dir.join("store.db")).await?;
+    let store = open_store(&config).await?;
     let mut told = Vec::new();
     for scan in &scans {
         told.push((scan, store.put_imported(scan).await?));

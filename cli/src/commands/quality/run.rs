@@ -9,6 +9,7 @@ use assay_store::Store;
 use serde_json::json;
 
 use super::{judged, junit};
+use crate::app::open_store;
 use crate::args::QualityRunArgs;
 use crate::commands::inspect::{ByContract, Counting, Desk, by_contract, redacted};
 use crate::config::Config;
@@ -98,7 +99,7 @@ async fn store(config: &Config) -> Result<Store> {
     std::fs::create_dir_all(folder).with_context(|| {
         format!("cannot use {}: choose another with --data-dir", folder.display())
     })?;
-    Ok(Store::open(&folder.join("store.db")).await?)
+    open_store(config).await
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

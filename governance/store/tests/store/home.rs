@@ -18,12 +18,13 @@ pub(crate) enum Home {
 impl Home {
     pub(crate) fn new() -> Home {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        match std::env::var(DATABASE) {
-            Ok(database) => {
+        match std::env::var_os(DATABASE) {
+            Some(database) => {
+                let database = database.into_string().unwrap();
                 let number = NEXT.fetch_add(1, Ordering::Relaxed);
                 Home::Schema(format!("{database}?schema=of_{}_{number}", std::process::id()))
             }
-            Err(_) => Home::Folder(tempfile::tempdir().unwrap()),
+            None => Home::Folder(tempfile::tempdir().unwrap()),
         }
     }
 

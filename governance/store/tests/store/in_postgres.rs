@@ -19,8 +19,8 @@ impl Database {
     /// None, and a word of why, where there is no server.
     async fn new(name: &str) -> Option<Database> {
         let Ok(mut connection) = PgConnection::connect(&format!("{SERVER}/postgres")).await else {
-            let required = std::env::var("ASSAY_REQUIRE").unwrap_or_default();
-            assert!(!required.contains("postgres"), "postgres is required");
+            let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
+            assert!(!required.to_string_lossy().contains("postgres"), "postgres is required");
             println!("skipped: no Postgres; ./dev services start postgres");
             return None;
         };
