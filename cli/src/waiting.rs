@@ -8,6 +8,7 @@ use assay_core::Fault;
 use assay_dlq::{DlqError, Index, Summary};
 use assay_log::Log;
 use assay_pipeline::{Behind, Places, SourceError, behind};
+use assay_store::StoreError;
 
 use crate::app::App;
 
@@ -55,10 +56,18 @@ impl Desk {
     }
 }
 
-/// Whether it is the log that may answer another time.
+/// Whether it is the log that may answer another time, or the one of another host.
 fn of_log(error: &SourceError) -> bool {
+    if matches!(error, SourceError::Letters(error) if elsewhere(error)) {
+        return true;
+    }
     let of_log = matches!(error, SourceError::Log(_) | SourceError::Letters(DlqError::Log { .. }));
     of_log && error.fault() == Fault::Transient
+}
+
+/// Whether the store tells of the log of another host: what it knows is all there is to see here.
+pub(crate) fn elsewhere(error: &DlqError) -> bool {
+    matches!(error, DlqError::Index(StoreError::Elsewhere { .. }))
 }
 
 /// Why the log does not answer, if it does not.

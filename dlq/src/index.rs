@@ -2,9 +2,10 @@
 //! be made again from the topics at any time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use assay_log::Log;
-use assay_store::{LetterFilter, LetterRow, Store};
+use assay_store::{Belonging, LetterFilter, LetterRow, Store};
 use serde::Serialize;
 
 use crate::{DlqError, LetterId, LetterView, LogQueue};
@@ -31,6 +32,8 @@ const PAGE: u32 = 500;
 pub struct Index {
     pub(crate) queue: Arc<LogQueue>,
     pub(crate) store: Arc<Store>,
+    /// Whether the store is known to tell of this log.
+    own: Arc<AtomicBool>,
 }
 
 /// A letter with its whole payload, and every letter of its id, newest first.
@@ -44,7 +47,24 @@ pub struct Whole {
 
 impl Index {
     pub fn new(queue: Arc<LogQueue>, store: Arc<Store>) -> Index {
-        Index { queue, store }
+        Index { queue, store, own: Arc::default() }
+    }
+
+    /// Refuses to take this log's letters for those of another that the store tells of: hosts may
+    /// share a store, and each have a log of its own. One that `has` none yet makes no claim.
+    pub(crate) async fn check_log(&self, has: bool) -> Result<(), DlqError> {
+        if self.own.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let doing = || "read the name of the log".to_owned();
+        let id = self.log().identity().await;
+        let id = id.map_err(|source| DlqError::Log { doing: doing(), source })?;
+        if let Some(id) = &id {
+            let place = self.log().namespace();
+            self.store.belongs_to(Belonging::Log, (id, &place), has).await?;
+        }
+        self.own.store(has || id.is_none(), Ordering::Relaxed);
+        Ok(())
     }
 
     pub(crate) fn log(&self) -> &dyn Log {

@@ -66,9 +66,19 @@ fn suggestion(known: &BTreeSet<String>, meant: &str) -> String {
 
 /// The one that may have been meant, where one is near.
 pub(crate) fn nearest<'a>(known: impl Iterator<Item = &'a str>, meant: &str) -> Option<&'a str> {
-    // Of a dataset of others one may name the end alone.
-    let end = |one: &'a str| one.rsplit(' ').next().unwrap_or(one);
-    let far = |one: &'a str| distance(one, meant).min(distance(end(one), meant));
+    // Of a dataset of others one may name the end alone: as many parts as were given.
+    let parts = |text: &str| text.split(['.', '/']).count();
+    let given = parts(meant);
+    let end = |one: &'a str| {
+        let name = one.rsplit(' ').next().unwrap_or(one);
+        let more = parts(name).saturating_sub(given);
+        let behind = |name: &'a str| name.split_once(['.', '/']).map_or(name, |(_, behind)| behind);
+        (0..more).fold(name, |name, _| behind(name))
+    };
+    let far = |one: &'a str| {
+        let whole = one.rsplit(' ').next().unwrap_or(one);
+        [one, whole, end(one)].into_iter().map(|known| distance(known, meant)).min().unwrap_or(0)
+    };
     let (far, one) = known.map(|one| (far(one), one)).min()?;
     (far * 3 <= meant.chars().count().max(3)).then_some(one)
 }
@@ -84,5 +94,9 @@ mod tests {
         assert_eq!(suggestion(&known, "ID"), "did you mean id?");
         assert_eq!(suggestion(&known, "payload"), "there is actor, event_type, id");
         assert_eq!(distance("kitten", "sitting"), 3);
+        let known = ["postgres://db:5432 shop.public.orders", "duckdb://lab lab.main.people"];
+        assert_eq!(nearest(known.into_iter(), "ordres"), Some(known[0]));
+        assert_eq!(nearest(known.into_iter(), "main.poeple"), Some(known[1]));
+        assert_eq!(nearest(known.into_iter(), "customers"), None);
     }
 }

@@ -14,6 +14,7 @@ mod expire;
 mod failure;
 mod file;
 mod headers;
+mod identity;
 mod lane;
 mod membership;
 mod read;
@@ -88,6 +89,10 @@ impl Log for EmbeddedLog {
 
     async fn reclaim(&self) -> Result<u64, LogError> {
         reclaim::reclaim(&self.file).await
+    }
+
+    async fn identity(&self) -> Result<Option<String>, LogError> {
+        identity::identity(&self.file).await.map(Some)
     }
 
     fn namespace(&self) -> String {

@@ -97,6 +97,12 @@ pub trait Log: Send + Sync {
     /// Gives room that deleted records left back to the disk, and says how many bytes that was.
     async fn reclaim(&self) -> Result<u64, LogError>;
 
+    /// The name of a log that only this host reaches, whatever its place is called; none of one that
+    /// all hosts do.
+    async fn identity(&self) -> Result<Option<String>, LogError> {
+        Ok(None)
+    }
+
     /// Names the log in lineage: the OpenLineage namespace of its topics.
     fn namespace(&self) -> String;
 }

@@ -4,7 +4,7 @@ use assay_core::{
     ContractRef, DatasetName, Position, Profile, ReaderId, Report, Run, RunId, Season, StageId,
 };
 use assay_store::{
-    Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
+    Belonging, Event, Halt, Increment, Pause, RunEnd, RunRecord, Store, StoreError, Telling, Told,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -16,6 +16,9 @@ use uuid::Uuid;
 pub trait Ledger: Send + Sync {
     /// The name by which tables know this ledger; `made` when it had none.
     async fn identity(&self, made: Uuid) -> Result<String, StoreError>;
+
+    /// Takes the lake of that name for the one whose commits are told; another one is refused.
+    async fn belongs_to(&self, lake: &str, place: &str) -> Result<(), StoreError>;
 
     /// How far the commits of `target` have been told.
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError>;
@@ -104,6 +107,10 @@ pub trait Ledger: Send + Sync {
 impl Ledger for Store {
     async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
         Store::identity(self, made).await
+    }
+
+    async fn belongs_to(&self, lake: &str, place: &str) -> Result<(), StoreError> {
+        Store::belongs_to(self, Belonging::Lake, (lake, place), true).await
     }
 
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {

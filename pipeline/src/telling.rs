@@ -55,6 +55,17 @@ pub(crate) struct Teller<'a> {
 }
 
 impl Teller<'_> {
+    /// Refuses to tell commits of a lake to a store that knows another: many hosts may share a store,
+    /// and tables of the same name would be taken for one.
+    pub(crate) async fn check_lake(&self) -> Result<(), TellError> {
+        if self.stage.writes.postgres.is_some() {
+            return Ok(());
+        }
+        let lake = self.lake.identity(self.ids.next()).await?;
+        let place = self.lake.root().display().to_string();
+        Ok(self.ledger.belongs_to(&lake, &place).await?)
+    }
+
     /// Tells every commit of the stage's target that was not told yet.
     pub(crate) async fn follow(&self) -> Result<u64, TellError> {
         let spec = &self.stage.writes;

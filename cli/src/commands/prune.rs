@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use assay_core::ReaderId;
 use assay_pipeline::{DueMessages, REPLAYS_STAY, due_messages, prune_messages};
-use assay_store::{Action, AuditEntry, Kind};
+use assay_store::{Action, AuditEntry, Belonging, Kind};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -31,6 +31,10 @@ struct Swept {
 }
 
 pub(crate) async fn prune(app: &App, what: &PruneArgs, as_json: bool) -> Result<()> {
+    // Of another host's lake nobody here knows what its stages have read.
+    let lake = app.lake.identity(app.ids.next()).await?;
+    let place = app.lake.root().display().to_string();
+    app.store.belongs_to(Belonging::Lake, (&lake, &place), false).await?;
     if let Some(reader) = &what.forget {
         forget(app, what, reader).await?;
     }

@@ -39,7 +39,8 @@ pub(crate) async fn quality(command: QualityCommand, config: Config, as_json: bo
         QualityCommand::Rows(what) => rows::rows(existing(config).await?, &what, as_json).await,
         QualityCommand::Show { dataset } => {
             // Only others' datasets have names of another form; they are in a data folder.
-            if let (Err(error), false) = (dataset.parse::<DatasetName>(), config.data_dir.is_dir())
+            if let (Err(error), false) =
+                (dataset.parse::<DatasetName>(), config.data_dir.is_dir() || config.store.is_some())
             {
                 return Err(Usage(error.to_string()).into());
             }

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 
 pub(crate) struct Office {
     folder: TempDir,
+    /// The address of a store that others have as well.
+    store: Option<String>,
 }
 
 /// A sidecar that runs. It is killed when nobody asked it to stop.
@@ -23,7 +25,12 @@ pub(crate) struct Running {
 
 impl Office {
     pub(crate) fn new() -> Office {
-        Office { folder: tempfile::tempdir().unwrap() }
+        Office { folder: tempfile::tempdir().unwrap(), store: None }
+    }
+
+    /// A folder of its own, and a store that is not in it.
+    pub(crate) fn sharing(store: &str) -> Office {
+        Office { store: Some(store.to_owned()), ..Office::new() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -41,6 +48,8 @@ impl Office {
             .current_dir(self.folder.path())
             .env_remove("ASSAY_DATA_DIR")
             .env_remove("ASSAY_CONFIG")
+            .env_remove("ASSAY_STORE")
+            .envs(self.store.iter().map(|store| ("ASSAY_STORE", store)))
             .arg("--data-dir")
             .arg(self.data())
             .args(arguments)
@@ -88,6 +97,26 @@ impl Running {
     pub(crate) fn post(&self, event: &str) -> u16 {
         let head = "POST /api/v1/lineage HTTP/1.1\r\nContent-Type: application/json";
         self.ask(head, event).0
+    }
+
+    /// The same of one that may be gone: none where there was no answer.
+    pub(crate) fn try_post(address: SocketAddr, event: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+        let length = event.len();
+        let request = format!(
+            "POST /api/v1/lineage HTTP/1.1\r\nContent-Type: application/json\r\n\
+             Host: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{event}"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     /// The status and the answer to what another tool has found.

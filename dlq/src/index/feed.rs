@@ -35,6 +35,7 @@ impl Index {
             .into_iter()
             .map(|topic| topic.name)
             .collect();
+        self.check_log(TOPICS.iter().any(|topic| there.contains(*topic))).await?;
         let mut all = CaughtUp::default();
         // Those of ours that were never made, or are not there any more.
         for topic in TOPICS.iter().filter(|topic| !there.contains(**topic)) {
@@ -54,6 +55,7 @@ impl Index {
         topic: &str,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<CaughtUp, DlqError> {
+        self.check_log(true).await?;
         let mut all = CaughtUp::default();
         self.topic(topic, progress, &mut all).await?;
         Ok(all)
@@ -61,6 +63,7 @@ impl Index {
 
     /// Makes the index anew, from the topics alone.
     pub async fn rebuild(&self, progress: &(dyn Fn(u64) + Sync)) -> Result<CaughtUp, DlqError> {
+        self.check_log(true).await?;
         let foreign = self.store.letter_topics().await?;
         self.store.clear_letters().await?;
         let mut all = self.catch_up(progress).await?;

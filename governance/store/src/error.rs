@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use assay_core::Fault;
 use sqlx::postgres::PgDatabaseError;
 
+use crate::Belonging;
 use crate::database::said_by_postgres;
 
 /// What went wrong with the store, where, and while doing what.
@@ -60,6 +61,18 @@ pub enum StoreError {
          ?schema=NAME"
     )]
     ForeignSchema { place: String },
+
+    #[error(
+        "the store {place} tells of the {} in {other}, and would take that in {here} for it: {}",
+        kind.name(), kind.advice()
+    )]
+    Elsewhere { place: String, kind: Belonging, here: String, other: String },
+
+    #[error(
+        "the clock of this host goes {seconds} seconds beside that of the store {place}: hosts that \
+         share a store see by their clocks whether another one lives, so set it (NTP)"
+    )]
+    Clock { place: String, seconds: i64 },
 }
 
 impl StoreError {
@@ -74,7 +87,9 @@ impl StoreError {
             | StoreError::Address { .. }
             | StoreError::Newer { .. }
             | StoreError::Foreign { .. }
-            | StoreError::ForeignSchema { .. } => Fault::Permanent,
+            | StoreError::ForeignSchema { .. }
+            | StoreError::Elsewhere { .. }
+            | StoreError::Clock { .. } => Fault::Permanent,
         }
     }
 
@@ -96,9 +111,10 @@ pub(crate) struct Unreadable(pub(crate) &'static str);
 fn fault_of(cause: &sqlx::Error) -> Fault {
     match cause {
         sqlx::Error::Io(io) if io.to_string().starts_with(UNTRUSTED) => Fault::Permanent,
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolTimedOut => {
-            Fault::Transient
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::BeginFailed
+        | sqlx::Error::PoolTimedOut => Fault::Transient,
         sqlx::Error::Database(database) => {
             if let Some(server) = database.try_downcast_ref::<PgDatabaseError>() {
                 return said_by_postgres(server.code());

@@ -8,6 +8,10 @@ impl Store {
     pub async fn identity(&self, made: Uuid) -> Result<String, StoreError> {
         let failed = self.failed("read the store's name");
         let name = async {
+            let known = "SELECT id FROM identity";
+            if let Some(row) = statement(known).fetch_optional(self.pool()).await? {
+                return row.try_get("id");
+            }
             statement(
                 "INSERT INTO identity (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM identity)",
             )

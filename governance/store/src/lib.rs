@@ -5,6 +5,7 @@
 
 mod audit;
 mod backup;
+mod belongings;
 mod column;
 mod database;
 mod error;
@@ -33,6 +34,7 @@ mod ways;
 mod windows;
 
 pub use audit::{Action, AuditEntry, AuditFilter};
+pub use belongings::Belonging;
 pub use error::StoreError;
 pub use events::{Edge, Event, EventKind};
 pub use halts::Halt;

@@ -255,36 +255,6 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// A sign of life of a job's worker; false when another has the job now, it was cancelled, or is
-    /// to be given up. Whoever gives a job up does so for a while, and lives.
-    pub async fn beat_replay(
-        &self,
-        job: Uuid,
-        worker: Uuid,
-        at: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let failed = self.failed("give a sign of life of a job");
-        let beat = async {
-            let mut transaction = self.write().await?;
-            let done = statement(
-                "UPDATE replays SET beat_at = $3
-                 WHERE id = $1 AND worker = $2 AND state = 'running'",
-            )
-            .bind(job.to_string())
-            .bind(worker.to_string())
-            .bind(from_time(at))
-            .execute(&mut transaction)
-            .await?;
-            let wanted = statement("SELECT 1 FROM replays WHERE id = $1 AND wish IS NULL")
-                .bind(job.to_string())
-                .fetch_optional(&mut transaction)
-                .await?;
-            transaction.commit().await?;
-            Ok(done.rows_affected() > 0 && wanted.is_some())
-        };
-        beat.await.map_err(failed)
-    }
-
     /// Says how `worker` left the job; false when it had lost it.
     pub async fn leave_replay(
         &self,

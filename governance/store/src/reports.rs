@@ -109,23 +109,16 @@ impl Store {
         sequences: &BTreeSet<u64>,
     ) -> Result<Vec<ReportRecord>, StoreError> {
         let failed = self.failed("read the reports of commits");
-        let mut found = Vec::new();
+        let sql = format!(
+            "{REPORT} WHERE r.dataset = $1
+                 AND r.sequence IN (SELECT CAST(value AS BIGINT) FROM json_each($2))
+             ORDER BY r.sequence"
+        );
         let sequences: Vec<i64> = sequences.iter().copied().map(from_count).collect();
-        for some in sequences.chunks(500) {
-            let places: Vec<String> =
-                (2..some.len() + 2).map(|place| format!("${place}")).collect();
-            let sql = format!(
-                "{REPORT} WHERE r.dataset = $1 AND r.sequence IN ({}) ORDER BY r.sequence",
-                places.join(", ")
-            );
-            let query = statement(&sql).bind(dataset.to_string());
-            let query = some.iter().fold(query, |query, sequence| query.bind(*sequence));
-            let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
-            for row in &rows {
-                found.push(record(row).map_err(&failed)?);
-            }
-        }
-        Ok(found)
+        let sequences = from_json(&sequences).map_err(&failed)?;
+        let query = statement(&sql).bind(dataset.to_string()).bind(sequences);
+        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
+        rows.iter().map(record).collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The last report of each dataset, committed or halted; letters that came back are no news of

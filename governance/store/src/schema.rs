@@ -11,7 +11,7 @@ use crate::{StoreError, backup};
 ///
 /// A program of the version before may still be at work, so they only add. PostgreSQL takes the
 /// same ones.
-const MIGRATIONS: [&str; 14] = [
+const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 14] = [
     include_str!("../migrations/0012_database_readers.sql"),
     include_str!("../migrations/0013_letters_sent_to.sql"),
     include_str!("../migrations/0014_window_scores.sql"),
+    include_str!("../migrations/0015_belongings.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".
@@ -132,7 +133,9 @@ pub(crate) async fn migrate_server(
         return Ok(());
     }
     drop(connection);
-    let mut transaction = server.lock(pool).await.map_err(failed)?;
+    // Another process may have much to migrate.
+    let patient = "SET LOCAL lock_timeout = '10min'; SET LOCAL statement_timeout = 0;";
+    let (mut transaction, _turn) = server.write_with(pool, patient).await.map_err(failed)?;
     // Asked again: another process may have migrated while this one waited for the lock.
     let found = match server_version(&mut transaction, schema, place).await? {
         Some(found) if found == known() => return Ok(()),

@@ -51,7 +51,7 @@ impl Store {
                     size.all - size.free
                 }
                 // Its tables keep the room of what was deleted: what counts is what rows take.
-                Session::Postgres(_) => weight(&mut moment).await?,
+                Session::Postgres(..) => weight(&mut moment).await?,
             };
             if used <= bytes {
                 return Ok(None);

@@ -49,6 +49,15 @@ impl Store {
         &self.place
     }
 
+    /// How many events are best taken in together: one sync of the disk for all of them, and others
+    /// wait as long. A server on another host is asked several times for each.
+    pub fn events_at_once(&self) -> usize {
+        match self.pool {
+            Pool::Sqlite(_) => 1000,
+            Pool::Postgres(..) => 100,
+        }
+    }
+
     /// Closes all connections; what was answered with Ok is kept.
     pub async fn close(&self) {
         self.durable.close().await;

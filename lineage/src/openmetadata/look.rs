@@ -63,9 +63,19 @@ impl OpenMetadata {
                 look.found.push(fine("address", format!("a server answers, {why}")));
             }
             Err(trouble) => {
-                let why = Refusal::from(trouble).to_string();
-                let fix = "set `openmetadata.url` to the server's address, such as \
-                           http://HOST:8585/api; a proxy in front of it must let /api through";
+                let refusal = Refusal::from(trouble);
+                let why = refusal.to_string();
+                let fix = match refusal {
+                    // No other address would help.
+                    Refusal::Failed(_) | Refusal::Away { .. } if !why.contains("`url`") => {
+                        "a server answers and can't work at the moment: see its log, and whether \
+                         its database and search are up; then try again"
+                    }
+                    _ => {
+                        "set `openmetadata.url` to the server's address, such as \
+                         http://HOST:8585/api; a proxy in front of it must let /api through"
+                    }
+                };
                 look.found.push(wrong("address", why, fix));
                 return look;
             }
@@ -94,7 +104,8 @@ fn unanswered(none: &NoAnswer) -> Found {
               8585 unless told otherwise"
         }
     };
-    wrong("address", none.to_string(), fix)
+    let what = if matches!(none, NoAnswer::Secret(_)) { "token" } else { "address" };
+    wrong(what, none.to_string(), fix)
 }
 
 fn version(version: Option<&str>) -> Found {

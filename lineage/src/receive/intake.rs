@@ -7,8 +7,6 @@ use assay_store::{Received, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Events of one transaction, about: a request is not divided.
-const GROUP: usize = 1000;
 /// Requests that may wait for their turn.
 const WAITING: usize = 1024;
 
@@ -87,10 +85,12 @@ impl Unkept {
 }
 
 async fn keep(store: Store, mut waiting: mpsc::Receiver<Parcel>) {
+    // About: a request is not divided.
+    let most = store.events_at_once();
     while let Some(first) = waiting.recv().await {
         let mut size = first.events.len();
         let mut group = vec![first];
-        while size < GROUP
+        while size < most
             && let Ok(next) = waiting.try_recv()
         {
             size += next.events.len();

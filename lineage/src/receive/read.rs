@@ -2,6 +2,7 @@
 
 use assay_core::{Governed, Layer, Run, RunId};
 use assay_store::{Event, EventKind, Received, job, label};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Version};
@@ -15,6 +16,21 @@ pub struct Body {
     /// Those that are as the standard says, in their order.
     pub events: Vec<Received>,
     pub faults: Vec<Fault>,
+}
+
+/// How far a producer's clock may go ahead of ours.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+
+impl Body {
+    /// What claims to be of a later day counts as of `now`: it would stay the newest of its run, its
+    /// job and all lists until that day has come. Its text stays as it is.
+    pub fn hold_back(&mut self, now: DateTime<Utc>) {
+        for Received { run, event } in &mut self.events {
+            if event.at > now + AHEAD {
+                (event.at, run.started_at) = (now, now);
+            }
+        }
+    }
 }
 
 /// The body is no JSON: where, and not what stood there.
@@ -51,7 +67,7 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
 
 /// What queries need of an event. Its id is made from what it says, so that the same event sent
 /// again is the same event.
-fn received(body: Value, at: chrono::DateTime<chrono::Utc>) -> Received {
+fn received(body: Value, at: DateTime<Utc>) -> Received {
     let (inputs, outputs) = (labels(&body, "inputs"), labels(&body, "outputs"));
     let id = id_of(body.to_string().as_bytes());
     // What is said of a job or a dataset is of no run, and stands alone.
@@ -188,5 +204,19 @@ mod tests {
             let body = read(event.to_string().as_bytes()).unwrap();
             assert_eq!(body.faults[0].path, "$.eventTime", "{odd}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_far_ahead_is_no_time() {
+        let now: DateTime<Utc> = "2026-11-21T13:31:23Z".parse().unwrap();
+        let [mut soon, mut far] = [event(), event()];
+        soon["eventTime"] = json!("2026-11-22T13:31:23Z");
+        far["eventTime"] = json!("9999-12-31T23:59:59Z");
+        let mut body = read(json!([soon, far]).to_string().as_bytes()).unwrap();
+        body.hold_back(now);
+        let [soon, far] = &body.events[..] else { panic!("{body:?}") };
+        assert_eq!(soon.event.at, now + AHEAD);
+        assert_eq!((far.event.at, far.run.started_at), (now, now));
+        assert_eq!(far.event.body["eventTime"], "9999-12-31T23:59:59Z");
     }
 }

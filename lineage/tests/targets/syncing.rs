@@ -140,6 +140,9 @@ async fn a_look_says_what_is_wrong_and_how_to_mend_it() {
     server.fails([Fault::Page]);
     let look = client(&server, "bot", &clock).look().await;
     assert!(look.found[0].said.contains("a page for people"), "{look:?}");
+    server.fails([Fault::Status(500, "{}")]);
+    let look = client(&server, "bot", &clock).look().await;
+    assert!(look.found[0].fix.as_ref().unwrap().contains("see its log"), "{look:?}");
     let mut gone = server.clone();
     gone.url = "http://127.0.0.1:9".to_owned();
     let look = client(&gone, "bot", &clock).look().await;

@@ -50,6 +50,7 @@ use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent, TableIdent};
 use iceberg_catalog_sql::SqlCatalog;
 use sqlx::sqlite::SqlitePool;
+use uuid::Uuid;
 
 pub(crate) use self::commits::{as_of, traces_since};
 pub use self::compact::{Compact, Compacted, CompactedPartition};
@@ -153,6 +154,27 @@ impl Lake {
                 ),
             }),
         }
+    }
+
+    /// The name by which stores know this lake, whatever folder it is in; `made` when it had none.
+    pub async fn identity(&self, made: Uuid) -> Result<String, TargetError> {
+        const NAME: &str = "SELECT id FROM assay_lake";
+        let named = async {
+            if let Ok(Some(id)) = sqlx::query_scalar(NAME).fetch_optional(&self.pool).await {
+                return Ok(id);
+            }
+            let make = "CREATE TABLE IF NOT EXISTS assay_lake (id TEXT NOT NULL PRIMARY KEY)";
+            sqlx::query(make).execute(&self.pool).await?;
+            sqlx::query(
+                "INSERT INTO assay_lake (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM assay_lake)",
+            )
+            .bind(made.to_string())
+            .execute(&self.pool)
+            .await?;
+            sqlx::query_scalar(NAME).fetch_one(&self.pool).await
+        };
+        let doing = || format!("read the name of the lake in {}", self.root.display());
+        named.await.map_err(|source| TargetError::Catalog { doing: doing(), source })
     }
 
     /// The folder that holds the tables and their catalog.

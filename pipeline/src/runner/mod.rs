@@ -125,9 +125,11 @@ impl Runner {
     ) -> Result<(), RunError> {
         for stage in stages {
             let target = self.targets.target(&stage.writes);
+            let teller = self.teller(pipeline, stage, target.as_ref());
+            // First of all: nothing is written down where it would be taken for somebody else's.
+            self.patience.keep(|| Box::pin(teller.check_lake())).await?;
             if let Err(error) = self.patience.keep(|| target.prepare()).await {
                 let error = RunError::from(error);
-                let teller = self.teller(pipeline, stage, target.as_ref());
                 if let Err(untold) = self.refused(&teller, (governed, following), &error).await {
                     tracing::warn!(error = %untold, "that a run failed could not be kept");
                 }

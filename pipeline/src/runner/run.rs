@@ -84,6 +84,7 @@ impl Runner {
             let known = || self.ledger.read_into_database(&reader, topic, started_at);
             self.patience.keep(known).await?;
         }
+        self.patience.keep(|| Box::pin(teller.check_lake())).await?;
         if let Err(error) = self.patience.keep(|| Box::pin(teller.follow())).await {
             tracing::warn!(%error, "an earlier commit can't be told yet");
         }

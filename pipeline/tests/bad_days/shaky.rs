@@ -4,7 +4,6 @@ mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -141,8 +140,8 @@ fn in_log(fault: Fault) -> LogError {
 }
 
 fn in_store(fault: Fault) -> StoreError {
-    let path = Path::new("store").to_owned();
-    StoreError::Database { path, doing: "work", fault, cause: sqlx::Error::WorkerCrashed }
+    let place = "store".to_owned();
+    StoreError::Database { place, doing: "work", fault, cause: sqlx::Error::WorkerCrashed }
 }
 
 fn in_target(fault: Fault) -> TargetError {

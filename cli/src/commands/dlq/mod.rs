@@ -18,7 +18,7 @@ use crate::args::DlqCommand;
 use crate::exit::Usage;
 use crate::output::{counted, json, line, number};
 use crate::progress::Counting;
-use crate::waiting::away;
+use crate::waiting::{away, elsewhere};
 
 pub(crate) use self::list::{reason, stage_of};
 
@@ -68,7 +68,13 @@ async fn as_known(app: &App) -> Result<Index> {
             eprintln!("the log is away, so this is how it was before: {error}");
             Ok(app.index())
         }
-        None => caught_up(app, None).await,
+        None => match caught_up(app, None).await {
+            Err(error) if error.downcast_ref().is_some_and(elsewhere) => {
+                eprintln!("this is what the store knows: {error}");
+                Ok(app.index())
+            }
+            index => index,
+        },
     }
 }
 

@@ -96,9 +96,11 @@ pub(crate) async fn run(config: Config, what: &QualityRunArgs, as_json: bool) ->
 /// The store of the data directory, which is made when it is not there.
 async fn store(config: &Config) -> Result<Store> {
     let folder = &config.data_dir;
-    std::fs::create_dir_all(folder).with_context(|| {
-        format!("cannot use {}: choose another with --data-dir", folder.display())
-    })?;
+    if config.store.is_none() {
+        std::fs::create_dir_all(folder).with_context(|| {
+            format!("cannot use {}: choose another with --data-dir", folder.display())
+        })?;
+    }
     open_store(config).await
 }
 

@@ -222,6 +222,11 @@ impl From<StoreError> for Problem {
 impl From<DlqError> for Problem {
     fn from(error: DlqError) -> Problem {
         match error {
+            // Where that log is, is not for clients.
+            DlqError::Index(StoreError::Elsewhere { .. }) => Problem::Conflict(
+                "the dead letters of this store are in the log of another host: ask there"
+                    .to_owned(),
+            ),
             DlqError::Index(error) => error.into(),
             DlqError::Log { source: LogError::UnknownTopic { topic, .. }, .. } => {
                 Problem::Unknown(format!("topic `{topic}` is not in the log"))

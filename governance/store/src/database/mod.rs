@@ -10,6 +10,7 @@ mod statement;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use building::Building;
 pub(crate) use postgres::{Server, answered as said_by_postgres, connect};
@@ -27,7 +28,8 @@ pub(crate) enum Pool {
 /// A transaction. One that writes is alone: nobody else writes before it has ended.
 pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    /// With the turn that it has among those of this process, when it writes.
+    Postgres(Transaction<'static, Postgres>, Option<OwnedSemaphorePermit>),
 }
 
 impl Pool {
@@ -41,7 +43,10 @@ impl Pool {
         let begun = tokio::spawn(async move {
             match pool {
                 Pool::Sqlite(pool) => pool.begin_with("BEGIN IMMEDIATE").await.map(Session::Sqlite),
-                Pool::Postgres(pool, server) => server.lock(&pool).await.map(Session::Postgres),
+                Pool::Postgres(pool, server) => {
+                    let (transaction, turn) = server.write(&pool).await?;
+                    Ok(Session::Postgres(transaction, Some(turn)))
+                }
             }
         });
         begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
@@ -53,7 +58,8 @@ impl Pool {
             Pool::Sqlite(pool) => pool.begin().await.map(Session::Sqlite),
             Pool::Postgres(pool, _) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                pool.begin_with(begin).await.map(Session::Postgres)
+                let transaction = pool.begin_with(begin).await?;
+                Ok(Session::Postgres(transaction, None))
             }
         }
     }
@@ -89,14 +95,18 @@ impl Session {
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Session::Sqlite(transaction) => transaction.commit().await,
-            Session::Postgres(transaction) => transaction.commit().await,
+            Session::Postgres(transaction, turn) => {
+                transaction.commit().await?;
+                drop(turn);
+                Ok(())
+            }
         }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Session::Sqlite(transaction) => transaction.rollback().await,
-            Session::Postgres(transaction) => transaction.rollback().await,
+            Session::Postgres(transaction, _) => transaction.rollback().await,
         }
     }
 }

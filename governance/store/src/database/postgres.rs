@@ -1,11 +1,13 @@
 //! A store in a schema of PostgreSQL, which several hosts may use at once.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use assay_core::Fault;
+use assay_core::{Clock, Fault, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Transaction};
+use sqlx::{Executor, Postgres, Row, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Pool;
 use crate::{StoreError, schema};
@@ -16,40 +18,92 @@ const CONNECTIONS: u32 = 8;
 /// How long a connection is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a connection is used.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
 /// Where a store is when the address names no schema.
 const SCHEMA: &str = "assay_store";
 
 /// What the server ends by itself: the wait for the write lock, a statement that takes absurdly
 /// long, and a transaction in which nothing happens, so that a process which was suspended does
 /// not keep all others from writing.
-const LIMITS: [(&str, &str); 4] = [
+const LIMITS: [(&str, &str); 6] = [
     ("lock_timeout", "30s"),
     ("statement_timeout", "10min"),
     ("idle_in_transaction_session_timeout", "30s"),
     ("client_min_messages", "warning"),
+    // Questions go by indexes that are mostly in memory, and are short.
+    ("random_page_cost", "1.1"),
+    ("jit", "off"),
 ];
+
+/// What an address may say beside the schema. Others are refused: a wrong name would be ignored, and
+/// another store be opened than was meant.
+const SETTINGS: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
+/// How far clocks of hosts may differ, in seconds: by them one sees whether another one lives, and
+/// waits 15 before it takes something over. Two are worth a word.
+const CLOCKS: f64 = 5.0;
+const CLOCKS_SAID: f64 = 2.0;
 
 /// What of a server is a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
-    /// Begins a transaction that waits until no other writes.
-    ///
-    /// Under READ COMMITTED a statement sees what was committed before it began. So those behind
-    /// the lock see all that others wrote, and numbers that count up become visible in their order.
-    begin: String,
+    /// Waits until no other host writes.
+    lock: String,
+    /// Writers of this process wait here, so that they have no connection meanwhile that others read
+    /// by.
+    turn: Arc<Semaphore>,
 }
+
+/// A transaction that writes, and its turn among those of this process.
+pub(crate) type Writing = (Transaction<'static, Postgres>, OwnedSemaphorePermit);
 
 impl Server {
     fn of(schema: &str) -> Server {
         let lock = format!("pg_advisory_xact_lock(hashtextextended('assay store {schema}', 0))");
-        Server { begin: format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT {lock}") }
+        Server { lock: format!("SELECT {lock}"), turn: Arc::new(Semaphore::new(1)) }
     }
 
-    pub(crate) async fn lock(
+    /// Begins a transaction that waits until no other writes.
+    ///
+    /// Under READ COMMITTED a statement sees what was committed before it began. So those behind
+    /// the lock see all that others wrote, and numbers that count up become visible in their order.
+    pub(crate) async fn write(&self, pool: &PgPool) -> Result<Writing, sqlx::Error> {
+        self.write_with(pool, "").await
+    }
+
+    /// The same, with settings of the transaction.
+    pub(crate) async fn write_with(
         &self,
         pool: &PgPool,
-    ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        pool.begin_with(self.begin.clone()).await
+        settings: &str,
+    ) -> Result<Writing, sqlx::Error> {
+        let turn = Arc::clone(&self.turn).acquire_owned();
+        let turn = turn.await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let mut transaction = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        // Statements of their own: where the lock can't be had, the transaction is rolled back.
+        transaction.execute(sqlx::raw_sql(&format!("{settings} {}", self.lock))).await?;
+        Ok((transaction, turn))
     }
 }
 
@@ -65,10 +119,39 @@ pub(crate) async fn connect(
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
+        // A statement that a newer program gave more columns can't be used again on a connection
+        // that knows it.
+        .max_lifetime(LIFETIME)
         .connect_lazy_with(options);
     let server = Server::of(&schema);
+    check_clock(&pool, &place).await?;
     schema::migrate_server(&pool, &server, &schema, &place).await?;
     Ok((Pool::Postgres(pool, server), place))
+}
+
+/// Refuses a host whose clock is not that of the server.
+async fn check_clock(pool: &PgPool, place: &str) -> Result<(), StoreError> {
+    let asked = Instant::now();
+    let row = sqlx::query("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS there")
+        .fetch_one(pool)
+        .await
+        .and_then(|row| row.try_get::<f64, _>("there"));
+    let there = row.map_err(|cause| StoreError::database(place, "reach the server", cause))?;
+    let took = asked.elapsed().as_secs_f64();
+    let here = SystemClock.now().timestamp_micros();
+    #[allow(clippy::cast_precision_loss, reason = "microseconds of our time fit")]
+    let apart = here as f64 / 1e6 - there;
+    // The answer may have been on its way all the time.
+    let apart = if apart > 0.0 { (apart - took).max(0.0) } else { apart };
+    if apart.abs() > CLOCKS {
+        #[allow(clippy::cast_possible_truncation, reason = "as near as a person needs it")]
+        let seconds = apart.round() as i64;
+        return Err(StoreError::Clock { place: place.to_owned(), seconds });
+    }
+    if apart.abs() > CLOCKS_SAID {
+        tracing::warn!(place, seconds = apart, "the clock of this host is not that of the store");
+    }
+    Ok(())
 }
 
 /// The address without `schema`, which is ours, and the schema.
@@ -82,6 +165,13 @@ fn read(url: &str, password: Option<&str>) -> Result<(PgConnectOptions, String),
         .split('&')
         .filter(|setting| !setting.is_empty())
         .partition(|setting| setting.starts_with("schema="));
+    for setting in &theirs {
+        let name = setting.split('=').next().unwrap_or_default();
+        if !SETTINGS.contains(&name) {
+            // Its value may be a secret.
+            return Err(mistake(&format!("`{name}` is no setting of an address")));
+        }
+    }
     let schema = ours.last().map_or(SCHEMA, |setting| &setting["schema=".len()..]);
     if !is_plain(schema) {
         return Err(mistake(
@@ -111,7 +201,9 @@ fn is_plain(name: &str) -> bool {
 pub(crate) fn answered(code: &str) -> Fault {
     let class = code.get(..2).unwrap_or_default();
     let passes = matches!(class, "08" | "40" | "53" | "58")
-        || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03");
+        || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
+        // A transaction that the server has ended, and a statement of older columns.
+        || matches!(code, "25P02" | "0A000");
     if passes { Fault::Transient } else { Fault::Permanent }
 }
 
@@ -130,6 +222,10 @@ mod tests {
             let error = read(&format!("postgres://db/shop?schema={bad}"), None).unwrap_err();
             assert!(error.to_string().contains("small letters"), "{bad}: {error}");
         }
+        let error = read("postgres://db/shop?shema=team&sslmode=disable", None).unwrap_err();
+        assert!(error.to_string().contains("`shema`"), "{error}");
+        let error = read("postgres://db/shop?passwd=hunter2", None).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
         assert!(read("mysql://db/shop", None).is_err());
         assert!(read("postgres://db:port/shop", None).is_err());
     }

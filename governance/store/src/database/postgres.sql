@@ -3,7 +3,7 @@
 
 -- The items of an array; a text without its quotes, a number or an object as it is written.
 CREATE FUNCTION json_each(list text) RETURNS TABLE (key bigint, value text)
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 100
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE ROWS 5
 AS $$
     SELECT a.place - 1, a.item #>> '{}'
     FROM json_array_elements(list::json) WITH ORDINALITY AS a (item, place)

@@ -41,6 +41,8 @@ pub(crate) enum Value<'q> {
 pub(crate) struct Statement<'q> {
     sql: &'q str,
     values: Vec<Value<'q>>,
+    /// Whether the same words may come again, so that it pays for a server to remember them.
+    again: bool,
 }
 
 /// What a statement that writes did.
@@ -54,17 +56,22 @@ impl Done {
 }
 
 pub(crate) fn statement(sql: &str) -> Statement<'_> {
-    Statement { sql, values: Vec::new() }
+    Statement { sql, values: Vec::new(), again: true }
 }
 
 impl<'q> Statement<'q> {
     pub(super) fn of(sql: &'q str, values: Vec<Value<'q>>) -> Statement<'q> {
-        Statement { sql, values }
+        Statement { sql, values, again: false }
     }
 
     pub(crate) fn bind(mut self, value: impl Into<Value<'q>>) -> Statement<'q> {
         self.values.push(value.into());
         self
+    }
+
+    /// For words that hardly come again.
+    pub(crate) fn once(self) -> Statement<'q> {
+        Statement { again: false, ..self }
     }
 
     /// The same values for other words.
@@ -74,7 +81,7 @@ impl<'q> Statement<'q> {
             Value::Integer(number) => Value::Integer(*number),
             Value::Real(number) => Value::Real(*number),
         };
-        Statement { sql, values: self.values.iter().map(again).collect() }
+        Statement { sql, values: self.values.iter().map(again).collect(), again: true }
     }
 
     /// Runs statements that write and have these values together. SQLite takes them at one go,
@@ -89,7 +96,7 @@ impl<'q> Statement<'q> {
             Session::Sqlite(_) => {
                 self.saying(&parts.concat()).within(session).await?;
             }
-            Session::Postgres(_) => {
+            Session::Postgres(..) => {
                 for part in parts {
                     self.saying(part).within(session).await?;
                 }
@@ -120,7 +127,7 @@ impl<'q> Statement<'q> {
             Session::Sqlite(transaction) => {
                 self.sqlite().execute(&mut **transaction).await?.rows_affected()
             }
-            Session::Postgres(transaction) => {
+            Session::Postgres(transaction, _) => {
                 self.postgres().execute(&mut **transaction).await?.rows_affected()
             }
         }))
@@ -137,7 +144,7 @@ impl<'q> Statement<'q> {
             On::Session(Session::Sqlite(transaction)) => {
                 self.sqlite().fetch_all(&mut **transaction).await.map(sqlite)
             }
-            On::Session(Session::Postgres(transaction)) => {
+            On::Session(Session::Postgres(transaction, _)) => {
                 self.postgres().fetch_all(&mut **transaction).await.map(postgres)
             }
         }
@@ -157,7 +164,7 @@ impl<'q> Statement<'q> {
             On::Session(Session::Sqlite(transaction)) => {
                 self.sqlite().fetch_optional(&mut **transaction).await?.map(Row::Sqlite)
             }
-            On::Session(Session::Postgres(transaction)) => {
+            On::Session(Session::Postgres(transaction, _)) => {
                 self.postgres().fetch_optional(&mut **transaction).await?.map(Row::Postgres)
             }
         })
@@ -194,7 +201,8 @@ impl<'q> Statement<'q> {
     }
 
     fn postgres(&self) -> sqlx::query::Query<'_, Postgres, PgArguments> {
-        self.values.iter().fold(sqlx::query(self.sql), |query, value| match value {
+        let query = sqlx::query(self.sql).persistent(self.again);
+        self.values.iter().fold(query, |query, value| match value {
             Value::Text(text) => query.bind(text.as_deref().map(without_nul)),
             Value::Integer(number) => query.bind(number),
             Value::Real(number) => query.bind(number),

@@ -151,7 +151,7 @@ async fn insert(connection: &mut Session, letters: &[LetterRow]) -> Result<(), s
         if sql.0 != some.len() {
             sql = (some.len(), insertion(connection, some.len()));
         }
-        let mut query = statement(&sql.1);
+        let mut query = statement(&sql.1).once();
         for letter in some {
             let counts = letter.draft.is_empty() || counts.contains(&letter.draft);
             query = query
@@ -185,7 +185,7 @@ fn insertion(connection: &Session, rows: usize) -> String {
     // SQLite looks for the name of each value among all of them, and there are thousands.
     let place = |number: usize| match connection {
         Session::Sqlite(_) => "?".to_owned(),
-        Session::Postgres(_) => format!("${number}"),
+        Session::Postgres(..) => format!("${number}"),
     };
     let row = |row: usize| {
         let places: Vec<String> = (1..=COLUMNS).map(|c| place(row * COLUMNS + c)).collect();

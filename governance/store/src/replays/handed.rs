@@ -64,6 +64,36 @@ impl Store {
         Ok(query.execute(self.pool()).await.map_err(failed)?.rows_affected() > 0)
     }
 
+    /// A sign of life of a job's worker; false when another has the job now, it was cancelled, or is
+    /// to be given up. Whoever gives a job up does so for a while, and lives.
+    pub async fn beat_replay(
+        &self,
+        job: Uuid,
+        worker: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let failed = self.failed("give a sign of life of a job");
+        let beat = async {
+            let mut transaction = self.write().await?;
+            let done = statement(
+                "UPDATE replays SET beat_at = $3
+                 WHERE id = $1 AND worker = $2 AND state = 'running'",
+            )
+            .bind(job.to_string())
+            .bind(worker.to_string())
+            .bind(from_time(at))
+            .execute(&mut transaction)
+            .await?;
+            let wanted = statement("SELECT 1 FROM replays WHERE id = $1 AND wish IS NULL")
+                .bind(job.to_string())
+                .fetch_optional(&mut transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(done.rows_affected() > 0 && wanted.is_some())
+        };
+        beat.await.map_err(failed)
+    }
+
     /// Leaves a job of `worker` to the next one that comes for it.
     pub async fn leave_to_others(&self, job: Uuid, worker: Uuid) -> Result<bool, StoreError> {
         let failed = self.failed("leave a job to others");

@@ -24,7 +24,8 @@ pub(super) async fn choose(
     );
     query.push_bind(job.id.to_string());
     query.push(
-        ", ROW_NUMBER() OVER (ORDER BY l.source_topic, l.source_part, l.source_place,
+        ", ROW_NUMBER() OVER (ORDER BY l.source_topic NULLS FIRST,
+             l.source_part NULLS FIRST, l.source_place NULLS FIRST,
              l.first_failed_at, l.topic, l.part, l.place, l.id) - 1,
          l.id, l.attempt, l.draft, l.topic, l.part, l.place
          FROM letters l JOIN letter_causes c ON c.fingerprint = l.fingerprint WHERE ",

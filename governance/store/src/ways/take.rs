@@ -1,5 +1,7 @@
 //! Takes events into the graph: what runs touched, the ways that rows went, and their ends.
 
+use std::collections::BTreeMap;
+
 use assay_core::StageId;
 use serde::Serialize;
 
@@ -62,7 +64,7 @@ async fn touch(
     mut parts: Vec<&str>,
     datasets: bool,
 ) -> Result<(bool, i64), sqlx::Error> {
-    if let Session::Postgres(_) = connection {
+    if let Session::Postgres(..) = connection {
         taken.run_all(&parts, connection).await?;
         let fresh = match datasets {
             true => taken.saying(TOUCHED).execute(&mut *connection).await?.rows_affected(),
@@ -276,6 +278,11 @@ fn rows(columns: &[ColumnSaid]) -> Result<String, sqlx::Error> {
         let direct = c.direct.into();
         from_json(&Row(&c.output, &c.output_column, &c.input, &c.input_column, direct, &c.how))
     };
-    let rows: Result<Vec<String>, sqlx::Error> = columns.iter().map(row).collect();
+    // Said twice, the last one counts: a database may take either.
+    let mut last: BTreeMap<[&str; 4], &ColumnSaid> = BTreeMap::new();
+    for c in columns {
+        last.insert([&c.output, &c.output_column, &c.input, &c.input_column], c);
+    }
+    let rows: Result<Vec<String>, sqlx::Error> = last.values().map(|c| row(c)).collect();
     Ok(format!("[{}]", rows?.join(",")))
 }

@@ -19,6 +19,10 @@ impl Ledger for Shaky<Arc<dyn Ledger>> {
         self.fate.effect("identity", in_store, self.port.identity(made)).await
     }
 
+    async fn belongs_to(&self, lake: &str, place: &str) -> Result<(), StoreError> {
+        self.fate.effect("lake", in_store, self.port.belongs_to(lake, place)).await
+    }
+
     async fn told(&self, target: &DatasetName) -> Result<Option<Told>, StoreError> {
         self.fate.effect("told", in_store, self.port.told(target)).await
     }

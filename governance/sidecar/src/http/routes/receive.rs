@@ -96,6 +96,7 @@ async fn taken(service: &Service, client: &Client, request: Request) -> Result<T
     let mut taken = checked(service, client, request).await;
     match &mut taken {
         Ok(taken) => {
+            taken.body.hold_back(service.clock.now());
             if let Some(trace) = span.context() {
                 part_of(&mut taken.body.events, trace);
             }
