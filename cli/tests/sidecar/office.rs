@@ -72,7 +72,11 @@ impl Office {
     }
 
     pub(crate) fn sidecar(&self, more: &[&str]) -> Running {
-        let arguments = [&["sidecar", "--listen", "127.0.0.1:0"], more].concat();
+        self.sidecar_at("127.0.0.1:0", more)
+    }
+
+    pub(crate) fn sidecar_at(&self, listen: &str, more: &[&str]) -> Running {
+        let arguments = [&["sidecar", "--listen", listen], more].concat();
         let mut process = self.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap());
         let mut first = String::new();
