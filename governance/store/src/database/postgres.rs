@@ -184,7 +184,10 @@ fn read(url: &str, password: Option<&str>) -> Result<(PgConnectOptions, String),
         Some(password) => options.password(password),
         None => options,
     };
-    let options = options.application_name("assay").options(LIMITS);
+    // What the address sets by itself stays.
+    let set = |name: &str| theirs.iter().any(|setting| setting.contains(name));
+    let limits = LIMITS.into_iter().filter(|(name, _)| !set(name));
+    let options = options.application_name("assay").options(limits);
     Ok((options.options([("search_path", schema)]), schema.to_owned()))
 }
 

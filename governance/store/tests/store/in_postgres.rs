@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use assay_core::{Fault, RunStatus};
-use assay_store::{EventKind, Store};
+use assay_store::{EventKind, RunFilter, Store};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor, Row};
 
@@ -187,4 +187,25 @@ async fn what_can_not_be_used_is_refused_with_what_to_do() {
     assert!(said.contains("CREATE DATABASE"), "{said}");
     let error = Store::connect("postgres://postgres@127.0.0.1:1/x", None).await.unwrap_err();
     assert_eq!(error.fault(), Fault::Transient, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_in_vain_for_the_write_lock_goes_on_afterwards() {
+    let Some(database) = Database::new("lock").await else { return };
+    let store = database.store().await;
+    // As another host has it, and does not let go of it.
+    let mut other = PgConnection::connect(&database.address()).await.unwrap();
+    let lock = "SELECT pg_advisory_lock(hashtextextended('assay store assay_store', 0))";
+    other.execute(sqlx::raw_sql(lock)).await.unwrap();
+    let impatient = format!("{}?options=-c%20lock_timeout%3D100ms", database.address());
+    let waiting = Store::connect(&impatient, None).await.unwrap();
+    for _ in 0..20 {
+        let error = waiting.tell(&telling(&run(1, "parse"), 1)).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Transient, "{error}");
+        // Who looks waits for nobody.
+        assert_eq!(waiting.runs(&RunFilter::default()).await.unwrap(), []);
+    }
+    other.close().await.unwrap();
+    assert!(waiting.tell(&telling(&run(1, "parse"), 1)).await.unwrap());
+    assert_eq!(processed(&store).await, 9.0);
 }

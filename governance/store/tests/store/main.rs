@@ -7,6 +7,7 @@ mod halts;
 mod home;
 mod imported;
 mod in_postgres;
+mod letters;
 mod lineage;
 mod migrating;
 mod opening;
