@@ -1,5 +1,6 @@
 //! How many events a sidecar keeps each second, of clients that post one at a time over
-//! connections of their own: `./dev bench lineage [CLIENTS [SECONDS [EVENTS-A-REQUEST]]]`.
+//! connections of their own: `./dev bench lineage [CLIENTS [SECONDS [EVENTS-A-REQUEST]]]`, with
+//! `--postgres URL` into a store there, which has to be empty.
 #![allow(clippy::unwrap_used, reason = "a measurement that can't go on panics")]
 
 use std::sync::Arc;
@@ -29,16 +30,25 @@ fn main() {
     // In threads of their own, so that what they use can be told apart.
     let beside = build().enable_all().worker_threads(2).thread_name(CLIENTS).build().unwrap();
     let beside = beside.handle();
-    runtime.block_on(measure(beside, clients, Duration::from_secs(seconds), many));
+    let server = std::env::args().skip_while(|text| text != "--postgres").nth(1);
+    let load = (clients, Duration::from_secs(seconds), many);
+    runtime.block_on(measure(beside, load, server.as_deref()));
 }
 
 /// What the threads of clients are called.
 const CLIENTS: &str = "clients";
 
-async fn measure(beside: &Handle, clients: u64, time: Duration, many: u64) {
+async fn measure(
+    beside: &Handle,
+    (clients, time, many): (u64, Duration, u64),
+    server: Option<&str>,
+) {
     let folder = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let store = Store::open(&folder.path().join("store.db")).await.unwrap();
+    let store = match server {
+        Some(url) => Store::connect(url, None).await.unwrap(),
+        None => Store::open(&folder.path().join("store.db")).await.unwrap(),
+    };
     let settings = Settings {
         listen: Listen("127.0.0.1:0".parse().unwrap()),
         quota: Quota { events_per_second: 1e9, burst: 1e9 },
