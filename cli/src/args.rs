@@ -184,7 +184,7 @@ Examples:
   assay sidecar --listen 9000
   OPENLINEAGE_URL=http://127.0.0.1:8484 dbt-ol run
 
-Events are answered with 201 when they are safe on this disk. SIGTERM or Ctrl-C
+Events are answered with 201 when they are safe. SIGTERM or Ctrl-C
 ends it. On another address than this machine's own it wants keys, see `assay
 keys`. Settings are under `sidecar` in assay.yaml, see docs/sidecar.md.")]
     Sidecar(SidecarArgs),

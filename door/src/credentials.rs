@@ -10,11 +10,16 @@ use assay_store::{Role, Store, StoreError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::settings::Key;
 
 /// What the store said of its keys is good for so long; then a key that was revoked opens nothing.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long an answer of the store is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The SHA-256 of a key. Keys are long and random, so no slower hash is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
@@ -40,6 +45,8 @@ pub struct Credentials {
     written: Keys,
     store: Option<Store>,
     kept: RwLock<Kept>,
+    /// Whoever asks the store.
+    asking: Mutex<()>,
     /// An address that others reach is never open to all.
     locked: bool,
 }
@@ -48,6 +55,8 @@ pub struct Credentials {
 struct Kept {
     keys: Arc<Keys>,
     read_at: Instant,
+    /// It did not answer when it was last asked.
+    away: bool,
 }
 
 impl Credentials {
@@ -64,8 +73,8 @@ impl Credentials {
             Some(store) => Arc::new(read(store).await?),
             None => Arc::default(),
         };
-        let kept = RwLock::new(Kept { keys, read_at: Instant::now() });
-        Ok(Credentials { written, store, kept, locked })
+        let kept = RwLock::new(Kept { keys, read_at: Instant::now(), away: false });
+        Ok(Credentials { written, store, kept, asking: Mutex::new(()), locked })
     }
 
     /// Whether there is any key that opens the door.
@@ -90,24 +99,42 @@ impl Credentials {
         Arc::clone(&self.kept.read().unwrap_or_else(PoisonError::into_inner).keys)
     }
 
-    /// Asks the store again when its answer is old. While it does not answer the old one counts.
+    /// Asks the store again when its answer is old. Whoever comes meanwhile waits for the new answer:
+    /// by the old one a key might get in that was revoked long ago. Only while the store does not
+    /// answer the old one counts, and nobody waits but who asks.
     async fn refresh(&self) {
         let Some(store) = &self.store else { return };
+        let (fresh, away) = self.state();
+        if fresh {
+            return;
+        }
+        let turn = match away {
+            false => Some(self.asking.lock().await),
+            true => self.asking.try_lock().ok(),
+        };
+        if turn.is_none() || self.state().0 {
+            return;
+        }
         let begun = Instant::now();
-        {
-            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-            if begun.duration_since(kept.read_at) < FRESH {
-                return;
+        let answer = match timeout(PATIENCE, read(store)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the store has not answered within {} s", PATIENCE.as_secs())),
+        };
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.away = answer.is_err();
+        match answer {
+            Ok(keys) => (kept.keys, kept.read_at) = (Arc::new(keys), begun),
+            Err(error) => {
+                kept.read_at = Instant::now();
+                tracing::warn!(%error, "the keys are as they were");
             }
-            // Others do not ask as well meanwhile.
-            kept.read_at = begun;
         }
-        match read(store).await {
-            Ok(keys) => {
-                self.kept.write().unwrap_or_else(PoisonError::into_inner).keys = Arc::new(keys);
-            }
-            Err(error) => tracing::warn!(%error, "the keys are as they were"),
-        }
+    }
+
+    /// Whether the answer is not old yet, and whether the store did not answer when it was last asked.
+    fn state(&self) -> (bool, bool) {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        (kept.read_at.elapsed() < FRESH, kept.away)
     }
 }
 
@@ -206,5 +233,28 @@ mod tests {
         assert!(!store.revoke_key("airflow", at, "me").await.unwrap());
         tokio::time::sleep(FRESH).await;
         assert_eq!(known.whose("kept").await, None);
+    }
+
+    #[tokio::test]
+    async fn of_requests_that_come_at_once_none_is_judged_by_an_old_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store.db")).await.unwrap();
+        let at = "2026-11-21T12:00:00Z".parse().unwrap();
+        let key = KeyRecord {
+            name: "airflow".to_owned(),
+            role: Role::Operator,
+            sha256: KeyHash::of("kept").to_string(),
+            made_at: at,
+            made_by: "me".to_owned(),
+            revoked_at: None,
+            revoked_by: None,
+        };
+        store.add_key(&key).await.unwrap();
+        let known = Credentials::load(&[], Some(store.clone()), true).await.unwrap();
+        assert!(known.whose("kept").await.is_some());
+        store.revoke_key("airflow", at, "me").await.unwrap();
+        tokio::time::sleep(FRESH).await;
+        let at_once = futures::future::join_all((0..40).map(|_| known.whose("kept"))).await;
+        assert_eq!(at_once.iter().flatten().count(), 0);
     }
 }

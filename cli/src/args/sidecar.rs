@@ -19,8 +19,8 @@ Examples:
   assay keys create grafana --role viewer      looks
 
 The key is shown once: give it to the client, who sends it as
-`Authorization: Bearer KEY`. Only its hash is kept, in the store of the data
-folder; collectors and sidecars on that folder know it at once. For a collector
+`Authorization: Bearer KEY`. Only its hash is kept, in the store;
+collectors and sidecars of that store know it within a second. For a collector
 on another machine the lines for its assay.yaml are printed as well.")]
     Create {
         /// Whose key it is
