@@ -183,15 +183,16 @@ pub(crate) async fn put(
     of: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
     let all: Vec<(&Run, &Event)> = events.iter().map(|event| (run, event)).collect();
-    put_all(connection, &all, recipients, of).await
+    put_all(connection, &all, recipients, |event| (of.unwrap_or(event.at), event.at)).await
 }
 
-/// The same for events of several runs.
+/// The same for events of several runs. `times` says of each of what time it tells, and since when it
+/// waits to be sent.
 pub(crate) async fn put_all(
     connection: &mut Session,
     events: &[(&Run, &Event)],
     recipients: &[Recipient],
-    of: Option<DateTime<Utc>>,
+    times: impl Fn(&Event) -> (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), sqlx::Error> {
     if events.is_empty() {
         return Ok(());
@@ -201,7 +202,7 @@ pub(crate) async fn put_all(
     for (run, event) in events {
         if known.insert(event.id) {
             ways::take(connection, &run.stage, event).await?;
-            outbox::enqueue(connection, recipients, event, of.unwrap_or(event.at)).await?;
+            outbox::enqueue(connection, recipients, event, times(event)).await?;
         }
     }
     Ok(())

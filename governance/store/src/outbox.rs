@@ -118,7 +118,7 @@ pub(crate) async fn enqueue(
     connection: &mut Session,
     recipients: &[Recipient],
     event: &Event,
-    of: DateTime<Utc>,
+    (of, since): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), sqlx::Error> {
     if event.kind == EventKind::ApiRequest {
         return Ok(());
@@ -136,7 +136,7 @@ pub(crate) async fn enqueue(
         .bind(subject(&event.body))
         .bind(event.id.to_string())
         .bind(event.kind.name())
-        .bind(from_time(event.at))
+        .bind(from_time(since))
         // At once: the time of an event is its producer's, whose clock may go ahead of ours.
         .bind(from_time(DateTime::UNIX_EPOCH))
         .bind(from_json(&event.body)?)

@@ -8,7 +8,7 @@ mod take;
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
-use assay_core::{RunId, StageId};
+use assay_core::{Clock, RunId, StageId, SystemClock};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -89,9 +89,9 @@ impl Store {
             let mut transaction = self.write_durably().await?;
             let events = received.iter().map(Borrow::borrow);
             let all: Vec<_> = events.map(|Received { run, event }| (run, event)).collect();
-            // What comes in now is sent on, whenever it was said.
-            let of = Some(DateTime::<Utc>::MAX_UTC);
-            events::put_all(&mut transaction, &all, &self.recipients, of).await?;
+            // What comes in now is sent on, whenever it was said, and waits from now on.
+            let times = (DateTime::<Utc>::MAX_UTC, SystemClock.now());
+            events::put_all(&mut transaction, &all, &self.recipients, |_| times).await?;
             transaction.commit().await
         };
         taken.await.map_err(self.failed("take in lineage events"))

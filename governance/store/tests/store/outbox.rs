@@ -1,6 +1,6 @@
 //! What has to be sent to others, from the event that is kept to the delivery that is done.
 
-use assay_core::Run;
+use assay_core::{Clock, Run, SystemClock};
 use assay_store::{
     Action, AuditEntry, Chosen, Delivery, DeliveryState, Event, EventKind, Received, Store, Telling,
 };
@@ -202,4 +202,16 @@ async fn a_write_that_is_given_up_halfway_holds_nobody_up() {
         }
     }
     store.let_go(TARGET).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_send_waits_from_when_it_came_whenever_it_was_said() {
+    let (_home, store) = store().await;
+    let store = store.sending_to(&["marquez".to_owned()], at(0)).await.unwrap();
+    let run = run(1, "parse");
+    let event = event(1, &run, EventKind::JobStart, -5000);
+    store.receive(&[Received { run, event }]).await.unwrap();
+    let waiting = store.outbox(&Chosen::default(), 10).await.unwrap();
+    let ago = SystemClock.now() - waiting[0].enqueued_at;
+    assert!(ago.num_seconds().abs() < 60, "{ago}");
 }
