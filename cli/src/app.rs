@@ -9,7 +9,7 @@ use assay_log::{EmbeddedLog, KafkaLog, Log};
 use assay_pipeline::{
     Ingest, KEYS_PER_BATCH, Lake, Patience, Places, Postgres, Runner, Stop, Watch,
 };
-use assay_store::Store;
+use assay_store::{Store, StoreError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, LogConfig, PostgresConfig};
@@ -50,7 +50,15 @@ pub(crate) async fn open_log(config: &Config, clock: &Arc<dyn Clock>) -> Result<
 /// The store that the configuration names, else that of the data directory.
 pub(crate) async fn open_store(config: &Config) -> Result<Store> {
     Ok(match &config.store {
-        Some(address) => Store::connect(&address.url, address.password.as_deref()).await?,
+        Some(address) => {
+            let connected = Store::connect(&address.url, address.password.as_deref()).await;
+            match connected {
+                Err(error @ StoreError::Address { .. }) => {
+                    return Err(Usage(error.to_string()).into());
+                }
+                connected => connected?,
+            }
+        }
         None => Store::open(&config.data_dir.join("store.db")).await?,
     })
 }
@@ -139,6 +147,25 @@ impl App {
     pub(crate) fn courier(&self) -> Result<Courier> {
         let (store, ids) = (Arc::clone(&self.store), Arc::clone(&self.ids));
         Ok(self.config.targets.courier(store, &self.clock, ids)?)
+    }
+
+    /// Where hosts share a store, what goes into a log that only this one reaches is to be found by
+    /// the index of letters.
+    pub(crate) async fn claim_log(&self) -> Result<()> {
+        match self.config.store {
+            Some(_) => Ok(self.index().claim_log().await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Where hosts share a store, the others know of letters what is in its index.
+    pub(crate) async fn share_letters(&self) {
+        if self.config.store.is_none() {
+            return;
+        }
+        if let Err(error) = self.index().catch_up(&|_| {}).await {
+            tracing::warn!(%error, "other hosts do not see the newest dead letters yet");
+        }
     }
 
     pub(crate) fn ingest(&self) -> Ingest {

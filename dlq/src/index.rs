@@ -50,6 +50,12 @@ impl Index {
         Index { queue, store, own: Arc::default() }
     }
 
+    /// Says that the store tells of this log, before anything is put into it; refused where it tells
+    /// of another.
+    pub async fn claim_log(&self) -> Result<(), DlqError> {
+        self.check_log(true).await
+    }
+
     /// Refuses to take this log's letters for those of another that the store tells of: hosts may
     /// share a store, and each have a log of its own. One that `has` none yet makes no claim.
     pub(crate) async fn check_log(&self, has: bool) -> Result<(), DlqError> {

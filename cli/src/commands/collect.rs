@@ -3,6 +3,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use assay_collect::{Collector, Durability, Listen, Parts};
 use assay_core::{Clock, RandomIds, SystemClock};
+use assay_dlq::{Index, LogQueue};
 use assay_pipeline::Pipeline;
 
 use crate::app::{open_log, open_store};
@@ -32,7 +33,13 @@ pub(crate) async fn collect(config: Config, pipeline: &Pipeline, what: &CollectA
         .with_context(|| format!("cannot make {}", config.data_dir.display()))?;
     let log = open_log(&config, &clock).await?;
     let folder = config.data_dir.join(FOLDER).join(&pipeline.name);
-    let store = Some(open_store(&config).await?);
+    let store = open_store(&config).await?;
+    if config.store.is_some() {
+        // What it takes in is for stages of the hosts that share the store.
+        let queue = Arc::new(LogQueue::new(Arc::clone(&log)));
+        Index::new(queue, Arc::new(store.clone())).claim_log().await?;
+    }
+    let store = Some(store);
     let parts = Parts { settings, log, clock, ids: Arc::new(RandomIds), store, folder };
     // Before anybody can know that there is something to stop.
     let asked = Asked::listen().context("cannot hear signals")?;

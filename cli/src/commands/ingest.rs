@@ -24,6 +24,7 @@ pub(crate) async fn ingest(
     };
     let pusher = Pusher::start(&app, true, false);
     let taken = take_in(&app, pipeline, &input, as_json).await;
+    app.share_letters().await;
     if let Some(pusher) = pusher {
         pusher.end().await;
     }

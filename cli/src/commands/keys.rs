@@ -59,7 +59,7 @@ async fn create(
     if role == Role::Viewer {
         return Ok(());
     }
-    line("Collectors and sidecars on this data folder know it. For a collector elsewhere:\n")?;
+    line("Collectors and sidecars of this store know it. For a collector elsewhere:\n")?;
     line("Add this to assay.yaml:")?;
     let name = serde_json::to_string(name)?;
     line(format!("collector:\n  keys:\n    - name: {name}\n      sha256: {sha256}"))

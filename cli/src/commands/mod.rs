@@ -88,13 +88,18 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         Command::Demo(what) => {
             // What it makes up has no place in topics that others read, nor in their catalogs.
             let (log, targets) = (LogConfig::Embedded, Targets::default());
-            let config = Config { log, targets, store: None, ..config(DEMO_DATA)? };
+            let config = config(DEMO_DATA)?;
+            if config.store.is_some() {
+                eprintln!("the demo keeps to its own folder, whatever store is named");
+            }
+            let config = Config { log, targets, store: None, ..config };
             demo::claim(&config.data_dir)?;
             Box::pin(demo::demo(App::build(config).await?, &what, json)).await
         }
         Command::Ingest(what) => {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = App::build(working()?).await?;
+            app.claim_log().await?;
             let sending = Sending::start(&app)?;
             sending.after(ingest::ingest(app, &pipeline, &what, json).await).await
         }
@@ -108,7 +113,11 @@ pub(crate) async fn run(args: Args) -> Result<()> {
             let pipeline = shipped::load(&what.pipeline)?;
             let app = match what.plan {
                 true => existing(config(DATA)?).await?,
-                false => App::build(working()?).await?,
+                false => {
+                    let app = App::build(working()?).await?;
+                    app.claim_log().await?;
+                    app
+                }
             };
             let sending = Sending::start(&app)?;
             sending.after(Box::pin(run::run(app, &pipeline, &what, json)).await).await

@@ -62,6 +62,7 @@ pub(crate) async fn run(
     let showing = governed.metrics.then(|| Showing::start(of_store, false)).flatten();
     let told = |_: &RunSummary| pusher.iter().for_each(Pusher::news);
     let outcome = stages(&app, pipeline, asked, as_json, &mut summaries, &told).await;
+    app.share_letters().await;
     if let Some(pusher) = pusher {
         pusher.end().await;
     }

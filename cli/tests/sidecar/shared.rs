@@ -204,12 +204,20 @@ fn what_one_host_does_all_others_know() {
     assert!(listed.contains("console"), "{listed}");
     assert!(made["key"].is_string());
 
-    // A lake of its own has tables of the same names, and other numbers of commits.
+    // A log of its own has topics of the same names, and nobody would find its letters.
     elsewhere.assay(&["generate", "github-events", "--count", "50", "--out", "events.jsonl"]);
-    elsewhere.assay(&["ingest", "github_events", "--file", "events.jsonl"]);
+    let ingest = ["ingest", "github_events", "--file", "events.jsonl"];
+    let (code, told) = elsewhere.refused(&ingest);
+    assert!(code == 1 && told.contains("tells of the log in"), "{code} {told}");
     let run = ["run", "all", "--pipeline", "github_events", "--governed"];
     let (code, told) = elsewhere.refused(&run);
+    assert!(code == 1 && told.contains("tells of the log in"), "{code} {told}");
+    // So has a lake: tables of the same names, and other numbers of commits.
+    psql(&database.0, "DELETE FROM team.belongings WHERE kind = 'log'");
+    elsewhere.assay(&ingest);
+    let (code, told) = elsewhere.refused(&run);
     assert!(code == 1 && told.contains("tells of the lake in"), "{code} {told}");
+    psql(&database.0, "DELETE FROM team.belongings WHERE kind = 'log'");
     // What the one has was not touched.
     worker.assay(&run);
     worker.assay(&["prune"]);

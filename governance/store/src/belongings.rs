@@ -23,15 +23,9 @@ impl Belonging {
     /// What to do where another one was found.
     pub(crate) fn advice(self) -> &'static str {
         match self {
-            Belonging::Lake => {
-                "run it where that lake is, or name another store (?schema=NAME); if it is gone for \
-                 good: UPDATE told SET sequence = 0, snapshot = 0; DELETE FROM belongings WHERE kind \
-                 = 'lake'; in the schema of the store"
-            }
+            Belonging::Lake => "run it where that lake is, or name another store (?schema=NAME)",
             Belonging::Log => {
-                "ask where that log is, or use one that all hosts reach (`log: kafka://HOST:PORT`), or \
-                 name another store (?schema=NAME); if it is gone for good: DELETE FROM belongings \
-                 WHERE kind = 'log'; in the schema of the store"
+                "go where that log is, or use one that all hosts reach (`log: kafka://HOST:PORT`)"
             }
         }
     }

@@ -63,7 +63,7 @@ pub enum StoreError {
     ForeignSchema { place: String },
 
     #[error(
-        "the store {place} tells of the {} in {other}, and would take that in {here} for it: {}",
+        "the store {place} tells of the {} in {other}, not of that in {here}: {}",
         kind.name(), kind.advice()
     )]
     Elsewhere { place: String, kind: Belonging, here: String, other: String },
@@ -140,6 +140,9 @@ fn explained(cause: &sqlx::Error) -> String {
         .and_then(|answer| answer.try_downcast_ref::<PgDatabaseError>())
         .map(PgDatabaseError::code);
     let advice = match (cause, code) {
+        (sqlx::Error::Io(io), _) if io.kind() == io::ErrorKind::ConnectionRefused => {
+            "is the server up, and are host and port right?"
+        }
         (sqlx::Error::PoolTimedOut, _) => "is the server up, and does it take more connections?",
         (sqlx::Error::Tls(_), _) => "check `sslmode` and `sslrootcert` of the address",
         (sqlx::Error::Io(io), _) if io.to_string().starts_with(UNTRUSTED) => {
@@ -148,8 +151,8 @@ fn explained(cause: &sqlx::Error) -> String {
         (_, Some("28P01" | "28000")) => "check user and password of the address",
         (_, Some("3D000")) => "create it: CREATE DATABASE …",
         (_, Some("42501")) => {
-            "the user of the address needs to own the schema, or to be allowed to create one: \
-             GRANT CREATE ON DATABASE …"
+            "the user of the address needs to own the schema of the store, or, where there is none \
+             yet, GRANT CREATE ON DATABASE …"
         }
         (_, Some("25006")) => "the server is read-only: name the primary",
         (_, Some("53300")) => "raise max_connections, or stop other clients",

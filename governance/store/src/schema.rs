@@ -197,7 +197,8 @@ async fn server_version(
     if !tables.iter().any(|table| table == "store_version") {
         return Err(StoreError::ForeignSchema { place: place.to_owned() });
     }
-    let found: i64 = sqlx::query_scalar("SELECT version FROM store_version")
+    // By its whole name: whoever may not see the schema is to hear that.
+    let found: i64 = sqlx::query_scalar(&format!("SELECT version FROM {schema}.store_version"))
         .fetch_one(connection)
         .await
         .map_err(failed)?;

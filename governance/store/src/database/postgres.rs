@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use assay_core::{Clock, Fault, SystemClock};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Executor, Postgres, Row, Transaction};
+use sqlx::{ConnectOptions, Connection, Executor, Postgres, Row, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use super::Pool;
 use crate::{StoreError, schema};
@@ -113,9 +114,10 @@ pub(crate) async fn connect(
     password: Option<&str>,
 ) -> Result<(Pool, String), StoreError> {
     let (options, schema) = read(url, password)?;
-    let database = options.get_database().unwrap_or(options.get_username());
+    let database = options.get_database().unwrap_or_default();
     let (host, port) = (options.get_host(), options.get_port());
     let place = format!("postgres://{host}:{port}/{database}?schema={schema}");
+    check_clock(&options, &place).await?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
@@ -124,20 +126,25 @@ pub(crate) async fn connect(
         .max_lifetime(LIFETIME)
         .connect_lazy_with(options);
     let server = Server::of(&schema);
-    check_clock(&pool, &place).await?;
     schema::migrate_server(&pool, &server, &schema, &place).await?;
     Ok((Pool::Postgres(pool, server), place))
 }
 
-/// Refuses a host whose clock is not that of the server.
-async fn check_clock(pool: &PgPool, place: &str) -> Result<(), StoreError> {
+/// Refuses a host whose clock is not that of the server. By a connection of its own, which says why
+/// none can be had: a pool tries again until its patience ends, and says that.
+async fn check_clock(options: &PgConnectOptions, place: &str) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::database(place, "reach the server", cause);
+    let connected = timeout(PATIENCE, options.connect()).await;
+    let connected = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    let mut connection = connected.map_err(failed)?;
     let asked = Instant::now();
-    let row = sqlx::query("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS there")
-        .fetch_one(pool)
+    let there = sqlx::query("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8 AS there")
+        .fetch_one(&mut connection)
         .await
-        .and_then(|row| row.try_get::<f64, _>("there"));
-    let there = row.map_err(|cause| StoreError::database(place, "reach the server", cause))?;
+        .and_then(|row| row.try_get::<f64, _>("there"))
+        .map_err(failed)?;
     let took = asked.elapsed().as_secs_f64();
+    connection.close().await.map_err(failed)?;
     let here = SystemClock.now().timestamp_micros();
     #[allow(clippy::cast_precision_loss, reason = "microseconds of our time fit")]
     let apart = here as f64 / 1e6 - there;
@@ -172,10 +179,14 @@ fn read(url: &str, password: Option<&str>) -> Result<(PgConnectOptions, String),
             return Err(mistake(&format!("`{name}` is no setting of an address")));
         }
     }
+    if ours.len() > 1 {
+        return Err(mistake("it names two schemas"));
+    }
     let schema = ours.last().map_or(SCHEMA, |setting| &setting["schema=".len()..]);
     if !is_plain(schema) {
         return Err(mistake(
-            "its `schema` is a name of small letters, digits and _, at most 63 of them",
+            "its `schema` is a name of small letters, digits and _, at most 63 of them, that does not \
+             begin with pg_",
         ));
     }
     let address = format!("{address}?{}", theirs.join("&"));
@@ -184,6 +195,9 @@ fn read(url: &str, password: Option<&str>) -> Result<(PgConnectOptions, String),
         Some(password) => options.password(password),
         None => options,
     };
+    if options.get_database().is_none() {
+        return Err(mistake("it names no database"));
+    }
     // What the address sets by itself stays.
     let set = |name: &str| theirs.iter().any(|setting| setting.contains(name));
     let limits = LIMITS.into_iter().filter(|(name, _)| !set(name));
@@ -206,7 +220,9 @@ pub(crate) fn answered(code: &str) -> Fault {
     let passes = matches!(class, "08" | "40" | "53" | "58")
         || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03")
         // A transaction that the server has ended, and a statement of older columns.
-        || matches!(code, "25P02" | "0A000");
+        || matches!(code, "25P02" | "0A000")
+        // A server that is no primary at the moment, or does not take connections to the database.
+        || matches!(code, "25006" | "55000");
     if passes { Fault::Transient } else { Fault::Permanent }
 }
 
@@ -229,6 +245,8 @@ mod tests {
         assert!(error.to_string().contains("`shema`"), "{error}");
         let error = read("postgres://db/shop?passwd=hunter2", None).unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+        assert!(read("postgres://db", None).is_err());
+        assert!(read("postgres://db/shop?schema=a&schema=b", None).is_err());
         assert!(read("mysql://db/shop", None).is_err());
         assert!(read("postgres://db:port/shop", None).is_err());
     }

@@ -187,6 +187,14 @@ async fn what_can_not_be_used_is_refused_with_what_to_do() {
     assert!(said.contains("CREATE DATABASE"), "{said}");
     let error = Store::connect("postgres://postgres@127.0.0.1:1/x", None).await.unwrap_err();
     assert_eq!(error.fault(), Fault::Transient, "{error}");
+    assert!(error.to_string().contains("host and port"), "{error}");
+    // Who may not see the schema is not told that it is no store.
+    let role = format!("nobody_{}", std::process::id());
+    database.ask(&format!("CREATE ROLE {role} LOGIN")).await;
+    let address = database.address().replace("postgres@", &format!("{role}@"));
+    let said = Store::connect(&address, None).await.unwrap_err().to_string();
+    database.ask(&format!("DROP ROLE {role}")).await;
+    assert!(said.contains("permission denied") && said.contains("own the schema"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
