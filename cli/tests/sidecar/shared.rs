@@ -200,6 +200,8 @@ fn what_one_host_does_all_others_know() {
     assert!(code == 1 && told.contains("tells of the lake in"), "{code} {told}");
     let made = worker.assay(&["keys", "create", "console", "--role", "viewer", "-o", "json"]);
     let made: Value = serde_json::from_str(&made).unwrap();
+    let audit = elsewhere.assay(&["audit", "--action", "create-key"]);
+    assert!(audit.contains("console"), "{audit}");
     let listed = elsewhere.assay(&["keys", "list"]);
     assert!(listed.contains("console"), "{listed}");
     assert!(made["key"].is_string());

@@ -30,10 +30,13 @@ pub enum Action {
     Resume,
     /// What contracts show to few was looked at.
     Reveal,
+    /// Somebody was given a key to the services, or lost it.
+    CreateKey,
+    RevokeKey,
 }
 
 impl Action {
-    pub const ALL: [Action; 9] = [
+    pub const ALL: [Action; 11] = [
         Action::Rewind,
         Action::AcceptBatch,
         Action::Recompute,
@@ -43,6 +46,8 @@ impl Action {
         Action::Pause,
         Action::Resume,
         Action::Reveal,
+        Action::CreateKey,
+        Action::RevokeKey,
     ];
 
     pub fn name(self) -> &'static str {
@@ -56,6 +61,8 @@ impl Action {
             Action::Pause => "pause",
             Action::Resume => "resume",
             Action::Reveal => "reveal",
+            Action::CreateKey => "create-key",
+            Action::RevokeKey => "revoke-key",
         }
     }
 }

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::column::{from_time, some_time, time, word};
 use crate::database::{Row, statement};
-use crate::{Store, StoreError};
+use crate::{Action, AuditEntry, Store, StoreError, audit};
 
 /// What the owner of a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,23 +90,33 @@ impl Serialize for Role {
 const KEY: &str = "SELECT name, role, sha256, made_at, made_by, revoked_at, revoked_by FROM keys";
 
 impl Store {
-    /// Keeps a key; false, and without effect, when one of that name opens doors already.
+    /// Keeps a key, and who made it; false, and without effect, when one of that name opens doors
+    /// already.
     pub async fn add_key(&self, key: &KeyRecord) -> Result<bool, StoreError> {
-        let failed = self.failed("keep a key");
-        let put = statement(
-            "INSERT INTO keys (name, role, sha256, made_at, made_by)
-             SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS
-                 (SELECT 1 FROM keys WHERE name = $1 AND revoked_at IS NULL)",
-        )
-        .bind(&key.name)
-        .bind(key.role.name())
-        .bind(&key.sha256)
-        .bind(from_time(key.made_at))
-        .bind(&key.made_by)
-        .execute(self.pool())
-        .await
-        .map_err(failed)?;
-        Ok(put.rows_affected() > 0)
+        let kept = async {
+            let mut transaction = self.write().await?;
+            let put = statement(
+                "INSERT INTO keys (name, role, sha256, made_at, made_by)
+                 SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS
+                     (SELECT 1 FROM keys WHERE name = $1 AND revoked_at IS NULL)",
+            )
+            .bind(&key.name)
+            .bind(key.role.name())
+            .bind(&key.sha256)
+            .bind(from_time(key.made_at))
+            .bind(&key.made_by)
+            .execute(&mut transaction)
+            .await?;
+            if put.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let (at, who) = (key.made_at, key.made_by.as_str());
+            let made = done(Action::CreateKey, &key.name, (at, who), json!({"role": key.role}));
+            audit::put(&mut transaction, &made).await?;
+            transaction.commit().await?;
+            Ok(true)
+        };
+        kept.await.map_err(self.failed("keep a key"))
     }
 
     /// Makes the key of that name open nothing any more; false when there is none that does.
@@ -115,16 +126,20 @@ impl Store {
         at: DateTime<Utc>,
         who: &str,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE keys SET revoked_at = $2, revoked_by = $3
-             WHERE name = $1 AND revoked_at IS NULL";
-        let revoked = statement(sql)
-            .bind(name)
-            .bind(from_time(at))
-            .bind(who)
-            .execute(self.pool())
-            .await
-            .map_err(self.failed("revoke a key"))?;
-        Ok(revoked.rows_affected() > 0)
+        let revoked = async {
+            let mut transaction = self.write().await?;
+            let sql = "UPDATE keys SET revoked_at = $2, revoked_by = $3
+                 WHERE name = $1 AND revoked_at IS NULL";
+            let query = statement(sql).bind(name).bind(from_time(at)).bind(who);
+            if query.execute(&mut transaction).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            let revoked = done(Action::RevokeKey, name, (at, who), json!({}));
+            audit::put(&mut transaction, &revoked).await?;
+            transaction.commit().await?;
+            Ok(true)
+        };
+        revoked.await.map_err(self.failed("revoke a key"))
     }
 
     /// Every key that was ever made, by name.
@@ -134,6 +149,16 @@ impl Store {
         let rows = statement(&sql).fetch_all(self.pool()).await.map_err(&failed)?;
         rows.iter().map(key).collect::<Result<_, _>>().map_err(failed)
     }
+}
+
+fn done(
+    action: Action,
+    name: &str,
+    (at, who): (DateTime<Utc>, &str),
+    details: Value,
+) -> AuditEntry {
+    let (who, subject) = (who.to_owned(), name.to_owned());
+    AuditEntry { at, who, action, subject, reason: String::new(), details }
 }
 
 fn key(row: &Row) -> Result<KeyRecord, sqlx::Error> {
