@@ -73,6 +73,8 @@ async fn all_that_holds_of_a_file_holds_of_a_server() {
     let others = ["migrating::", "opening::", "processes::", "version_1::", "in_postgres::"];
     let output = Command::new(std::env::current_exe().unwrap())
         .args(others.iter().flat_map(|other| ["--skip", other]))
+        // A server takes a hundred connections, and each store has some.
+        .args(["--test-threads", "4"])
         .env(DATABASE, database.address())
         .output()
         .unwrap();
