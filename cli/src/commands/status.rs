@@ -24,6 +24,7 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
         };
         return json(&json!({
             "data_dir": app.data_dir(),
+            "store": app.store.place(),
             "stages": runs.iter().map(run).collect::<Vec<_>>(),
             "datasets": reports.iter().map(dataset).collect::<Vec<_>>(),
             "dead_letters": letters,
@@ -33,6 +34,13 @@ pub(crate) async fn status(app: &App, as_json: bool) -> Result<()> {
         }));
     }
     line(format!("data in {}", app.data_dir().display()))?;
+    if app.config.store.is_some() {
+        line(format!("store in {}", app.store.place()))?;
+        let unused = app.data_dir().join("store.db");
+        if unused.exists() {
+            line(format!("{} is another store, and not used", unused.display()))?;
+        }
+    }
     line("\nLast run of each stage")?;
     if runs.is_empty() {
         line("none yet: `assay ingest`, then `assay run`")?;

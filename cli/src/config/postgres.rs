@@ -60,7 +60,13 @@ impl PostgresKeys {
                     let what = format!("cannot read the password from {}: {error}", path.display());
                     (what, "correct `password_file`")
                 })?;
-                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+                match text.trim_end_matches(['\r', '\n']) {
+                    "" => Err((
+                        format!("the password file {} is empty", path.display()),
+                        "write the password into it, or leave `password_file` out",
+                    )),
+                    password => Ok(Some(password.to_owned())),
+                }
             }
             (Some(_), Some(_)) => Err((
                 "a password comes from one place".to_owned(),

@@ -192,6 +192,7 @@ fn what_one_host_does_all_others_know() {
     // What lies in the log of the worker is seen from here as the store knows it.
     let status = elsewhere.assay(&["status"]);
     assert!(status.contains("land") && status.contains("parse"), "{status}");
+    assert!(status.contains("store in postgres://") && status.contains("schema=team"), "{status}");
     assert_eq!(worker.assay(&["dlq", "topics"]), elsewhere.assay(&["dlq", "topics"]));
     let (code, told) = elsewhere.refused(&["dlq", "groups"]);
     assert!(code == 1 && told.contains("tells of the log in"), "{code} {told}");
