@@ -5,4 +5,5 @@
 mod gaps;
 mod keys;
 mod office;
+mod psql;
 mod telling;

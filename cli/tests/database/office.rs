@@ -9,7 +9,7 @@ use assay_log::{EmbeddedLog, Log};
 use assay_store::Store;
 use serde_json::Value;
 
-const SERVER: &str = "postgres://postgres@127.0.0.1:19150";
+use crate::psql::{SERVER, is_there, psql};
 
 pub(crate) const RUN: [&str; 5] = ["run", "stream", "--pipeline", "ecommerce", "--governed"];
 
@@ -20,10 +20,7 @@ pub(crate) struct Office {
 
 /// None, and a word of why, where there is no Postgres.
 pub(crate) fn office(name: &str) -> Option<Office> {
-    let there = std::net::TcpStream::connect(("127.0.0.1", 19150)).is_ok();
-    if !there || Command::new("psql").arg("--version").output().is_err() {
-        let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
-        assert!(!required.to_string_lossy().contains("postgres"), "postgres is required");
+    if !is_there() {
         println!("skipped: no Postgres; ./dev services start postgres");
         return None;
     }
@@ -31,15 +28,6 @@ pub(crate) fn office(name: &str) -> Option<Office> {
     let office = Office { folder: tempfile::tempdir().unwrap(), database };
     office.anew();
     Some(office)
-}
-
-fn psql(database: &str, sql: &str) -> String {
-    let output = Command::new("psql")
-        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &format!("{SERVER}/{database}"), "-c", sql])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 impl Drop for Office {

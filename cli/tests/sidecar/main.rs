@@ -1,8 +1,10 @@
 //! The sidecar as people run it, on what Airflow and dbt really sent.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
+mod hosts;
 mod office;
-mod shared;
+#[path = "../database/psql.rs"]
+mod psql;
 mod worker;
 
 use std::path::Path;

@@ -1,14 +1,12 @@
 //! Several hosts that share one store, in PostgreSQL.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::office::{Office, Running, skip};
-
-const SERVER: &str = "postgres://postgres@127.0.0.1:19150";
+use crate::psql::{SERVER, is_there, psql};
 
 /// A database of its own, which goes when it is dropped.
 struct Database(String);
@@ -16,10 +14,7 @@ struct Database(String);
 impl Database {
     /// None, and a word of why, where there is no server.
     fn new(name: &str) -> Option<Database> {
-        let there = std::net::TcpStream::connect(("127.0.0.1", 19150)).is_ok();
-        if !there || Command::new("psql").arg("--version").output().is_err() {
-            let required = std::env::var_os("ASSAY_REQUIRE").unwrap_or_default();
-            assert!(!required.to_string_lossy().contains("postgres"), "postgres is required");
+        if !is_there() {
             skip("a shared store, because there is no Postgres; ./dev services start postgres");
             return None;
         }
@@ -37,15 +32,6 @@ impl Drop for Database {
     fn drop(&mut self) {
         psql("postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.0));
     }
-}
-
-fn psql(database: &str, sql: &str) -> String {
-    let output = Command::new("psql")
-        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &format!("{SERVER}/{database}"), "-c", sql])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// An event of the run `number` of one of five jobs.
