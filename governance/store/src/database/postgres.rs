@@ -27,11 +27,12 @@ const SCHEMA: &str = "assay_store";
 
 /// What the server ends by itself: the wait for the write lock, a statement that takes absurdly
 /// long, and a transaction in which nothing happens, so that a process which was suspended does
-/// not keep all others from writing.
+/// not keep all others from writing. The wait is longer than two of those: whoever waits behind one
+/// and behind the next that was in the same process still gets the lock.
 const LIMITS: [(&str, &str); 6] = [
     ("lock_timeout", "30s"),
     ("statement_timeout", "10min"),
-    ("idle_in_transaction_session_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "10s"),
     ("client_min_messages", "warning"),
     // Questions go by indexes that are mostly in memory, and are short.
     ("random_page_cost", "1.1"),
