@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::column::{count, from_count, from_json, from_time, json, some_time};
 use crate::database::{Session, statement};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, ways};
 
 pub(crate) mod kinds;
 
@@ -155,6 +155,11 @@ impl Store {
         for due in all.iter_mut().filter(|due| due.rows > 0) {
             let deleted = self.delete(due.kind, since.of(due.kind)).await;
             due.rows = deleted.map_err(self.failed("delete what is past its retention"))?;
+        }
+        let named = |due: &Due| matches!(due.kind, Kind::Ways | Kind::LineageRuns);
+        if all.iter().any(|due| named(due) && due.rows > 0) {
+            let forgotten = ways::forget_names(self.pool(), STEP).await;
+            forgotten.map_err(self.failed("forget the names of datasets that are gone"))?;
         }
         Ok(all)
     }

@@ -11,7 +11,7 @@ use crate::{StoreError, backup};
 ///
 /// A program of the version before may still be at work, so they only add. PostgreSQL takes the
 /// same ones.
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),
     include_str!("../migrations/0003_pauses.sql"),
@@ -27,6 +27,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("../migrations/0013_letters_sent_to.sql"),
     include_str!("../migrations/0014_window_scores.sql"),
     include_str!("../migrations/0015_belongings.sql"),
+    include_str!("../migrations/0016_column_sets_and_names.sql"),
 ];
 
 /// Tells a store from any other SQLite file: "ASAY".

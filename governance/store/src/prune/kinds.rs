@@ -82,8 +82,11 @@ const WAYS: &str = "
     (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM ways l WHERE l.output = r.output
         AND l.pipeline = r.pipeline AND l.stage = r.stage AND l.last_at > r.last_at))";
 
+/// What the job said last goes on, whatever the time of its rows.
 const COLUMN_WAYS: &str = "
-    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
+    NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = r.pipeline AND s.stage = r.stage
+        AND s.output = r.output AND s.digest = r.digest AND r.until IS NULL)
+    AND (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
         AND l.output_column = r.output_column AND l.pipeline = r.pipeline AND l.stage = r.stage
         AND l.last_at > r.last_at))";
 

@@ -1,6 +1,8 @@
 //! The lineage with its time: which way rows went, by what job, and from when until when.
 
 mod atlas;
+mod columns;
+mod names;
 mod runs;
 mod said;
 mod take;
@@ -13,10 +15,11 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::column::{from_json, from_time, json, word};
-use crate::database::{Row, statement};
+use crate::database::statement;
 use crate::{Event, Store, StoreError, events};
 
 pub use atlas::{Atlas, Stretch};
+pub(crate) use names::forget_names;
 pub use runs::LineageRun;
 pub use said::{job, label};
 pub(crate) use take::take;
@@ -73,10 +76,6 @@ const COLUMNS: &str = "input, input_column, output, output_column, pipeline, sta
 /// What was so at a time; now when none is given.
 const THEN: &str =
     "(($2 IS NULL AND until IS NULL) OR (since <= $2 AND (until IS NULL OR until > $2)))";
-
-/// Where names of datasets stand, each in an index: it is asked for the next one again and again,
-/// so what is read are the names, and not all ways.
-const DISTINCT: [(&str, &str); 3] = [("ways", "output"), ("ways", "input"), ("touched", "dataset")];
 
 impl Store {
     /// Takes in events of others, all or none of them; on return they survive a loss of power.
@@ -242,82 +241,6 @@ impl Store {
         .await
         .map_err(&failed)?;
         rows.iter().map(|row| word(row, "run")).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Pairs of names of one dataset.
-    pub async fn aliases(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let failed = self.failed("read the names of datasets");
-        let rows = statement("SELECT alias, dataset FROM aliases ORDER BY dataset, alias")
-            .fetch_all(self.pool())
-            .await
-            .map_err(&failed)?;
-        let pair = |row: &Row| Ok((row.try_get("alias")?, row.try_get("dataset")?));
-        rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Datasets that rows ever came from or went to, in the order of their names; those behind
-    /// `after`.
-    pub async fn lineage_datasets(
-        &self,
-        after: &str,
-        limit: u32,
-    ) -> Result<Vec<String>, StoreError> {
-        let failed = self.failed("list the datasets of the lineage");
-        // Where the steps are ended when there are enough.
-        let within = self.pool().either("LIMIT $2", "");
-        let behind = self.pool().either("", "LIMIT $2");
-        let each = DISTINCT.map(|(table, column)| {
-            format!(
-                "SELECT * FROM (WITH RECURSIVE d(x) AS (
-                     SELECT MIN({column}) FROM {table} WHERE {column} > $1 UNION ALL
-                     SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
-                     WHERE x IS NOT NULL {within})
-                 SELECT x FROM d WHERE x IS NOT NULL {behind}) AS of_{column}"
-            )
-        });
-        let sql = format!("{} ORDER BY x LIMIT $2", each.join(" UNION "));
-        let rows = statement(&sql)
-            .bind(after)
-            .bind(i64::from(limit))
-            .fetch_all(self.pool())
-            .await
-            .map_err(&failed)?;
-        rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Datasets that rows ever came from or went to whose names end with `end`, in the order of
-    /// their names.
-    pub async fn lineage_datasets_ending(&self, end: &str) -> Result<Vec<String>, StoreError> {
-        let failed = self.failed("look for a dataset of the lineage");
-        let ends = self.pool().either("substr(x, -length($1)) = $1", "right(x, length($1)) = $1");
-        let each = DISTINCT.map(|(table, column)| {
-            format!(
-                "SELECT * FROM (WITH RECURSIVE d(x) AS (SELECT MIN({column}) FROM {table} UNION ALL
-                     SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > x) FROM d
-                     WHERE x IS NOT NULL)
-                 SELECT x FROM d WHERE {ends}) AS of_{column}"
-            )
-        });
-        let sql = format!("{} ORDER BY x", each.join(" UNION "));
-        let query = statement(&sql).bind(end);
-        let rows = query.fetch_all(self.pool()).await.map_err(&failed)?;
-        rows.iter().map(|row| row.try_get("x")).collect::<Result<_, _>>().map_err(failed)
-    }
-
-    /// Whether any event named a dataset by one of these names.
-    pub async fn lineage_knows(&self, names: &[&str]) -> Result<bool, StoreError> {
-        let failed = self.failed("look for a dataset of the lineage");
-        let found = statement(
-            "SELECT 1 FROM json_each($1) named WHERE
-                 EXISTS (SELECT 1 FROM ways WHERE output = named.value)
-                 OR EXISTS (SELECT 1 FROM ways WHERE input = named.value)
-                 OR EXISTS (SELECT 1 FROM touched WHERE dataset = named.value) LIMIT 1",
-        )
-        .bind(from_json(&names).map_err(&failed)?)
-        .fetch_optional(self.pool())
-        .await
-        .map_err(failed)?;
-        Ok(found.is_some())
     }
 }
 

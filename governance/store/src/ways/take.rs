@@ -1,18 +1,16 @@
 //! Takes events into the graph: what runs touched, the ways that rows went, and their ends.
 
-use std::collections::BTreeMap;
-
 use assay_core::StageId;
-use serde::Serialize;
 
-use super::said::{ColumnSaid, Said};
+use super::columns::{self, Columns, Standing};
+use super::said::Said;
 use crate::Event;
 use crate::column::{from_json, from_time};
 use crate::database::{Session, Statement, statement};
 
 /// Takes in an event that is new, and what it says. Events may come late and in any order.
 ///
-/// Every question to SQLite is a walk to its thread and back, so there are two of an event.
+/// Every question to SQLite is a walk to its thread and back, so there are two of an event at most.
 pub(crate) async fn take(
     connection: &mut Session,
     stage: &StageId,
@@ -24,11 +22,13 @@ pub(crate) async fn take(
     let moves = event.kind.moves_rows() && !event.inputs.is_empty() && !event.outputs.is_empty();
     let aliases = said.as_ref().map(|said| &said.aliases).filter(|all| !all.is_empty());
     let datasets = tells.map(|said| &said.datasets).filter(|all| !all.is_empty());
+    let columns = tells.map(|said| Columns::of(&said.columns)).transpose()?.flatten();
     let parts = [
         Some(EVENT),
         moves.then_some(EDGES),
         aliases.is_some().then_some(ALIASES),
         tells.is_some().then_some(RUN),
+        columns.is_some().then_some(columns::AGAIN),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     let body = from_json(&event.body)?;
@@ -46,39 +46,64 @@ pub(crate) async fn take(
         .bind(said.as_ref().map(|said| said.status))
         .bind(said.as_ref().and_then(|said| said.ended.then_some(&told.at)))
         .bind(said.as_ref().and_then(|said| said.parent.as_deref()))
-        .bind(datasets.map(from_json).transpose()?);
-    let (fresh, ways) = touch(connection, &taken, parts, datasets.is_some()).await?;
+        .bind(datasets.map(from_json).transpose()?)
+        .bind(columns.as_ref().map(|columns| &columns.sets));
+    let touched = touch(connection, &taken, parts, datasets.is_some()).await?;
     let Some(said) = tells else { return Ok(()) };
-    if ways > MOST_WAYS {
-        let run = &told.run;
+    if touched.ways() > MOST_WAYS {
+        let (run, ways) = (&told.run, touched.ways());
         tracing::warn!(run, ways, "a run goes too many ways to be shown in the graph");
     }
-    told.go(connection, said, fresh, ways <= MOST_WAYS).await
+    told.go(connection, said, columns.as_ref(), touched).await
+}
+
+/// What is known of a run once its event was taken in.
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    /// Whether it is new to one of the datasets that the event names.
+    fresh: bool,
+    /// How many it read and wrote, as all its events tell.
+    read: i64,
+    written: i64,
+    sets: Standing,
+}
+
+impl Touched {
+    fn ways(self) -> i64 {
+        self.read.saturating_mul(self.written)
+    }
 }
 
 /// Runs these parts and writes down which datasets the run touched, where the event names any.
-/// Says whether the run is new to one of them, and how many ways it went.
 async fn touch(
     connection: &mut Session,
     taken: &Statement<'_>,
     mut parts: Vec<&str>,
     datasets: bool,
-) -> Result<(bool, i64), sqlx::Error> {
+) -> Result<Touched, sqlx::Error> {
+    let mut fresh = 0;
     if let Session::Postgres(..) = connection {
         taken.run_all(&parts, connection).await?;
-        let fresh = match datasets {
-            true => taken.saying(TOUCHED).execute(&mut *connection).await?.rows_affected(),
-            false => 0,
-        };
-        let row = taken.saying(NOTHING_FRESH).fetch_one(connection).await?;
-        return Ok((fresh > 0, row.try_get("ways")?));
+        parts.clear();
+        if datasets {
+            fresh = taken.saying(TOUCHED).execute(&mut *connection).await?.rows_affected();
+        }
+    } else if datasets {
+        parts.push(TOUCHED);
     }
-    match datasets {
-        true => parts.extend([TOUCHED, FRESH]),
-        false => parts.push(NOTHING_FRESH),
-    }
+    // `changes()` is of the statement before, of which PostgreSQL has told.
+    parts.push(match (&*connection, datasets) {
+        (Session::Sqlite(_), true) => "SELECT changes() AS fresh",
+        _ => "SELECT CAST(0 AS BIGINT) AS fresh",
+    });
+    parts.push(STAND);
     let row = taken.saying(&parts.concat()).fetch_one(connection).await?;
-    Ok((row.try_get::<i64, _>("fresh")? > 0, row.try_get("ways")?))
+    Ok(Touched {
+        fresh: fresh > 0 || row.try_get::<i64, _>("fresh")? > 0,
+        read: row.try_get("read")?,
+        written: row.try_get("written")?,
+        sets: Standing { again: row.try_get("again")?, alone: row.try_get("alone")? },
+    })
 }
 
 /// One event's run, job and time.
@@ -139,16 +164,21 @@ const TOUCHED: &str = "
     SELECT $1, value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT) FROM json_each($14) WHERE TRUE
     ON CONFLICT (run, side, dataset) DO NOTHING;";
 
-/// `changes()` is of the statement before.
-const FRESH: &str = "
-    SELECT changes() AS fresh,
-        COUNT(CASE side WHEN 'in' THEN 1 END) * COUNT(CASE side WHEN 'out' THEN 1 END) AS ways
-    FROM touched WHERE run = $1";
+/// What the run touched, and of its last event the sets of columns that were said before.
+const STAND: &str = "
+    , t.read, t.written, c.again, c.alone FROM (
+        SELECT COUNT(CASE side WHEN 'in' THEN 1 END) AS read,
+            COUNT(CASE side WHEN 'out' THEN 1 END) AS written
+        FROM touched WHERE run = $1) t, (
+        SELECT COUNT(*) AS again, CAST(COALESCE(SUM(alone), 0) AS BIGINT) AS alone
+        FROM column_sets
+        WHERE pipeline = $2 AND stage = $3 AND run = $1 AND last_at = $4
+            AND (output, digest) IN (SELECT value ->> 0, value ->> 1 FROM json_each($15))) c";
 
-const NOTHING_FRESH: &str = "
-    SELECT 0 AS fresh,
-        COUNT(CASE side WHEN 'in' THEN 1 END) * COUNT(CASE side WHEN 'out' THEN 1 END) AS ways
-    FROM touched WHERE run = $1";
+/// Every name that a dataset of the run is known by.
+const NAMES: &str = "
+    INSERT INTO names (dataset) SELECT DISTINCT dataset FROM touched WHERE run = $1
+    ON CONFLICT (dataset) DO NOTHING;";
 
 /// From each dataset that the run read to each that it wrote: ways that are known. What is made of
 /// another that the same run writes (`mid`) comes from there; that one does not come from itself.
@@ -184,43 +214,6 @@ const NEW_WAYS: &str = "
             AND w.pipeline = $2 AND w.stage = $3 AND (w.until IS NULL OR w.until > $4))
     ON CONFLICT (output, input, pipeline, stage, since) DO NOTHING;";
 
-const KNOWN_COLUMNS: &str = "
-    UPDATE column_ways SET
-        run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
-        last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END,
-        since = CASE WHEN $4 < since THEN $4 ELSE since END,
-        direct = CAST(said.value ->> 4 AS BIGINT), how = said.value ->> 5
-    FROM json_each($5) said
-    WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
-        AND output = said.value ->> 0 AND output_column = said.value ->> 1
-        AND input = said.value ->> 2 AND input_column = said.value ->> 3
-        AND since = (SELECT MIN(w.since) FROM column_ways w
-            WHERE w.output = column_ways.output
-                AND w.output_column = column_ways.output_column
-                AND w.input = column_ways.input
-                AND w.input_column = column_ways.input_column
-                AND w.pipeline = $2 AND w.stage = $3
-                AND (w.until IS NULL OR w.until > $4))
-        AND (since <= $4 OR NOT EXISTS (SELECT 1 FROM column_ways w
-            WHERE w.output = column_ways.output
-                AND w.output_column = column_ways.output_column
-                AND w.input = column_ways.input
-                AND w.input_column = column_ways.input_column
-                AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
-
-const NEW_COLUMNS: &str = "
-    INSERT INTO column_ways (output, output_column, input, input_column, pipeline, stage,
-        direct, how, since, until, run, last_at)
-    SELECT said.value ->> 0, said.value ->> 1, said.value ->> 2, said.value ->> 3, $2, $3,
-        CAST(said.value ->> 4 AS BIGINT), said.value ->> 5, $4, NULL, $1, $4
-    FROM json_each($5) said WHERE NOT EXISTS (
-        SELECT 1 FROM column_ways w WHERE w.output = said.value ->> 0
-            AND w.output_column = said.value ->> 1 AND w.input = said.value ->> 2
-            AND w.input_column = said.value ->> 3 AND w.pipeline = $2 AND w.stage = $3
-            AND (w.until IS NULL OR w.until > $4))
-    ON CONFLICT (output, output_column, input, input_column, pipeline, stage, since)
-        DO NOTHING;";
-
 /// A run that completed says how its job goes now: other ways to what it wrote have ended, unless a
 /// later run went them.
 const CLOSE: &str = "
@@ -231,33 +224,32 @@ const CLOSE: &str = "
         AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
         AND EXISTS (SELECT 1 FROM touched WHERE run = $1 AND side = 'in');";
 
-const CLOSE_COLUMNS: &str = "
-    UPDATE column_ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
-        AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
-            WHERE id = $1 AND status IN ('complete', 'stated'))
-        AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
-        AND EXISTS (SELECT 1 FROM column_ways c WHERE c.pipeline = $2 AND c.stage = $3
-            AND c.output = column_ways.output AND c.run = $1);";
-
 impl Told<'_> {
-    /// Writes down which ways the run went; `few` when they are few enough for that.
+    /// Writes down which ways the run went.
     async fn go(
         &self,
         connection: &mut Session,
         said: &Said,
-        fresh: bool,
-        few: bool,
+        columns: Option<&Columns>,
+        touched: Touched,
     ) -> Result<(), sqlx::Error> {
+        let Touched { fresh, written, sets, .. } = touched;
+        let few = touched.ways() <= MOST_WAYS;
         let complete = said.ended && matches!(said.status, "complete" | "stated");
-        let columns = !said.columns.is_empty();
+        let new = columns.is_some_and(|columns| !columns.are_known(sets));
+        let rest = !columns.is_some_and(|columns| columns.are_all(sets, written));
         let parts = [
+            fresh.then_some(NAMES),
             // What an earlier event of the run told is there already.
             (few && (fresh || complete)).then_some(KNOWN_WAYS),
             (few && fresh).then_some(NEW_WAYS),
-            columns.then_some(KNOWN_COLUMNS),
-            columns.then_some(NEW_COLUMNS),
+            new.then_some(columns::SETTLE),
+            new.then_some(columns::KNOWN),
+            new.then_some(columns::NEW),
+            new.then_some(columns::SETS),
             complete.then_some(CLOSE),
-            complete.then_some(CLOSE_COLUMNS),
+            (complete && rest).then_some(columns::CLOSE),
+            (complete && rest).then_some(columns::ALONE),
         ];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
         let going = statement("")
@@ -265,24 +257,8 @@ impl Told<'_> {
             .bind(&self.stage.pipeline)
             .bind(&self.stage.stage)
             .bind(&self.at)
-            .bind(columns.then(|| rows(&said.columns)).transpose()?);
+            .bind(columns.filter(|_| new).map(|columns| &columns.rows))
+            .bind(columns.filter(|_| new).map(|columns| &columns.sets));
         going.run_all(&parts, connection).await
     }
-}
-
-/// As rows of JSON, for the database to take apart.
-fn rows(columns: &[ColumnSaid]) -> Result<String, sqlx::Error> {
-    #[derive(Serialize)]
-    struct Row<'c>(&'c str, &'c str, &'c str, &'c str, u8, &'c str);
-    let row = |c: &'_ ColumnSaid| {
-        let direct = c.direct.into();
-        from_json(&Row(&c.output, &c.output_column, &c.input, &c.input_column, direct, &c.how))
-    };
-    // Said twice, the last one counts: a database may take either.
-    let mut last: BTreeMap<[&str; 4], &ColumnSaid> = BTreeMap::new();
-    for c in columns {
-        last.insert([&c.output, &c.output_column, &c.input, &c.input_column], c);
-    }
-    let rows: Result<Vec<String>, sqlx::Error> = last.values().map(|c| row(c)).collect();
-    Ok(format!("[{}]", rows?.join(",")))
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod belongings;
+mod columns;
 mod halts;
 mod home;
 mod imported;

@@ -94,7 +94,7 @@ async fn a_migration_that_fails_leaves_the_store_as_it_was_and_names_the_backup(
     let error = Store::open(&path).await.unwrap_err();
     let backups = backups(&path);
     assert_eq!((error.fault(), backups.len()), (Fault::Permanent, 1));
-    assert!(matches!(error, StoreError::Migration { from: 1, to: 15, .. }), "{error}");
+    assert!(matches!(error, StoreError::Migration { from: 1, to: 16, .. }), "{error}");
     assert!(error.to_string().contains(backups[0].to_str().unwrap()), "{error}");
     assert_eq!(tables(&path).await, before);
     assert_eq!(tables(&backups[0]).await, before);

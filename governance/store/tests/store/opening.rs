@@ -38,7 +38,7 @@ async fn a_store_of_a_newer_program_is_refused_and_left_as_it_is() {
     let message = error.to_string();
     assert!(message.contains("assay.db") && message.contains("newer program"), "{message}");
 
-    change(&path, "PRAGMA user_version = 15").await;
+    change(&path, "PRAGMA user_version = 16").await;
     Store::open(&path).await.unwrap();
 }
 

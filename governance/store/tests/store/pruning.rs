@@ -230,9 +230,9 @@ async fn a_store_that_takes_too_much_lets_the_oldest_go_until_it_fits() {
     let all = prune(&store, &since).await;
     assert_eq!(all["reports"].0, all["lineage events"].0);
     assert!((300..800).contains(&all["reports"].0), "{all:?}");
-    // It has found its size, but for what nobody can foresee.
+    // It has found its size, but for what nobody can foresee, and pages that tables have without rows.
     assert!(store.reclaim().await.unwrap() > 1 << 20 || !home.is_file());
-    assert_eq!(store.fits_since(most + most / 8, later).await.unwrap(), None, "{all:?}");
+    assert_eq!(store.fits_since(most + most / 6, later).await.unwrap(), None, "{all:?}");
     take(901..=902).await;
     assert!((processed(&store).await - 9.0 * 902.0).abs() < 1e-9);
 }

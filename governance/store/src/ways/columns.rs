@@ -1,0 +1,183 @@
+//! What events say of columns. A job says the same of an output with every run: a set that was said
+//! before costs one row, however many columns it has.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::said::ColumnSaid;
+use crate::column::from_json;
+
+/// The columns that one event names, for the database to take apart.
+pub(super) struct Columns {
+    /// JSON rows: output, its column, input, its column, direct, how, digest of the output's set.
+    pub(super) rows: String,
+    /// JSON rows: output, digest of its set, how many columns.
+    pub(super) sets: String,
+    pub(super) outputs: i64,
+}
+
+/// How the sets of an event stand, once it has been said that they were said again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// How many of them had been said before, and by nobody otherwise since.
+    pub(super) again: i64,
+    /// How many of those have no other ways beside them.
+    pub(super) alone: i64,
+}
+
+impl Columns {
+    /// None when the event names none.
+    pub(super) fn of(said: &[ColumnSaid]) -> Result<Option<Columns>, sqlx::Error> {
+        // Said twice, the last one counts: a database may take either.
+        let mut last: BTreeMap<&str, BTreeMap<[&str; 3], &ColumnSaid>> = BTreeMap::new();
+        for c in said {
+            let of_output = last.entry(&c.output).or_default();
+            of_output.insert([&c.output_column, &c.input, &c.input_column], c);
+        }
+        let (mut rows, mut sets) = (vec![], vec![]);
+        for (output, columns) in &last {
+            let first = rows.len();
+            rows.extend(columns.values().map(|column| Row::of(column)));
+            let digest = digest(&from_json(&&rows[first..])?);
+            rows[first..].iter_mut().for_each(|row| row.6.clone_from(&digest));
+            sets.push((*output, digest, columns.len()));
+        }
+        let columns = || -> Result<Columns, sqlx::Error> {
+            let outputs = i64::try_from(sets.len()).unwrap_or(i64::MAX);
+            Ok(Columns { rows: from_json(&rows)?, sets: from_json(&sets)?, outputs })
+        };
+        (!sets.is_empty()).then(columns).transpose()
+    }
+
+    /// Whether every set had been said before.
+    pub(super) fn are_known(&self, standing: Standing) -> bool {
+        standing.again == self.outputs
+    }
+
+    /// Whether these are all that a run says which wrote so many outputs, and nothing is beside them
+    /// that would have to end.
+    pub(super) fn are_all(&self, standing: Standing, written: i64) -> bool {
+        self.are_known(standing) && standing.alone == written && self.outputs == written
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'c>(&'c str, &'c str, &'c str, &'c str, u8, &'c str, String);
+
+impl<'c> Row<'c> {
+    fn of(c: &'c ColumnSaid) -> Row<'c> {
+        let direct = c.direct.into();
+        Row(&c.output, &c.output_column, &c.input, &c.input_column, direct, &c.how, String::new())
+    }
+}
+
+fn digest(text: &str) -> String {
+    let mut digest = String::with_capacity(32);
+    for byte in &Sha256::digest(text)[..16] {
+        // To a text nothing fails to be written.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
+}
+
+/// Sets that were said before, by nobody later than this event: each of their ways goes on.
+pub(super) const AGAIN: &str = "
+    UPDATE column_sets SET run = $1, last_at = $4
+    WHERE pipeline = $2 AND stage = $3 AND last_at <= $4
+        AND (output, digest) IN (SELECT value ->> 0, value ->> 1 FROM json_each($15));";
+
+/// Whatever else is said of an output: the ways themselves have to know first who said them last.
+pub(super) const SETTLE: &str = "
+    UPDATE column_ways SET run = s.run, last_at = s.last_at
+    FROM column_sets s
+    WHERE s.pipeline = $2 AND s.stage = $3
+        AND s.output IN (SELECT value ->> 0 FROM json_each($6))
+        AND column_ways.pipeline = $2 AND column_ways.stage = $3
+        AND column_ways.output = s.output AND column_ways.digest = s.digest
+        AND column_ways.until IS NULL AND column_ways.last_at <= s.last_at;";
+
+/// Of a way that ended and began again the first that had not ended at the time of the event.
+pub(super) const KNOWN: &str = "
+    UPDATE column_ways SET
+        run = CASE WHEN $4 >= column_ways.last_at THEN $1 ELSE column_ways.run END,
+        last_at = CASE WHEN $4 > column_ways.last_at THEN $4 ELSE column_ways.last_at END,
+        since = CASE WHEN $4 < column_ways.since THEN $4 ELSE column_ways.since END,
+        direct = said.direct, how = said.how, digest = said.digest
+    FROM (SELECT n.value ->> 0 AS output, n.value ->> 1 AS output_column,
+            n.value ->> 2 AS input, n.value ->> 3 AS input_column,
+            CAST(n.value ->> 4 AS BIGINT) AS direct, n.value ->> 5 AS how, n.value ->> 6 AS digest,
+            (SELECT MIN(w.since) FROM column_ways w
+                WHERE w.output = n.value ->> 0 AND w.output_column = n.value ->> 1
+                    AND w.input = n.value ->> 2 AND w.input_column = n.value ->> 3
+                    AND w.pipeline = $2 AND w.stage = $3
+                    AND (w.until IS NULL OR w.until > $4)) AS since
+        FROM json_each($5) n) said
+    WHERE column_ways.output = said.output AND column_ways.output_column = said.output_column
+        AND column_ways.input = said.input AND column_ways.input_column = said.input_column
+        AND column_ways.pipeline = $2 AND column_ways.stage = $3
+        AND column_ways.since = said.since
+        AND (said.since <= $4 OR NOT EXISTS (SELECT 1 FROM column_ways w
+            WHERE w.output = said.output AND w.output_column = said.output_column
+                AND w.input = said.input AND w.input_column = said.input_column
+                AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
+
+pub(super) const NEW: &str = "
+    INSERT INTO column_ways (output, output_column, input, input_column, pipeline, stage,
+        direct, how, since, until, run, last_at, digest)
+    SELECT n.value ->> 0, n.value ->> 1, n.value ->> 2, n.value ->> 3, $2, $3,
+        CAST(n.value ->> 4 AS BIGINT), n.value ->> 5, $4, NULL, $1, $4, n.value ->> 6
+    FROM json_each($5) n WHERE NOT EXISTS (
+        SELECT 1 FROM column_ways w WHERE w.output = n.value ->> 0
+            AND w.output_column = n.value ->> 1 AND w.input = n.value ->> 2
+            AND w.input_column = n.value ->> 3 AND w.pipeline = $2 AND w.stage = $3
+            AND (w.until IS NULL OR w.until > $4))
+    ON CONFLICT (output, output_column, input, input_column, pipeline, stage, since)
+        DO NOTHING;";
+
+/// Keeps what was said as the last set, when all of it goes on now and nothing was said later.
+pub(super) const SETS: &str = "
+    INSERT INTO column_sets (pipeline, stage, output, digest, alone, run, last_at)
+    SELECT $2, $3, n.value ->> 0,
+        CASE WHEN CAST(n.value ->> 2 AS BIGINT) = (
+            SELECT COUNT(*) FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
+                AND w.output = n.value ->> 0 AND w.until IS NULL AND w.digest = n.value ->> 1
+                AND w.last_at <= $4) THEN n.value ->> 1 ELSE '' END,
+        CASE WHEN EXISTS (
+            SELECT 1 FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
+                AND w.output = n.value ->> 0 AND w.until IS NULL
+                AND (w.digest IS NULL OR w.digest <> n.value ->> 1)) THEN 0 ELSE 1 END,
+        $1, $4
+    FROM json_each($6) n WHERE TRUE
+    ON CONFLICT (pipeline, stage, output) DO UPDATE SET
+        digest = CASE WHEN excluded.last_at >= column_sets.last_at
+                      THEN excluded.digest ELSE '' END,
+        alone = excluded.alone,
+        run = CASE WHEN excluded.last_at >= column_sets.last_at
+                   THEN excluded.run ELSE column_sets.run END,
+        last_at = CASE WHEN excluded.last_at > column_sets.last_at
+                       THEN excluded.last_at ELSE column_sets.last_at END;";
+
+/// A run that completed and said what columns of an output come from: other ways to them have ended,
+/// unless a later run went them.
+pub(super) const CLOSE: &str = "
+    UPDATE column_ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
+        AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
+            WHERE id = $1 AND status IN ('complete', 'stated'))
+        AND output IN (SELECT t.dataset FROM touched t WHERE t.run = $1 AND t.side = 'out' AND (
+            EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
+                AND s.output = t.dataset AND s.digest <> '' AND s.run = $1)
+            OR EXISTS (SELECT 1 FROM column_ways c WHERE c.pipeline = $2 AND c.stage = $3
+                AND c.output = t.dataset AND c.run = $1)))
+        AND NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
+            AND s.output = column_ways.output AND s.digest = column_ways.digest);";
+
+/// Sets that have no other ways beside them from now on.
+pub(super) const ALONE: &str = "
+    UPDATE column_sets SET alone = 1 WHERE pipeline = $2 AND stage = $3 AND alone = 0
+        AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
+        AND NOT EXISTS (SELECT 1 FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
+            AND w.output = column_sets.output AND w.until IS NULL
+            AND (w.digest IS NULL OR w.digest <> column_sets.digest));";
