@@ -170,7 +170,9 @@ pub(super) const CLOSE: &str = "
             EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
                 AND s.output = t.dataset AND s.digest <> '' AND s.run = $1)
             OR EXISTS (SELECT 1 FROM column_ways c WHERE c.pipeline = $2 AND c.stage = $3
-                AND c.output = t.dataset AND c.run = $1)))
+                AND c.output = t.dataset AND c.run = $1
+                AND NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2
+                    AND s.stage = $3 AND s.output = c.output AND s.digest = c.digest))))
         AND NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
             AND s.output = column_ways.output AND s.digest = column_ways.digest);";
 

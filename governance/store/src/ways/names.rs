@@ -88,7 +88,7 @@ impl Store {
 /// Forgets the names that nothing is known of any more, so many of all of them at a time.
 pub(crate) async fn forget_names(pool: &Pool, step: i64) -> Result<(), sqlx::Error> {
     let last = "SELECT MAX(dataset) AS last FROM (
-        SELECT dataset FROM names WHERE dataset > $1 ORDER BY dataset LIMIT $2) AS some";
+        SELECT dataset FROM names WHERE dataset > $1 ORDER BY dataset LIMIT $2) AS step";
     let forget = format!("DELETE FROM names WHERE dataset > $1 AND dataset <= $2 AND NOT {KNOWN}");
     let mut from = String::new();
     loop {
