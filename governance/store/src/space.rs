@@ -45,13 +45,12 @@ impl Store {
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         let since = async {
             let mut moment = self.pool().moment().await?;
-            let used = match &mut moment {
-                Session::Sqlite(transaction) => {
-                    let size = size(transaction).await?;
-                    size.all - size.free
-                }
-                // Its tables keep the room of what was deleted: what counts is what rows take.
-                Session::Postgres(..) => weight(&mut moment).await?,
+            let used = if let Session::Sqlite(transaction) = &mut moment {
+                let size = size(transaction).await?;
+                size.all - size.free
+            } else {
+                // Tables of a server keep the room of what was deleted: what counts is what rows take.
+                weight(&mut moment).await?
             };
             if used <= bytes {
                 return Ok(None);

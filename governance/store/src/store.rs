@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::StoreError;
-use crate::database::{self, Pool, Session};
+use crate::database::{self, Home, Pool, Session};
 use crate::outbox::Recipient;
 
 /// The governance store: a SQLite file that several processes may use at once, or a schema of
@@ -10,8 +10,8 @@ use crate::outbox::Recipient;
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: Pool,
-    /// Answers when what was written survives a loss of power.
-    durable: Pool,
+    /// Of a file: where what others sent is written by whoever has a thread for it.
+    home: Option<Home>,
     place: Arc<str>,
     /// Where events are sent, and since when.
     pub(crate) recipients: Arc<[Recipient]>,
@@ -28,9 +28,9 @@ impl Store {
                 .await
                 .map_err(|cause| StoreError::Folder { path: path.to_owned(), cause })?;
         }
-        let database::Sqlites { pool, durable } = database::open(path).await?;
+        let pool = database::open(path).await?;
         let place = path.display().to_string().into();
-        Ok(Store { pool, durable, place, recipients: Arc::new([]) })
+        Ok(Store { pool, home: Some(Home::new(path)), place, recipients: Arc::new([]) })
     }
 
     /// Reaches the store at `postgres://USER@HOST:PORT/DATABASE?schema=NAME`; makes its schema and
@@ -41,7 +41,7 @@ impl Store {
     pub async fn connect(url: &str, password: Option<&str>) -> Result<Store, StoreError> {
         let (pool, place) = database::connect(url, password).await?;
         let place = place.into();
-        Ok(Store { durable: pool.clone(), pool, place, recipients: Arc::new([]) })
+        Ok(Store { pool, home: None, place, recipients: Arc::new([]) })
     }
 
     /// Where the store is, as messages name it; there is no password in it.
@@ -60,7 +60,7 @@ impl Store {
 
     /// Closes all connections; what was answered with Ok is kept.
     pub async fn close(&self) {
-        self.durable.close().await;
+        self.home.iter().for_each(Home::close);
         self.pool.close().await;
     }
 
@@ -73,9 +73,13 @@ impl Store {
         self.pool.write().await
     }
 
-    /// The same, for what nobody could tell again: it is synced to the disk.
-    pub(crate) async fn write_durably(&self) -> Result<Session, sqlx::Error> {
-        self.durable.write().await
+    /// The same, for what nobody could tell again: it is synced to the disk. In a file it is written
+    /// in the thread of the caller, who does not wait in between.
+    pub(crate) async fn write_here(&self) -> Result<Session, sqlx::Error> {
+        match &self.home {
+            Some(home) => home.begin().map(Session::Here),
+            None => self.pool.write().await,
+        }
     }
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use assay_core::Fault;
 use assay_store::{Received, Store, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -36,10 +37,13 @@ struct Parcel {
 }
 
 impl Intake {
-    /// Begins to take in. The task ends when the last handle is gone and all that waited is kept.
+    /// Begins to take in, in a thread of its own. The task ends when the last handle is gone and all
+    /// that waited is kept.
     pub fn start(store: Store) -> (Intake, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(WAITING);
-        (Intake { queue }, tokio::spawn(keep(store, waiting)))
+        let runtime = Handle::current();
+        let keeping = move || runtime.block_on(keep(store, waiting));
+        (Intake { queue }, tokio::task::spawn_blocking(keeping))
     }
 
     /// Keeps all of them, or none; on return they survive a loss of power.

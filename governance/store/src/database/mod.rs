@@ -2,6 +2,7 @@
 //! writes one SQL for both; what PostgreSQL does not have of it is in `postgres.sql`.
 
 mod building;
+mod here;
 mod postgres;
 mod row;
 mod sqlite;
@@ -13,9 +14,11 @@ use sqlx::{Postgres, Sqlite, Transaction};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use building::Building;
+use here::Here;
+pub(crate) use here::Home;
 pub(crate) use postgres::{Server, answered as said_by_postgres, connect};
 pub(crate) use row::Row;
-pub(crate) use sqlite::{Sqlites, open};
+pub(crate) use sqlite::open;
 pub(crate) use statement::{On, Statement, statement};
 
 /// Connections to one of them.
@@ -28,6 +31,8 @@ pub(crate) enum Pool {
 /// A transaction. One that writes is alone: nobody else writes before it has ended.
 pub(crate) enum Session {
     Sqlite(Transaction<'static, Sqlite>),
+    /// In the thread of the caller.
+    Here(Here),
     /// With the turn that it has among those of this process, when it writes.
     Postgres(Transaction<'static, Postgres>, Option<OwnedSemaphorePermit>),
 }
@@ -95,6 +100,7 @@ impl Session {
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Session::Sqlite(transaction) => transaction.commit().await,
+            Session::Here(here) => here.commit(),
             Session::Postgres(transaction, turn) => {
                 transaction.commit().await?;
                 drop(turn);
@@ -106,6 +112,10 @@ impl Session {
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
             Session::Sqlite(transaction) => transaction.rollback().await,
+            Session::Here(here) => {
+                drop(here);
+                Ok(())
+            }
             Session::Postgres(transaction, _) => transaction.rollback().await,
         }
     }

@@ -12,17 +12,10 @@ use super::Pool;
 use crate::{StoreError, schema};
 
 /// How long a write waits for another process.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Two ways to the same file.
-pub(crate) struct Sqlites {
-    pub(crate) pool: Pool,
-    /// Its one connection answers when what it wrote survives a loss of power.
-    pub(crate) durable: Pool,
-}
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens the file, and makes it when it is not there.
-pub(crate) async fn open(path: &Path) -> Result<Sqlites, StoreError> {
+pub(crate) async fn open(path: &Path) -> Result<Pool, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -36,19 +29,9 @@ pub(crate) async fn open(path: &Path) -> Result<Sqlites, StoreError> {
     let mut connection = options.connect().await.map_err(failed)?;
     schema::migrate(&mut connection, &options, path).await?;
     use_write_ahead_log(&mut connection, path).await?;
-    let durable =
-        SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(
-            options
-                .clone()
-                .synchronous(SqliteSynchronous::Full)
-                // Events have ids without order: their index is not read again for each.
-                .pragma("cache_size", "-16000")
-                // A page that many transactions change goes into the file once for all of them.
-                .pragma("wal_autocheckpoint", "4000"),
-        );
     let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).connect_lazy_with(options);
     connection.close().await.map_err(failed)?;
-    Ok(Sqlites { pool: Pool::Sqlite(pool), durable: Pool::Sqlite(durable) })
+    Ok(Pool::Sqlite(pool))
 }
 
 /// Switches the file to its write-ahead log, for good. SQLite does not wait for the lock that the

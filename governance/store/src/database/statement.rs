@@ -84,8 +84,8 @@ impl<'q> Statement<'q> {
         Statement { sql, values: self.values.iter().map(again).collect(), again: true }
     }
 
-    /// Runs statements that write and have these values together. SQLite takes them at one go,
-    /// PostgreSQL one by one.
+    /// Runs statements that write and have these values together. The thread of a connection to
+    /// SQLite takes them at one go, others one by one.
     pub(crate) async fn run_all(
         &self,
         parts: &[&str],
@@ -96,7 +96,7 @@ impl<'q> Statement<'q> {
             Session::Sqlite(_) => {
                 self.saying(&parts.concat()).within(session).await?;
             }
-            Session::Postgres(..) => {
+            Session::Here(_) | Session::Postgres(..) => {
                 for part in parts {
                     self.saying(part).within(session).await?;
                 }
@@ -127,6 +127,7 @@ impl<'q> Statement<'q> {
             Session::Sqlite(transaction) => {
                 self.sqlite().execute(&mut **transaction).await?.rows_affected()
             }
+            Session::Here(here) => here.execute(self.sql, &self.values)?,
             Session::Postgres(transaction, _) => {
                 self.postgres().execute(&mut **transaction).await?.rows_affected()
             }
@@ -143,6 +144,9 @@ impl<'q> Statement<'q> {
             }
             On::Session(Session::Sqlite(transaction)) => {
                 self.sqlite().fetch_all(&mut **transaction).await.map(sqlite)
+            }
+            On::Session(Session::Here(here)) => {
+                Ok(here.rows(self.sql, &self.values)?.into_iter().map(Row::Here).collect())
             }
             On::Session(Session::Postgres(transaction, _)) => {
                 self.postgres().fetch_all(&mut **transaction).await.map(postgres)
@@ -163,6 +167,9 @@ impl<'q> Statement<'q> {
             }
             On::Session(Session::Sqlite(transaction)) => {
                 self.sqlite().fetch_optional(&mut **transaction).await?.map(Row::Sqlite)
+            }
+            On::Session(Session::Here(here)) => {
+                here.rows(self.sql, &self.values)?.into_iter().next().map(Row::Here)
             }
             On::Session(Session::Postgres(transaction, _)) => {
                 self.postgres().fetch_optional(&mut **transaction).await?.map(Row::Postgres)

@@ -184,7 +184,7 @@ async fn insert(connection: &mut Session, letters: &[LetterRow]) -> Result<(), s
 fn insertion(connection: &Session, rows: usize) -> String {
     // SQLite looks for the name of each value among all of them, and there are thousands.
     let place = |number: usize| match connection {
-        Session::Sqlite(_) => "?".to_owned(),
+        Session::Sqlite(_) | Session::Here(_) => "?".to_owned(),
         Session::Postgres(..) => format!("${number}"),
     };
     let row = |row: usize| {

@@ -80,12 +80,15 @@ const THEN: &str =
 impl Store {
     /// Takes in events of others, all or none of them; on return they survive a loss of power.
     /// An event that was there already has no effect.
+    ///
+    /// Where the store is a file, the thread of the caller does all of it: it is not for one that
+    /// others wait for.
     pub async fn receive(
         &self,
         received: &[impl Borrow<Received> + Sync],
     ) -> Result<(), StoreError> {
         let taken = async {
-            let mut transaction = self.write_durably().await?;
+            let mut transaction = self.write_here().await?;
             let events = received.iter().map(Borrow::borrow);
             let all: Vec<_> = events.map(|Received { run, event }| (run, event)).collect();
             // What comes in now is sent on, whenever it was said, and waits from now on.

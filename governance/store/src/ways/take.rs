@@ -82,7 +82,7 @@ async fn touch(
     datasets: bool,
 ) -> Result<Touched, sqlx::Error> {
     let mut fresh = 0;
-    if let Session::Postgres(..) = connection {
+    if let Session::Here(_) | Session::Postgres(..) = connection {
         taken.run_all(&parts, connection).await?;
         parts.clear();
         if datasets {
@@ -91,7 +91,7 @@ async fn touch(
     } else if datasets {
         parts.push(TOUCHED);
     }
-    // `changes()` is of the statement before, of which PostgreSQL has told.
+    // `changes()` is of the statement before, of which others have told.
     parts.push(match (&*connection, datasets) {
         (Session::Sqlite(_), true) => "SELECT changes() AS fresh",
         _ => "SELECT CAST(0 AS BIGINT) AS fresh",
