@@ -3,11 +3,12 @@
 mod far;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use assay_core::{RunId, StageId};
 use assay_store::{Direction, Store, StoreError, Way};
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{Graph, Names, Tree};
 
@@ -49,22 +50,29 @@ pub struct Node {
     pub aliases: Vec<String>,
 }
 
-/// Rows go from one dataset to another.
+/// Rows go from one dataset to another. Of a large graph there are many: they share their names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
-    pub input: String,
-    pub output: String,
+    #[serde(serialize_with = "shared")]
+    pub input: Arc<str>,
+    #[serde(serialize_with = "shared")]
+    pub output: Arc<str>,
     pub jobs: Vec<Passage>,
 }
 
 /// By what job they go, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Passage {
-    pub job: StageId,
+    #[serde(serialize_with = "shared")]
+    pub job: Arc<StageId>,
     pub since: DateTime<Utc>,
     /// The last run that went this way, and when.
     pub run: RunId,
     pub last_at: DateTime<Utc>,
+}
+
+fn shared<T: Serialize + ?Sized, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
+    value.serialize(to)
 }
 
 type Links = BTreeMap<(String, String), Vec<Passage>>;
@@ -125,7 +133,11 @@ async fn near(
             None => return Ok(None),
         }
     }
-    let link = |((input, output), jobs)| Link { input, output, jobs };
+    let link = |((input, output), jobs): ((String, String), _)| Link {
+        input: input.into(),
+        output: output.into(),
+        jobs,
+    };
     Ok(Some((links.into_iter().map(link).collect(), distances, cut)))
 }
 
@@ -163,7 +175,7 @@ async fn go(
             }
             let passages = links.entry((input.to_owned(), output.to_owned())).or_default();
             let Way { job, since, run, last_at, .. } = way;
-            join(passages, Passage { job, since, run, last_at });
+            join(passages, Passage { job: Arc::new(job), since, run, last_at });
         }
         open = next;
     }
@@ -202,8 +214,8 @@ impl Map {
 
     fn graph(&self) -> Graph {
         let steps = self.links.iter().flat_map(|link| {
-            let jobs = link.jobs.iter().map(|passage| &passage.job);
-            jobs.map(|job| (link.input.as_str(), link.output.as_str(), job))
+            let jobs = link.jobs.iter().map(|passage| &*passage.job);
+            jobs.map(|job| (&*link.input, &*link.output, job))
         });
         Graph::of(steps)
     }

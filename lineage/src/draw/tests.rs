@@ -7,15 +7,15 @@ use crate::{Link, Node, Passage};
 fn link(input: &str, output: &str, stage: &str) -> Link {
     let at = "2026-11-21T12:00:00Z".parse().unwrap();
     let job = StageId { pipeline: "shop".to_owned(), stage: stage.to_owned() };
-    let passage = Passage { job, since: at, run: RunId(Uuid::nil()), last_at: at };
-    Link { input: input.to_owned(), output: output.to_owned(), jobs: vec![passage] }
+    let passage = Passage { job: job.into(), since: at, run: RunId(Uuid::nil()), last_at: at };
+    Link { input: input.into(), output: output.into(), jobs: vec![passage] }
 }
 
 fn map(links: Vec<Link>, dataset: &str) -> Map {
-    let mut names: Vec<&String> = links.iter().flat_map(|l| [&l.input, &l.output]).collect();
+    let mut names: Vec<&str> = links.iter().flat_map(|l| [&*l.input, &*l.output]).collect();
     names.sort();
     names.dedup();
-    let node = |name: &String| Node { dataset: name.clone(), distance: 0, aliases: vec![] };
+    let node = |name: &str| Node { dataset: name.to_owned(), distance: 0, aliases: vec![] };
     let nodes = names.into_iter().map(node).collect();
     Map { dataset: dataset.to_owned(), at: None, nodes, links, cut: false }
 }

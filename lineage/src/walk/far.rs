@@ -1,6 +1,7 @@
 //! A walk that goes far, over an atlas in memory: numbers instead of names until the end.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use assay_store::{Atlas, Direction, Stretch};
 
@@ -115,6 +116,7 @@ impl<'g> Ground<'g> {
         let mut ways: Vec<(usize, usize, &Stretch)> =
             ways.map(|(way, _)| (rank[self.input(way)], rank[self.output(way)], way)).collect();
         ways.sort_unstable_by_key(|(input, output, _)| (*input, *output));
+        let names: Vec<Arc<str>> = order.iter().map(|number| self.names[*number].into()).collect();
         let mut links: Vec<Link> = Vec::with_capacity(ways.len());
         let mut last = None;
         for (input, output, way) in ways {
@@ -124,15 +126,11 @@ impl<'g> Ground<'g> {
                 run: way.run,
                 last_at: way.last_at,
             };
-            let name = |rank: usize| self.names[order[rank]].to_owned();
             match links.last_mut().filter(|_| last == Some((input, output))) {
                 Some(link) => join(&mut link.jobs, passage),
                 None => {
-                    links.push(Link {
-                        input: name(input),
-                        output: name(output),
-                        jobs: vec![passage],
-                    });
+                    let (input, output) = (names[input].clone(), names[output].clone());
+                    links.push(Link { input, output, jobs: vec![passage] });
                 }
             }
             last = Some((input, output));

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
 use super::THEN;
@@ -13,7 +15,9 @@ use crate::database::{Pool, statement};
 use crate::{Store, StoreError};
 
 /// Rows of the table that are read at a time, while those before are taken in.
-const CHUNK: i64 = 20_000;
+const CHUNK: i64 = 10_000;
+/// Chunks that are read at once.
+const READERS: usize = 3;
 /// Ways that are held in memory at most: some hundred megabytes.
 const MOST: usize = 1_000_000;
 
@@ -21,7 +25,7 @@ const MOST: usize = 1_000_000;
 #[derive(Debug, Default)]
 pub struct Atlas {
     pub datasets: Vec<String>,
-    pub jobs: Vec<StageId>,
+    pub jobs: Vec<Arc<StageId>>,
     pub ways: Vec<Stretch>,
 }
 
@@ -48,36 +52,26 @@ impl Store {
                  last_at)) AS ways
              FROM ways WHERE rowid BETWEEN $1 AND $1 + {CHUNK} - 1 AND {THEN}"
         );
+        let (sql, then) = (&sql, at.map(from_time));
+        let then = then.as_deref();
+        let chunk = |from: i64| async move {
+            let query = statement(sql).bind(from).bind(then);
+            query.fetch_one(self.pool()).await?.try_get::<String, _>("ways")
+        };
         let read = async {
-            // In one transaction, so that all is of one moment.
-            let mut moment = self.pool().moment().await?;
-            let last: Option<i64> = statement("SELECT MAX(rowid) FROM ways")
-                .fetch_one(&mut moment)
-                .await?
-                .try_get(0)?;
+            let last = statement("SELECT COALESCE(MAX(rowid), 0) AS last FROM ways");
+            let last: i64 = last.fetch_one(self.pool()).await?.try_get("last")?;
             let mut drawing = Drawing::default();
-            let (mut from, mut before) = (1, None::<String>);
-            while from <= last.unwrap_or(0) || before.is_some() {
-                let chunk = statement(&sql).bind(from).bind(at.map(from_time));
-                let reading = async {
-                    if from > last.unwrap_or(0) {
-                        return Ok(None);
-                    }
-                    let row = chunk.fetch_one(&mut moment).await?;
-                    row.try_get::<String, _>("ways").map(Some)
-                };
-                // The database reads in a thread of its own.
-                let (next, taken) = tokio::join!(reading, async {
-                    before.take().map_or(Ok(()), |text| drawing.take(&text))
-                });
-                taken?;
-                before = next?;
-                from += CHUNK;
+            // Each connection reads in a thread of its own. As on a walk in steps, what comes in
+            // meanwhile may be seen in one chunk and not in another.
+            let starts = stream::iter((0..=last / CHUNK).map(|number| 1 + number * CHUNK));
+            let mut chunks = starts.map(chunk).buffered(READERS);
+            while let Some(text) = chunks.try_next().await? {
+                drawing.take(&text)?;
                 if drawing.atlas.ways.len() > MOST {
                     return Ok(None);
                 }
             }
-            moment.rollback().await?;
             Ok(Some(drawing.atlas))
         };
         read.await.map_err(self.failed("read the whole lineage"))
@@ -178,7 +172,8 @@ impl Drawing {
         }
         let place = place(&self.atlas.jobs);
         self.jobs.entry(pipeline.to_owned()).or_default().insert(stage.to_owned(), place);
-        self.atlas.jobs.push(StageId { pipeline: pipeline.to_owned(), stage: stage.to_owned() });
+        let job = StageId { pipeline: pipeline.to_owned(), stage: stage.to_owned() };
+        self.atlas.jobs.push(Arc::new(job));
         place
     }
 }
