@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
@@ -9,7 +10,8 @@ use uuid::Uuid;
 use crate::column::{count, from_json, from_time, json, time, word};
 use crate::database::{Row, Session, statement};
 use crate::outbox::{self, Recipient};
-use crate::{Store, StoreError, ways};
+use crate::ways::{self, Prepared};
+use crate::{Store, StoreError};
 
 /// What an event tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,7 +184,8 @@ pub(crate) async fn put(
     recipients: &[Recipient],
     of: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
-    let all: Vec<(&Run, &Event)> = events.iter().map(|event| (run, event)).collect();
+    let all = events.iter().map(|event| Prepared::of(run, event));
+    let all = all.collect::<Result<Vec<_>, _>>()?;
     put_all(connection, &all, recipients, |event| (of.unwrap_or(event.at), event.at)).await
 }
 
@@ -190,18 +193,18 @@ pub(crate) async fn put(
 /// waits to be sent.
 pub(crate) async fn put_all(
     connection: &mut Session,
-    events: &[(&Run, &Event)],
+    events: &[impl Borrow<Prepared>],
     recipients: &[Recipient],
-    times: impl Fn(&Event) -> (DateTime<Utc>, DateTime<Utc>),
+    times: impl Fn(&Prepared) -> (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), sqlx::Error> {
     if events.is_empty() {
         return Ok(());
     }
     // The transaction holds the write lock, so nobody else puts any of them meanwhile.
     let mut known = known(connection, events).await?;
-    for (run, event) in events {
+    for event in events.iter().map(Borrow::borrow) {
         if known.insert(event.id) {
-            ways::take(connection, &run.stage, event).await?;
+            ways::take(connection, event).await?;
             outbox::enqueue(connection, recipients, event, times(event)).await?;
         }
     }
@@ -211,9 +214,9 @@ pub(crate) async fn put_all(
 /// Those of the events that are kept already.
 async fn known(
     connection: &mut Session,
-    events: &[(&Run, &Event)],
+    events: &[impl Borrow<Prepared>],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let ids: Vec<Uuid> = events.iter().map(|(_, event)| event.id).collect();
+    let ids: Vec<Uuid> = events.iter().map(|event| event.borrow().id).collect();
     let sql = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each($1))";
     let query = statement(sql).bind(from_json(&ids)?);
     let rows = query.fetch_all(connection).await?;

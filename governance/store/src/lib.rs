@@ -56,4 +56,6 @@ pub use runs::{RunEnd, RunFilter, RunRecord, StageHealth};
 pub use store::Store;
 pub use told::{Telling, Told};
 pub use totals::{Increment, Total};
-pub use ways::{Atlas, ColumnWay, Direction, LineageRun, Received, Stretch, Way, job, label};
+pub use ways::{
+    Atlas, ColumnWay, Direction, LineageRun, Prepared, Received, Stretch, Way, job, label,
+};

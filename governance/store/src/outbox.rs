@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::column::{count, from_json, from_time, json, time, word};
+use crate::column::{count, from_time, json, time, word};
 use crate::database::{Row, Session, statement};
-use crate::{Event, EventKind, Store, StoreError};
+use crate::{EventKind, Prepared, Store, StoreError};
 
 pub use people::{Chosen, TargetHealth};
 
@@ -117,7 +117,7 @@ impl Store {
 pub(crate) async fn enqueue(
     connection: &mut Session,
     recipients: &[Recipient],
-    event: &Event,
+    event: &Prepared,
     (of, since): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<(), sqlx::Error> {
     if event.kind == EventKind::ApiRequest {
@@ -133,13 +133,13 @@ pub(crate) async fn enqueue(
              ON CONFLICT (target, event) DO NOTHING",
         )
         .bind(&recipient.name)
-        .bind(subject(&event.body))
+        .bind(&event.subject)
         .bind(event.id.to_string())
         .bind(event.kind.name())
         .bind(from_time(since))
         // At once: the time of an event is its producer's, whose clock may go ahead of ours.
         .bind(from_time(DateTime::UNIX_EPOCH))
-        .bind(from_json(&event.body)?)
+        .bind(&event.body)
         .execute(&mut *connection)
         .await?;
         if put.rows_affected() > 0 {
@@ -151,7 +151,7 @@ pub(crate) async fn enqueue(
 }
 
 /// The job that an event is of: what happened to it is told in order.
-fn subject(body: &Value) -> String {
+pub(crate) fn subject(body: &Value) -> String {
     let part = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
     format!("{}/{}", part("/job/namespace"), part("/job/name"))
 }

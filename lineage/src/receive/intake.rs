@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_core::Fault;
-use assay_store::{Received, Store, StoreError};
+use assay_store::{Prepared, Received, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ const WAITING: usize = 1024;
 /// Takes events in, and answers when they are safe.
 #[derive(Clone)]
 pub struct Intake {
+    store: Store,
     queue: mpsc::Sender<Parcel>,
 }
 
@@ -30,7 +31,7 @@ pub enum Unkept {
 
 /// The events of a request, and who waits for them.
 struct Parcel {
-    events: Vec<Received>,
+    events: Vec<Prepared>,
     /// What is given back when they are not in memory any more.
     _room: Option<Box<dyn Send + Sync>>,
     done: oneshot::Sender<Result<(), Unkept>>,
@@ -42,8 +43,9 @@ impl Intake {
     pub fn start(store: Store) -> (Intake, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(WAITING);
         let runtime = Handle::current();
-        let keeping = move || runtime.block_on(keep(store, waiting));
-        (Intake { queue }, tokio::task::spawn_blocking(keeping))
+        let keep = keep(store.clone(), waiting);
+        let keeping = move || runtime.block_on(keep);
+        (Intake { store, queue }, tokio::task::spawn_blocking(keeping))
     }
 
     /// Keeps all of them, or none; on return they survive a loss of power.
@@ -69,11 +71,19 @@ impl Intake {
         if events.is_empty() {
             return Ok(());
         }
+        // Here, and not where all wait for each other: what is made of trees of JSON takes longer
+        // than to write it.
+        let prepare = |received| self.store.prepare(received);
+        let prepared = events.iter().map(prepare).collect::<Result<_, _>>();
+        let prepared = prepared.map_err(|error| Unkept::Store(Arc::new(error)))?;
+        drop(events);
         let (done, answer) = oneshot::channel();
-        self.queue.try_send(Parcel { events, _room, done }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Unkept::Busy,
-            mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
-        })?;
+        self.queue.try_send(Parcel { events: prepared, _room, done }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => Unkept::Busy,
+                mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
+            },
+        )?;
         answer.await.map_err(|_| Unkept::Ending)?
     }
 }
@@ -115,8 +125,8 @@ async fn keep(store: Store, mut waiting: mpsc::Receiver<Parcel>) {
 }
 
 async fn receive(store: &Store, group: &[Parcel]) -> Result<(), Unkept> {
-    let events: Vec<&Received> = group.iter().flat_map(|parcel| &parcel.events).collect();
-    store.receive(&events).await.map_err(|error| {
+    let events: Vec<&Prepared> = group.iter().flat_map(|parcel| &parcel.events).collect();
+    store.receive_prepared(&events).await.map_err(|error| {
         tracing::error!(%error, requests = group.len(), "lineage events were not kept");
         Unkept::Store(Arc::new(error))
     })

@@ -11,12 +11,21 @@ use super::said::ColumnSaid;
 use crate::column::from_json;
 
 /// The columns that one event names, for the database to take apart.
+#[derive(Debug)]
 pub(super) struct Columns {
     /// JSON rows: output, its column, input, its column, direct, how, digest of the output's set.
     pub(super) rows: String,
-    /// JSON rows: output, digest of its set, how many columns.
-    pub(super) sets: String,
-    pub(super) outputs: i64,
+    pub(super) sets: Vec<Set>,
+    /// The same as JSON rows.
+    pub(super) listed: String,
+}
+
+/// All that an event says of the columns of one output.
+#[derive(Debug)]
+pub(super) struct Set {
+    pub(super) output: String,
+    pub(super) digest: String,
+    columns: usize,
 }
 
 /// How the sets of an event stand, once it has been said that they were said again.
@@ -26,6 +35,14 @@ pub(super) struct Standing {
     pub(super) again: i64,
     /// How many of those have no other ways beside them.
     pub(super) alone: i64,
+}
+
+impl Standing {
+    /// Counts one of them in; it is nothing when it had not been said before.
+    pub(super) fn count(&mut self, alone: Option<i64>) {
+        self.again += i64::from(alone.is_some());
+        self.alone += alone.unwrap_or(0);
+    }
 }
 
 impl Columns {
@@ -43,24 +60,29 @@ impl Columns {
             rows.extend(columns.values().map(|column| Row::of(column)));
             let digest = digest(&from_json(&&rows[first..])?);
             rows[first..].iter_mut().for_each(|row| row.6.clone_from(&digest));
-            sets.push((*output, digest, columns.len()));
+            sets.push(Set { output: (*output).to_owned(), digest, columns: columns.len() });
         }
-        let columns = || -> Result<Columns, sqlx::Error> {
-            let outputs = i64::try_from(sets.len()).unwrap_or(i64::MAX);
-            Ok(Columns { rows: from_json(&rows)?, sets: from_json(&sets)?, outputs })
-        };
-        (!sets.is_empty()).then(columns).transpose()
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let listed: Vec<_> =
+            sets.iter().map(|set| (&set.output, &set.digest, set.columns)).collect();
+        Ok(Some(Columns { rows: from_json(&rows)?, listed: from_json(&listed)?, sets }))
     }
 
     /// Whether every set had been said before.
     pub(super) fn are_known(&self, standing: Standing) -> bool {
-        standing.again == self.outputs
+        standing.again == self.outputs()
     }
 
     /// Whether these are all that a run says which wrote so many outputs, and nothing is beside them
     /// that would have to end.
     pub(super) fn are_all(&self, standing: Standing, written: i64) -> bool {
-        self.are_known(standing) && standing.alone == written && self.outputs == written
+        self.are_known(standing) && standing.alone == written && self.outputs() == written
+    }
+
+    fn outputs(&self) -> i64 {
+        i64::try_from(self.sets.len()).unwrap_or(i64::MAX)
     }
 }
 
@@ -83,11 +105,15 @@ fn digest(text: &str) -> String {
     digest
 }
 
-/// Sets that were said before, by nobody later than this event: each of their ways goes on.
+/// A set that was said before, by nobody later than this event: each of its ways goes on.
 pub(super) const AGAIN: &str = "
     UPDATE column_sets SET run = $1, last_at = $4
-    WHERE pipeline = $2 AND stage = $3 AND last_at <= $4
-        AND (output, digest) IN (SELECT value ->> 0, value ->> 1 FROM json_each($15));";
+    WHERE pipeline = $2 AND stage = $3 AND output = $5 AND digest = $6 AND last_at <= $4;";
+
+/// How it stands then, for [`Standing::count`].
+pub(super) const ALONE_NOW: &str = "
+    SELECT MAX(alone) AS alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
+        AND digest = $6 AND run = $1 AND last_at = $4";
 
 /// Whatever else is said of an output: the ways themselves have to know first who said them last.
 pub(super) const SETTLE: &str = "

@@ -3,6 +3,7 @@
 mod atlas;
 mod columns;
 mod names;
+mod prepared;
 mod runs;
 mod said;
 mod take;
@@ -20,6 +21,7 @@ use crate::{Event, Store, StoreError, events};
 
 pub use atlas::{Atlas, Stretch};
 pub(crate) use names::forget_names;
+pub use prepared::Prepared;
 pub use runs::LineageRun;
 pub use said::{job, label};
 pub(crate) use take::take;
@@ -83,17 +85,21 @@ impl Store {
     ///
     /// Where the store is a file, the thread of the caller does all of it: it is not for one that
     /// others wait for.
-    pub async fn receive(
+    pub async fn receive(&self, received: &[Received]) -> Result<(), StoreError> {
+        let prepared = received.iter().map(|received| self.prepare(received));
+        self.receive_prepared(&prepared.collect::<Result<Vec<_>, _>>()?).await
+    }
+
+    /// The same of events that are prepared.
+    pub async fn receive_prepared(
         &self,
-        received: &[impl Borrow<Received> + Sync],
+        events: &[impl Borrow<Prepared> + Sync],
     ) -> Result<(), StoreError> {
         let taken = async {
             let mut transaction = self.write_here().await?;
-            let events = received.iter().map(Borrow::borrow);
-            let all: Vec<_> = events.map(|Received { run, event }| (run, event)).collect();
             // What comes in now is sent on, whenever it was said, and waits from now on.
             let times = (DateTime::<Utc>::MAX_UTC, SystemClock.now());
-            events::put_all(&mut transaction, &all, &self.recipients, |_| times).await?;
+            events::put_all(&mut transaction, events, &self.recipients, |_| times).await?;
             transaction.commit().await
         };
         taken.await.map_err(self.failed("take in lineage events"))

@@ -1,60 +1,66 @@
 //! Takes events into the graph: what runs touched, the ways that rows went, and their ends.
 
-use assay_core::StageId;
-
-use super::columns::{self, Columns, Standing};
-use super::said::Said;
-use crate::Event;
-use crate::column::{from_json, from_time};
+use super::columns::{self, Set, Standing};
+use super::prepared::{Prepared, ToldRun};
 use crate::database::{Session, Statement, statement};
 
 /// Takes in an event that is new, and what it says. Events may come late and in any order.
 ///
-/// Every question to SQLite is a walk to its thread and back, so there are two of an event at most.
-pub(crate) async fn take(
-    connection: &mut Session,
-    stage: &StageId,
-    event: &Event,
-) -> Result<(), sqlx::Error> {
-    let said = Said::of(event);
-    let tells = said.as_ref().filter(|_| event.body.get("job").is_some());
-    let told = Told { stage, run: event.run.to_string(), at: from_time(event.at) };
-    let moves = event.kind.moves_rows() && !event.inputs.is_empty() && !event.outputs.is_empty();
-    let aliases = said.as_ref().map(|said| &said.aliases).filter(|all| !all.is_empty());
-    let datasets = tells.map(|said| &said.datasets).filter(|all| !all.is_empty());
-    let columns = tells.map(|said| Columns::of(&said.columns)).transpose()?.flatten();
+/// Where every question is a walk to a thread of SQLite and back, there are two of most events.
+pub(crate) async fn take(connection: &mut Session, event: &Prepared) -> Result<(), sqlx::Error> {
+    let told = event.told.as_ref();
+    let sets = told.and_then(|told| told.columns.as_ref()).map_or(&[][..], |all| &all.sets);
+    let (first, others) =
+        sets.split_first().map_or((None, sets), |(first, rest)| (Some(first), rest));
     let parts = [
         Some(EVENT),
-        moves.then_some(EDGES),
-        aliases.is_some().then_some(ALIASES),
-        tells.is_some().then_some(RUN),
-        columns.is_some().then_some(columns::AGAIN),
+        event.moves.then_some(EDGES),
+        event.aliases.is_some().then_some(ALIASES),
+        told.is_some().then_some(RUN),
+        first.is_some().then_some(columns::AGAIN),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
-    let body = from_json(&event.body)?;
-    let taken = statement("")
-        .bind(&told.run)
-        .bind(&stage.pipeline)
-        .bind(&stage.stage)
-        .bind(&told.at)
-        .bind(event.id.to_string())
-        .bind(event.kind.name())
-        .bind(from_json(&event.inputs)?)
-        .bind(from_json(&event.outputs)?)
-        .bind(&body)
-        .bind(aliases.map(from_json).transpose()?)
-        .bind(said.as_ref().map(|said| said.status))
-        .bind(said.as_ref().and_then(|said| said.ended.then_some(&told.at)))
-        .bind(said.as_ref().and_then(|said| said.parent.as_deref()))
-        .bind(datasets.map(from_json).transpose()?)
-        .bind(columns.as_ref().map(|columns| &columns.sets));
-    let touched = touch(connection, &taken, parts, datasets.is_some()).await?;
-    let Some(said) = tells else { return Ok(()) };
+    let taken = event.taken(first);
+    let datasets = told.is_some_and(|told| told.datasets.is_some());
+    let mut touched = touch(connection, &taken, parts, datasets).await?;
+    let Some(told) = told else { return Ok(()) };
+    for set in others {
+        let of_set = event.taken(Some(set));
+        of_set.saying(columns::AGAIN).execute(&mut *connection).await?;
+        let row = of_set.saying(columns::ALONE_NOW).fetch_one(&mut *connection).await?;
+        touched.sets.count(row.try_get("alone")?);
+    }
     if touched.ways() > MOST_WAYS {
-        let (run, ways) = (&told.run, touched.ways());
+        let (run, ways) = (&event.run, touched.ways());
         tracing::warn!(run, ways, "a run goes too many ways to be shown in the graph");
     }
-    told.go(connection, said, columns.as_ref(), touched).await
+    go(connection, event, told, touched).await
+}
+
+impl Prepared {
+    /// With the values that all of its questions have: run, job and time.
+    fn statement(&self) -> Statement<'_> {
+        let Prepared { run, stage, when, .. } = self;
+        statement("").bind(run).bind(&stage.pipeline).bind(&stage.stage).bind(when)
+    }
+
+    /// The same with all that it says, and one of its sets.
+    fn taken<'p>(&'p self, set: Option<&'p Set>) -> Statement<'p> {
+        let told = self.told.as_ref();
+        self.statement()
+            .bind(set.map(|set| &set.output))
+            .bind(set.map(|set| &set.digest))
+            .bind(self.id.to_string())
+            .bind(self.kind.name())
+            .bind(&self.inputs)
+            .bind(&self.outputs)
+            .bind(&self.body)
+            .bind(&self.aliases)
+            .bind(told.map(|told| told.status))
+            .bind(told.and_then(|told| told.ended.then_some(&self.when)))
+            .bind(told.and_then(|told| told.parent.as_ref()))
+            .bind(told.and_then(|told| told.datasets.as_ref()))
+    }
 }
 
 /// What is known of a run once its event was taken in.
@@ -62,9 +68,10 @@ pub(crate) async fn take(
 struct Touched {
     /// Whether it is new to one of the datasets that the event names.
     fresh: bool,
-    /// How many it read and wrote, as all its events tell.
+    /// How many it read and wrote, as all its events tell, and how many of those it reads itself.
     read: i64,
     written: i64,
+    between: i64,
     sets: Standing,
 }
 
@@ -93,37 +100,89 @@ async fn touch(
     }
     // `changes()` is of the statement before, of which others have told.
     parts.push(match (&*connection, datasets) {
-        (Session::Sqlite(_), true) => "SELECT changes() AS fresh",
-        _ => "SELECT CAST(0 AS BIGINT) AS fresh",
+        (Session::Sqlite(_), true) => "SELECT changes() AS fresh,",
+        _ => "SELECT CAST(0 AS BIGINT) AS fresh,",
     });
     parts.push(STAND);
     let row = taken.saying(&parts.concat()).fetch_one(connection).await?;
+    let mut sets = Standing::default();
+    sets.count(row.try_get("alone")?);
     Ok(Touched {
         fresh: fresh > 0 || row.try_get::<i64, _>("fresh")? > 0,
         read: row.try_get("read")?,
         written: row.try_get("written")?,
-        sets: Standing { again: row.try_get("again")?, alone: row.try_get("alone")? },
+        between: row.try_get("between_them")?,
+        sets,
     })
 }
 
-/// One event's run, job and time.
-struct Told<'t> {
-    stage: &'t StageId,
-    run: String,
-    at: String,
+/// Writes down which ways the run went.
+async fn go(
+    connection: &mut Session,
+    event: &Prepared,
+    told: &ToldRun,
+    touched: Touched,
+) -> Result<(), sqlx::Error> {
+    let Touched { fresh, written, sets, .. } = touched;
+    let complete = told.completes();
+    let columns = told.columns.as_ref();
+    let new = columns.is_some_and(|columns| !columns.are_known(sets));
+    let rest = !columns.is_some_and(|columns| columns.are_all(sets, written));
+    // What an earlier event of the run told is there already.
+    let ways = touched.ways() <= MOST_WAYS && (fresh || complete);
+    let ways = ways && !gone_on(connection, event, told, touched).await?;
+    let parts = [
+        fresh.then_some(NAMES),
+        ways.then_some(KNOWN_WAYS),
+        (ways && fresh).then_some(NEW_WAYS),
+        new.then_some(columns::SETTLE),
+        new.then_some(columns::KNOWN),
+        new.then_some(columns::NEW),
+        new.then_some(columns::SETS),
+        complete.then_some(CLOSE),
+        (complete && rest).then_some(columns::CLOSE),
+        (complete && rest).then_some(columns::ALONE),
+    ];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let (rows, sets) = columns.map(|all| (&all.rows, &all.listed)).unzip();
+    let going = event.statement().bind(rows).bind(sets);
+    going.run_all(&parts, connection).await
+}
+
+/// Whether all ways of a run were known and go on, which is so of most runs. They are asked for one
+/// by one, where the event names all that the run touched and that is little.
+async fn gone_on(
+    connection: &mut Session,
+    event: &Prepared,
+    told: &ToldRun,
+    touched: Touched,
+) -> Result<bool, sqlx::Error> {
+    let reach = &told.reach;
+    let all = (touched.read, touched.written, touched.between) == (reach.read, reach.written, 0);
+    // There a question more is a walk more.
+    if !all || reach.pairs.is_empty() || matches!(connection, Session::Sqlite(_)) {
+        return Ok(false);
+    }
+    for (input, output) in &reach.pairs {
+        let way = event.statement().bind(input).bind(output);
+        if way.saying(SAME_WAY).execute(&mut *connection).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Ways of one run that are written down. They are one transaction, for which everybody waits.
 const MOST_WAYS: i64 = 100_000;
 
 const EVENT: &str = "INSERT INTO events (id, run, kind, at, inputs, outputs, body)
-    VALUES ($5, $1, $6, $4, $7, $8, $9);";
+    VALUES ($7, $1, $8, $4, $9, $10, $11);";
 
 /// An event told late must not move an edge back in time.
 const EDGES: &str = "
     INSERT INTO edges (input, output, pipeline, stage, run, first_seen_at, last_seen_at)
     SELECT DISTINCT i.value, o.value, $2, $3, $1, $4, $4
-    FROM json_each($7) i, json_each($8) o WHERE TRUE
+    FROM json_each($9) i, json_each($10) o WHERE TRUE
     ON CONFLICT (input, output, pipeline, stage) DO UPDATE SET
         run = CASE WHEN excluded.last_seen_at >= edges.last_seen_at
                    THEN excluded.run ELSE edges.run END,
@@ -134,14 +193,14 @@ const EDGES: &str = "
 
 const ALIASES: &str = "
     INSERT INTO aliases (alias, dataset)
-    SELECT value ->> 0, value ->> 1 FROM json_each($10) WHERE TRUE
+    SELECT value ->> 0, value ->> 1 FROM json_each($12) WHERE TRUE
     ON CONFLICT (alias, dataset) DO NOTHING;";
 
 /// How the run stands: an end stays, whatever comes late. A run that failed has failed, also where
 /// its last event says that it is complete, as those of Spark do.
 const RUN: &str = "
     INSERT INTO lineage_runs (id, pipeline, stage, status, started_at, ended_at, last_at, parent)
-    VALUES ($1, $2, $3, $11, $4, $12, $4, $13)
+    VALUES ($1, $2, $3, $13, $4, $14, $4, $15)
     ON CONFLICT (id) DO UPDATE SET
         status = CASE
             WHEN excluded.ended_at IS NULL THEN lineage_runs.status
@@ -161,19 +220,17 @@ const RUN: &str = "
 
 const TOUCHED: &str = "
     INSERT INTO touched (run, side, dataset, once)
-    SELECT $1, value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT) FROM json_each($14) WHERE TRUE
+    SELECT $1, value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT) FROM json_each($16) WHERE TRUE
     ON CONFLICT (run, side, dataset) DO NOTHING;";
 
-/// What the run touched, and of its last event the sets of columns that were said before.
+/// What the run touched, and how the first set of columns of its event stands.
 const STAND: &str = "
-    , t.read, t.written, c.again, c.alone FROM (
-        SELECT COUNT(CASE side WHEN 'in' THEN 1 END) AS read,
-            COUNT(CASE side WHEN 'out' THEN 1 END) AS written
-        FROM touched WHERE run = $1) t, (
-        SELECT COUNT(*) AS again, CAST(COALESCE(SUM(alone), 0) AS BIGINT) AS alone
-        FROM column_sets
-        WHERE pipeline = $2 AND stage = $3 AND run = $1 AND last_at = $4
-            AND (output, digest) IN (SELECT value ->> 0, value ->> 1 FROM json_each($15))) c";
+        COUNT(CASE side WHEN 'in' THEN 1 END) AS read,
+        COUNT(CASE side WHEN 'out' THEN 1 END) AS written,
+        COUNT(CASE side WHEN 'mid' THEN 1 END) AS between_them,
+        (SELECT alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
+            AND digest = $6 AND run = $1 AND last_at = $4) AS alone
+    FROM touched WHERE run = $1";
 
 /// Every name that a dataset of the run is known by.
 const NAMES: &str = "
@@ -197,6 +254,12 @@ const KNOWN_WAYS: &str = "
             AND (w.until IS NULL OR w.until > $4))
         AND (since <= $4 OR NOT EXISTS (SELECT 1 FROM ways w WHERE w.output = ways.output
             AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
+
+/// A way that goes on and was not gone later, from `$5` to `$6`: there is one at most.
+const SAME_WAY: &str = "
+    UPDATE ways SET run = $1, last_at = $4
+    WHERE output = $6 AND input = $5 AND pipeline = $2 AND stage = $3
+        AND until IS NULL AND since <= $4 AND last_at <= $4;";
 
 /// Ways that are new. A run that is told late may have been overtaken by one that did not go them.
 const NEW_WAYS: &str = "
@@ -223,42 +286,3 @@ const CLOSE: &str = "
             WHERE id = $1 AND status IN ('complete', 'stated'))
         AND output IN (SELECT dataset FROM touched WHERE run = $1 AND side = 'out')
         AND EXISTS (SELECT 1 FROM touched WHERE run = $1 AND side = 'in');";
-
-impl Told<'_> {
-    /// Writes down which ways the run went.
-    async fn go(
-        &self,
-        connection: &mut Session,
-        said: &Said,
-        columns: Option<&Columns>,
-        touched: Touched,
-    ) -> Result<(), sqlx::Error> {
-        let Touched { fresh, written, sets, .. } = touched;
-        let few = touched.ways() <= MOST_WAYS;
-        let complete = said.ended && matches!(said.status, "complete" | "stated");
-        let new = columns.is_some_and(|columns| !columns.are_known(sets));
-        let rest = !columns.is_some_and(|columns| columns.are_all(sets, written));
-        let parts = [
-            fresh.then_some(NAMES),
-            // What an earlier event of the run told is there already.
-            (few && (fresh || complete)).then_some(KNOWN_WAYS),
-            (few && fresh).then_some(NEW_WAYS),
-            new.then_some(columns::SETTLE),
-            new.then_some(columns::KNOWN),
-            new.then_some(columns::NEW),
-            new.then_some(columns::SETS),
-            complete.then_some(CLOSE),
-            (complete && rest).then_some(columns::CLOSE),
-            (complete && rest).then_some(columns::ALONE),
-        ];
-        let parts: Vec<&str> = parts.into_iter().flatten().collect();
-        let going = statement("")
-            .bind(&self.run)
-            .bind(&self.stage.pipeline)
-            .bind(&self.stage.stage)
-            .bind(&self.at)
-            .bind(columns.filter(|_| new).map(|columns| &columns.rows))
-            .bind(columns.filter(|_| new).map(|columns| &columns.sets));
-        going.run_all(&parts, connection).await
-    }
-}
