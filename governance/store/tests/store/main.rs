@@ -22,4 +22,5 @@ mod runs;
 mod sample;
 mod telling;
 mod version_1;
+mod ways;
 mod working;

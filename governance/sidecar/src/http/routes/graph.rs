@@ -78,7 +78,7 @@ fn paged(map: Map, question: &Question) -> Result<Page, Problem> {
     // A graph that is one page keeps a dataset that has no link.
     if next.is_some() || question.text("cursor").is_some() {
         let named: BTreeSet<&str> =
-            links.iter().flat_map(|link| [link.input.as_str(), &link.output]).collect();
+            links.iter().flat_map(|link| [&*link.input, &*link.output]).collect();
         nodes.retain(|node| named.contains(node.dataset.as_str()));
     }
     Ok(Page { dataset, at, nodes, links, cut, next })
