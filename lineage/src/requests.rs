@@ -65,11 +65,13 @@ pub fn api_requests(requests: &Requests, instance: &str, at: DateTime<Utc>) -> R
     };
     let body: Value = serde_json::to_value(&event).expect("an event has only text as keys");
     let stage = StageId { pipeline: "sidecar".to_owned(), stage: endpoint.clone() };
-    let (id, kind) = (id_of(body.to_string().as_bytes()), EventKind::ApiRequest);
+    let text = body.to_string();
+    let (id, kind) = (id_of(text.as_bytes()), EventKind::ApiRequest);
     let governed = Governed::default();
     let run = Run { id: RunId(run), stage, started_at: at, governed, following: false };
     Received {
         event: Event { id, run: run.id, kind, at, body, inputs: vec![], outputs: vec![] },
         run,
+        text: Some(text),
     }
 }

@@ -18,6 +18,7 @@ pub fn part_of(events: &mut [Received], trace: &TraceContext) {
             continue;
         };
         let facets = run.entry("facets").or_insert_with(|| Value::Object(Default::default()));
+        received.text = None;
         if let Some(facets) = facets.as_object_mut() {
             facets.entry(FACET).or_insert_with(|| facet.clone());
         }

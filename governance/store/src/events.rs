@@ -184,7 +184,7 @@ pub(crate) async fn put(
     recipients: &[Recipient],
     of: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
-    let all = events.iter().map(|event| Prepared::of(run, event));
+    let all = events.iter().map(|event| Prepared::of(run, event, None));
     let all = all.collect::<Result<Vec<_>, _>>()?;
     put_all(connection, &all, recipients, |event| (of.unwrap_or(event.at), event.at)).await
 }

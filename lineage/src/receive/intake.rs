@@ -74,9 +74,8 @@ impl Intake {
         // Here, and not where all wait for each other: what is made of trees of JSON takes longer
         // than to write it.
         let prepare = |received| self.store.prepare(received);
-        let prepared = events.iter().map(prepare).collect::<Result<_, _>>();
+        let prepared = events.into_iter().map(prepare).collect::<Result<_, _>>();
         let prepared = prepared.map_err(|error| Unkept::Store(Arc::new(error)))?;
-        drop(events);
         let (done, answer) = oneshot::channel();
         self.queue.try_send(Parcel { events: prepared, _room, done }).map_err(
             |error| match error {

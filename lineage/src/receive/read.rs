@@ -25,7 +25,7 @@ impl Body {
     /// What claims to be of a later day counts as of `now`: it would stay the newest of its run, its
     /// job and all lists until that day has come. Its text stays as it is.
     pub fn hold_back(&mut self, now: DateTime<Utc>) {
-        for Received { run, event } in &mut self.events {
+        for Received { run, event, .. } in &mut self.events {
             if event.at > now + AHEAD {
                 (event.at, run.started_at) = (now, now);
             }
@@ -69,16 +69,17 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
 /// again is the same event.
 fn received(body: Value, at: DateTime<Utc>) -> Received {
     let (inputs, outputs) = (labels(&body, "inputs"), labels(&body, "outputs"));
-    let id = id_of(body.to_string().as_bytes());
+    let text = body.to_string();
+    let id = id_of(text.as_bytes());
     // What is said of a job or a dataset is of no run, and stands alone.
     let run = body["run"]["runId"].as_str().map_or(RunId(id), run_id);
-    let text = |key: &str| body["job"][key].as_str().unwrap_or_default();
-    let stage = job(text("namespace"), text("name"));
+    let named = |key: &str| body["job"][key].as_str().unwrap_or_default();
+    let stage = job(named("namespace"), named("name"));
     let kind = kind(&body, &inputs, &outputs);
     let run =
         Run { id: run, stage, started_at: at, governed: Governed::default(), following: false };
     let event = Event { id, run: run.id, kind, at, body, inputs, outputs };
-    Received { run, event }
+    Received { run, event, text: Some(text) }
 }
 
 /// The run that is called so; some producers have run ids that are no UUIDs.

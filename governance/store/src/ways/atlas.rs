@@ -106,6 +106,8 @@ struct Drawing {
     datasets: HashMap<String, u32>,
     jobs: HashMap<String, HashMap<String, u32>>,
     /// Of the row before: ways of one run stand together, and say the same.
+    output: u32,
+    job: u32,
     since: Read,
     last_at: Read,
 }
@@ -149,8 +151,14 @@ impl Drawing {
 
     fn draw(&mut self, texts: [&str; 6], run: RunId) -> Result<(), sqlx::Error> {
         let [input, output, pipeline, stage, since, last_at] = texts;
-        let (input, output) = (self.dataset(input), self.dataset(output));
-        let job = self.job(pipeline, stage);
+        if self.atlas.datasets.get(self.output as usize).is_none_or(|last| last != output) {
+            self.output = self.dataset(output);
+        }
+        let same = |last: &Arc<StageId>| last.pipeline == pipeline && last.stage == stage;
+        if !self.atlas.jobs.get(self.job as usize).is_some_and(same) {
+            self.job = self.job(pipeline, stage);
+        }
+        let (input, output, job) = (self.dataset(input), self.output, self.job);
         let (since, last_at) = (self.since.time(since)?, self.last_at.time(last_at)?);
         self.atlas.ways.push(Stretch { input, output, job, since, run, last_at });
         Ok(())

@@ -31,6 +31,8 @@ pub(crate) use take::take;
 pub struct Received {
     pub run: assay_core::Run,
     pub event: Event,
+    /// The event's body as it is kept, where that was written already and is the same since.
+    pub text: Option<String>,
 }
 
 /// Rows went from one dataset to another, for a while.
@@ -86,7 +88,7 @@ impl Store {
     /// Where the store is a file, the thread of the caller does all of it: it is not for one that
     /// others wait for.
     pub async fn receive(&self, received: &[Received]) -> Result<(), StoreError> {
-        let prepared = received.iter().map(|received| self.prepare(received));
+        let prepared = received.iter().map(|received| self.prepare(received.clone()));
         self.receive_prepared(&prepared.collect::<Result<Vec<_>, _>>()?).await
     }
 

@@ -61,14 +61,19 @@ const FEW: usize = 4;
 
 impl Store {
     /// Makes an event ready to be taken in. This needs no database, and may be done anywhere.
-    pub fn prepare(&self, received: &Received) -> Result<Prepared, StoreError> {
-        let prepared = Prepared::of(&received.run, &received.event);
+    pub fn prepare(&self, received: Received) -> Result<Prepared, StoreError> {
+        let Received { run, event, text } = received;
+        let prepared = Prepared::of(&run, &event, text);
         prepared.map_err(self.failed("take in lineage events"))
     }
 }
 
 impl Prepared {
-    pub(crate) fn of(run: &Run, event: &Event) -> Result<Prepared, sqlx::Error> {
+    pub(crate) fn of(
+        run: &Run,
+        event: &Event,
+        text: Option<String>,
+    ) -> Result<Prepared, sqlx::Error> {
         let said = Said::of(event);
         let aliases = said.as_ref().map(|said| &said.aliases).filter(|all| !all.is_empty());
         let told = said.as_ref().filter(|_| event.body.get("job").is_some());
@@ -76,7 +81,7 @@ impl Prepared {
             id: event.id,
             kind: event.kind,
             at: event.at,
-            body: from_json(&event.body)?,
+            body: text.map_or_else(|| from_json(&event.body), Ok)?,
             subject: subject(&event.body),
             stage: run.stage.clone(),
             run: event.run.to_string(),

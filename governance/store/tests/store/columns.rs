@@ -72,7 +72,11 @@ impl Told {
         let (kind, inputs) = (EventKind::JobEnd, vec![]);
         let event = Event { id: id(1000 + number), run, kind, at, body, inputs, outputs };
         let (stage, governed) = (job("shop", &format!("job_{}", self.job)), Governed::default());
-        Received { run: Run { id: run, stage, started_at: at, governed, following: false }, event }
+        Received {
+            run: Run { id: run, stage, started_at: at, governed, following: false },
+            event,
+            text: None,
+        }
     }
 }
 

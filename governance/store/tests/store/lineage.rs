@@ -25,7 +25,11 @@ fn received(body: Value, seconds: i64, run: u64, inputs: &[&str], outputs: &[&st
     let (kind, inputs, outputs) = (EventKind::JobEnd, labels(inputs), labels(outputs));
     let event = Event { id: id(number), run, kind, at, body, inputs, outputs };
     let (stage, governed) = (job("shop", "sum"), Governed::default());
-    Received { run: Run { id: run, stage, started_at: at, governed, following: false }, event }
+    Received {
+        run: Run { id: run, stage, started_at: at, governed, following: false },
+        event,
+        text: None,
+    }
 }
 
 /// What `output` was made from then, without the namespace.

@@ -70,7 +70,7 @@ async fn what_comes_in_is_sent_at_once_whenever_it_was_said_and_no_number_comes_
     for number in [1, 5000] {
         let run = run(number, "parse");
         let event = event_of(&run, number, "p.a", EventKind::JobStart);
-        store.receive(&[Received { run, event }]).await.unwrap();
+        store.receive(&[Received { run, event, text: None }]).await.unwrap();
     }
     assert_eq!(due(&store, at(1001)).await, [1, 5000]);
     let sent = all(&store).await;
@@ -210,7 +210,7 @@ async fn what_others_send_waits_from_when_it_came_whenever_it_was_said() {
     let store = store.sending_to(&["marquez".to_owned()], at(0)).await.unwrap();
     let run = run(1, "parse");
     let event = event(1, &run, EventKind::JobStart, -5000);
-    store.receive(&[Received { run, event }]).await.unwrap();
+    store.receive(&[Received { run, event, text: None }]).await.unwrap();
     let waiting = store.outbox(&Chosen::default(), 10).await.unwrap();
     let ago = SystemClock.now() - waiting[0].enqueued_at;
     assert!(ago.num_seconds().abs() < 60, "{ago}");

@@ -61,7 +61,7 @@ impl Told {
             inputs: labels(inputs),
             outputs: labels(outputs),
         };
-        Received { run: of, event }
+        Received { run: of, event, text: None }
     }
 }
 
