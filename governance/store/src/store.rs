@@ -82,6 +82,11 @@ impl Store {
         }
     }
 
+    /// Where a file is read in the thread of the caller.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
+    }
+
     pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError + '_ {
         move |cause| StoreError::database(&self.place, doing, cause)
     }

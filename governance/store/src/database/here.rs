@@ -35,6 +35,9 @@ pub(crate) struct HereRow {
     values: Vec<rusqlite::types::Value>,
 }
 
+/// A row that is looked at, and not kept.
+pub(crate) struct Seen<'r>(&'r rusqlite::Row<'r>);
+
 impl Home {
     pub(crate) fn new(path: &Path) -> Home {
         Home { path: path.to_owned(), spare: Arc::default() }
@@ -42,9 +45,32 @@ impl Home {
 
     /// Begins a transaction when no other process writes.
     pub(crate) fn begin(&self) -> Result<Here, sqlx::Error> {
+        self.begin_with("BEGIN IMMEDIATE")
+    }
+
+    /// Hands rows over `each` by each, as they lie in the file, all of one moment; false ends it.
+    pub(crate) fn each(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        mut each: impl FnMut(Seen<'_>) -> Result<bool, sqlx::Error>,
+    ) -> Result<(), sqlx::Error> {
+        let here = self.begin_with("BEGIN")?;
+        let mut statement = here.prepared(sql)?;
+        bind(&mut statement, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(said)? {
+            if !each(Seen(row))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_with(&self, begin: &str) -> Result<Here, sqlx::Error> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         let connection = spare.map_or_else(|| self.open(), Ok).map_err(said)?;
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
+        connection.execute_batch(begin).map_err(said)?;
         Ok(Here { connection: Some(connection), home: self.clone() })
     }
 
@@ -112,6 +138,13 @@ impl Drop for Here {
             let spare = &self.home.spare;
             *spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
         }
+    }
+}
+
+impl<'r> Seen<'r> {
+    pub(crate) fn text(&self, place: usize) -> Result<&'r str, sqlx::Error> {
+        let value = self.0.get_ref(place).map_err(said)?;
+        value.as_str().map_err(|error| sqlx::Error::Decode(error.into()))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) use here::Home;
 pub(crate) use postgres::{Server, answered as said_by_postgres, connect};
 pub(crate) use row::Row;
 pub(crate) use sqlite::open;
-pub(crate) use statement::{On, Statement, statement};
+pub(crate) use statement::{On, Statement, Value, statement};
 
 /// Connections to one of them.
 #[derive(Debug, Clone)]

@@ -1,23 +1,16 @@
 //! All ways at once, for walks that go far: every name is there once, and a way is numbers.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::Deserialize;
 
 use super::THEN;
-use crate::column::{from_time, unreadable, word};
-use crate::database::{Pool, statement};
+use crate::column::{from_time, unreadable};
+use crate::database::{Home, Value, statement};
 use crate::{Store, StoreError};
 
-/// Rows of the table that are read at a time, while those before are taken in.
-const CHUNK: i64 = 10_000;
-/// Chunks that are read at once.
-const READERS: usize = 3;
 /// Ways that are held in memory at most: some hundred megabytes.
 const MOST: usize = 1_000_000;
 
@@ -44,60 +37,40 @@ pub struct Stretch {
 impl Store {
     /// Every way that was there at a time, or is there; nothing when there are too many to hold.
     pub async fn atlas(&self, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, StoreError> {
-        if let Pool::Postgres(..) = self.pool() {
-            return self.drawn(at).await.map_err(self.failed("read the whole lineage"));
-        }
-        let sql = format!(
-            "SELECT json_group_array(json_array(input, output, pipeline, stage, since, run,
-                 last_at)) AS ways
-             FROM ways WHERE rowid BETWEEN $1 AND $1 + {CHUNK} - 1 AND {THEN}"
-        );
-        let (sql, then) = (&sql, at.map(from_time));
-        let then = then.as_deref();
-        let chunk = |from: i64| async move {
-            let query = statement(sql).bind(from).bind(then);
-            query.fetch_one(self.pool()).await?.try_get::<String, _>("ways")
+        let drawn = match self.home() {
+            Some(home) => drawn_here(home.clone(), at).await,
+            None => self.drawn(at).await,
         };
-        let read = async {
-            let last = statement("SELECT COALESCE(MAX(rowid), 0) AS last FROM ways");
-            let last: i64 = last.fetch_one(self.pool()).await?.try_get("last")?;
-            let mut drawing = Drawing::default();
-            // Each connection reads in a thread of its own. As on a walk in steps, what comes in
-            // meanwhile may be seen in one chunk and not in another.
-            let starts = stream::iter((0..=last / CHUNK).map(|number| 1 + number * CHUNK));
-            let mut chunks = starts.map(chunk).buffered(READERS);
-            while let Some(text) = chunks.try_next().await? {
-                drawing.take(&text)?;
-                if drawing.atlas.ways.len() > MOST {
-                    return Ok(None);
-                }
-            }
-            Ok(Some(drawing.atlas))
-        };
-        read.await.map_err(self.failed("read the whole lineage"))
+        drawn.map_err(self.failed("read the whole lineage"))
     }
 
-    /// As PostgreSQL gives it, row by row: it has no numbers of rows to go by.
+    /// As a server gives it.
     async fn drawn(&self, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, sqlx::Error> {
-        // `$1` is where SQLite begins.
-        let sql = format!(
-            "SELECT input, output, pipeline, stage, since, last_at, run FROM ways
-             WHERE $1 IS NULL AND {THEN}"
-        );
         let mut drawing = Drawing::default();
-        let rows = statement(&sql).bind(None::<i64>).bind(at.map(from_time));
-        rows.each(self.pool(), |row| {
-            let text = |column| row.try_get::<&str, _>(column);
-            let (pipeline, stage) = (text("pipeline")?, text("stage")?);
-            let (since, last_at) = (text("since")?, text("last_at")?);
-            let texts = [text("input")?, text("output")?, pipeline, stage, since, last_at];
-            drawing.draw(texts, word(row, "run")?)?;
-            Ok(drawing.atlas.ways.len() <= MOST)
-        })
-        .await?;
-        Ok((drawing.atlas.ways.len() <= MOST).then_some(drawing.atlas))
+        let rows = statement(&ALL).bind(None::<i64>).bind(at.map(from_time));
+        rows.each(self.pool(), |row| drawing.draw(|place| row.try_get(place))).await?;
+        Ok(drawing.done())
     }
 }
+
+/// As it lies in a file. A row each by a pool costs more than all that is in it.
+async fn drawn_here(home: Home, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, sqlx::Error> {
+    let drawing = move || {
+        let mut drawing = Drawing::default();
+        let values = [Value::from(None::<i64>), Value::from(at.map(from_time))];
+        home.each(&ALL, &values, |row| drawing.draw(|place| row.text(place)))?;
+        Ok(drawing.done())
+    };
+    tokio::task::spawn_blocking(drawing).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+}
+
+/// In the order that [`Drawing::draw`] takes them. `$1` is of nothing: `$2` is the time.
+static ALL: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT input, output, pipeline, stage, since, last_at, run FROM ways
+         WHERE $1 IS NULL AND {THEN}"
+    )
+});
 
 /// An atlas that is being made.
 #[derive(Default)]
@@ -129,28 +102,13 @@ impl Read {
     }
 }
 
-#[derive(Deserialize)]
-struct Line<'l>(
-    #[serde(borrow)] Cow<'l, str>,
-    #[serde(borrow)] Cow<'l, str>,
-    #[serde(borrow)] Cow<'l, str>,
-    #[serde(borrow)] Cow<'l, str>,
-    #[serde(borrow)] Cow<'l, str>,
-    RunId,
-    #[serde(borrow)] Cow<'l, str>,
-);
-
 impl Drawing {
-    fn take(&mut self, text: &str) -> Result<(), sqlx::Error> {
-        let lines: Vec<Line> = serde_json::from_str(text).map_err(|_| unreadable("ways"))?;
-        for Line(input, output, pipeline, stage, since, run, last_at) in lines {
-            self.draw([&input, &output, &pipeline, &stage, &since, &last_at], run)?;
-        }
-        Ok(())
-    }
-
-    fn draw(&mut self, texts: [&str; 6], run: RunId) -> Result<(), sqlx::Error> {
-        let [input, output, pipeline, stage, since, last_at] = texts;
+    /// Draws a way, whose texts are at their places; false when there are too many.
+    fn draw<'r>(
+        &mut self,
+        text: impl Fn(usize) -> Result<&'r str, sqlx::Error>,
+    ) -> Result<bool, sqlx::Error> {
+        let (output, pipeline, stage) = (text(1)?, text(2)?, text(3)?);
         if self.atlas.datasets.get(self.output as usize).is_none_or(|last| last != output) {
             self.output = self.dataset(output);
         }
@@ -158,10 +116,15 @@ impl Drawing {
         if !self.atlas.jobs.get(self.job as usize).is_some_and(same) {
             self.job = self.job(pipeline, stage);
         }
-        let (input, output, job) = (self.dataset(input), self.output, self.job);
-        let (since, last_at) = (self.since.time(since)?, self.last_at.time(last_at)?);
+        let (input, output, job) = (self.dataset(text(0)?), self.output, self.job);
+        let (since, last_at) = (self.since.time(text(4)?)?, self.last_at.time(text(5)?)?);
+        let run = text(6)?.parse().map_err(|_| unreadable("run"))?;
         self.atlas.ways.push(Stretch { input, output, job, since, run, last_at });
-        Ok(())
+        Ok(self.atlas.ways.len() <= MOST)
+    }
+
+    fn done(self) -> Option<Atlas> {
+        (self.atlas.ways.len() <= MOST).then_some(self.atlas)
     }
 
     fn dataset(&mut self, name: &str) -> u32 {
