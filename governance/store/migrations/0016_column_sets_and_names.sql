@@ -9,6 +9,8 @@ CREATE TABLE column_sets (
     digest   TEXT   NOT NULL,
     -- 1 when no other way to a column of the output goes on.
     alone    BIGINT NOT NULL,
+    -- Since when all of them go; the last run that said so, and when.
+    since    TEXT   NOT NULL,
     run      TEXT   NOT NULL,
     last_at  TEXT   NOT NULL,
     PRIMARY KEY (pipeline, stage, output)

@@ -105,15 +105,17 @@ fn digest(text: &str) -> String {
     digest
 }
 
-/// A set that was said before, by nobody later than this event: each of its ways goes on.
+/// A set that was said before, and of which all goes on at the time of the event.
 pub(super) const AGAIN: &str = "
-    UPDATE column_sets SET run = $1, last_at = $4
-    WHERE pipeline = $2 AND stage = $3 AND output = $5 AND digest = $6 AND last_at <= $4;";
+    UPDATE column_sets SET
+        run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
+        last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END
+    WHERE pipeline = $2 AND stage = $3 AND output = $5 AND digest = $6 AND since <= $4;";
 
 /// How it stands then, for [`Standing::count`].
 pub(super) const ALONE_NOW: &str = "
     SELECT MAX(alone) AS alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
-        AND digest = $6 AND run = $1 AND last_at = $4";
+        AND digest = $6 AND since <= $4";
 
 /// Whatever else is said of an output: the ways themselves have to know first who said them last.
 pub(super) const SETTLE: &str = "
@@ -165,7 +167,7 @@ pub(super) const NEW: &str = "
 
 /// Keeps what was said as the last set, when all of it goes on now and nothing was said later.
 pub(super) const SETS: &str = "
-    INSERT INTO column_sets (pipeline, stage, output, digest, alone, run, last_at)
+    INSERT INTO column_sets (pipeline, stage, output, digest, alone, since, run, last_at)
     SELECT $2, $3, n.value ->> 0,
         CASE WHEN CAST(n.value ->> 2 AS BIGINT) = (
             SELECT COUNT(*) FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
@@ -175,12 +177,16 @@ pub(super) const SETS: &str = "
             SELECT 1 FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
                 AND w.output = n.value ->> 0 AND w.until IS NULL
                 AND (w.digest IS NULL OR w.digest <> n.value ->> 1)) THEN 0 ELSE 1 END,
+        COALESCE((SELECT MAX(w.since) FROM column_ways w
+            WHERE w.pipeline = $2 AND w.stage = $3 AND w.output = n.value ->> 0
+                AND w.until IS NULL AND w.digest = n.value ->> 1), $4),
         $1, $4
     FROM json_each($6) n WHERE TRUE
     ON CONFLICT (pipeline, stage, output) DO UPDATE SET
         digest = CASE WHEN excluded.last_at >= column_sets.last_at
                       THEN excluded.digest ELSE '' END,
         alone = excluded.alone,
+        since = excluded.since,
         run = CASE WHEN excluded.last_at >= column_sets.last_at
                    THEN excluded.run ELSE column_sets.run END,
         last_at = CASE WHEN excluded.last_at > column_sets.last_at

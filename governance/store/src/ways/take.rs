@@ -229,7 +229,7 @@ const STAND: &str = "
         COUNT(CASE side WHEN 'out' THEN 1 END) AS written,
         COUNT(CASE side WHEN 'mid' THEN 1 END) AS between_them,
         (SELECT alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
-            AND digest = $6 AND run = $1 AND last_at = $4) AS alone
+            AND digest = $6 AND since <= $4) AS alone
     FROM touched WHERE run = $1";
 
 /// Every name that a dataset of the run is known by.
@@ -255,11 +255,13 @@ const KNOWN_WAYS: &str = "
         AND (since <= $4 OR NOT EXISTS (SELECT 1 FROM ways w WHERE w.output = ways.output
             AND w.input = ways.input AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
 
-/// A way that goes on and was not gone later, from `$5` to `$6`: there is one at most.
+/// The way from `$5` to `$6`, if it goes on at the time of the event: there is one at most.
 const SAME_WAY: &str = "
-    UPDATE ways SET run = $1, last_at = $4
+    UPDATE ways SET
+        run = CASE WHEN $4 >= last_at THEN $1 ELSE run END,
+        last_at = CASE WHEN $4 > last_at THEN $4 ELSE last_at END
     WHERE output = $6 AND input = $5 AND pipeline = $2 AND stage = $3
-        AND until IS NULL AND since <= $4 AND last_at <= $4;";
+        AND until IS NULL AND since <= $4;";
 
 /// Ways that are new. A run that is told late may have been overtaken by one that did not go them.
 const NEW_WAYS: &str = "
