@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 /// Requests that may wait for their turn.
 const WAITING: usize = 1024;
 
+/// More than this is not prepared between two steps of others: bytes, and events.
+const LARGE: usize = 1 << 20;
+const MANY: usize = 100;
+
 /// Takes events in, and answers when they are safe.
 #[derive(Clone)]
 pub struct Intake {
@@ -71,19 +75,27 @@ impl Intake {
         if events.is_empty() {
             return Ok(());
         }
-        // Here, and not where all wait for each other: what is made of trees of JSON takes longer
-        // than to write it.
-        let prepare = |received| self.store.prepare(received);
-        let prepared = events.into_iter().map(prepare).collect::<Result<_, _>>();
-        let prepared = prepared.map_err(|error| Unkept::Store(Arc::new(error)))?;
+        let events = self.prepared(events).await?;
         let (done, answer) = oneshot::channel();
-        self.queue.try_send(Parcel { events: prepared, _room, done }).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => Unkept::Busy,
-                mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
-            },
-        )?;
+        self.queue.try_send(Parcel { events, _room, done }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unkept::Busy,
+            mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
+        })?;
         answer.await.map_err(|_| Unkept::Ending)?
+    }
+
+    /// Here, and not where all wait for each other: what is made of trees of JSON takes longer than
+    /// to write it. Of many events it is made where nobody else waits.
+    async fn prepared(&self, events: Vec<Received>) -> Result<Vec<Prepared>, Unkept> {
+        let size: usize = events.iter().map(|one| one.text.as_ref().map_or(0, String::len)).sum();
+        let small = size <= LARGE && events.len() <= MANY;
+        let store = self.store.clone();
+        let prepare = move || events.into_iter().map(|one| store.prepare(one)).collect();
+        let prepared: Result<_, StoreError> = match small {
+            true => prepare(),
+            false => tokio::task::spawn_blocking(prepare).await.map_err(|_| Unkept::Ending)?,
+        };
+        prepared.map_err(|error| Unkept::Store(Arc::new(error)))
     }
 }
 

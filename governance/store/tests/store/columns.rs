@@ -96,8 +96,8 @@ struct Line {
 #[derive(Debug, Default)]
 struct Book {
     lines: Vec<Line>,
-    /// Of each run when it began, and how it ended and when.
-    runs: BTreeMap<u64, (i64, Option<(&'static str, i64)>)>,
+    /// Of each run when it began, and how it ended.
+    runs: BTreeMap<u64, (i64, Option<&'static str>)>,
     written: BTreeSet<(u64, usize)>,
 }
 
@@ -134,11 +134,10 @@ impl Book {
         let (began, end) = self.runs.entry(told.run()).or_insert((now, None));
         *began = now.min(*began);
         if let kind @ ("COMPLETE" | "FAIL") = KINDS[told.kind] {
-            let (before, at) = end.unwrap_or((kind, now));
-            let failed = [kind, before].contains(&"FAIL");
-            *end = Some((if failed { "FAIL" } else { kind }, now.max(at)));
+            // A run that failed has failed, whatever else is said of it.
+            *end = Some(if *end == Some("FAIL") { "FAIL" } else { kind });
         }
-        end.is_some_and(|(kind, _)| kind == "COMPLETE").then_some(*began)
+        (*end == Some("COMPLETE")).then_some(*began)
     }
 
     fn say(&mut self, told: &Told, output: usize, field: u8, direct: bool) {
