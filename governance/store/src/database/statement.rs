@@ -105,6 +105,24 @@ impl<'q> Statement<'q> {
         Ok(())
     }
 
+    /// The same of statements that write to different tables each, which PostgreSQL takes at one go;
+    /// how many rows the last of them changed.
+    pub(crate) async fn run_together(
+        &self,
+        parts: &[&str],
+        session: &mut Session,
+    ) -> Result<u64, sqlx::Error> {
+        if let Session::Postgres(..) = session {
+            let row = self.saying(&together(parts)).fetch_one(session).await?;
+            return row.try_get::<i64, _>("changed").map(i64::unsigned_abs);
+        }
+        let mut changed = 0;
+        for part in parts {
+            changed = self.saying(part).within(session).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
     /// Runs what writes. Outside of a transaction it is one by itself.
     pub(crate) async fn execute(self, on: impl Into<On<'_>>) -> Result<Done, sqlx::Error> {
         match on.into() {
@@ -215,6 +233,17 @@ impl<'q> Statement<'q> {
             Value::Real(number) => query.bind(number),
         })
     }
+}
+
+/// One statement for several that do not see what the others do.
+fn together(parts: &[&str]) -> String {
+    let part = |(number, part): (usize, &&str)| {
+        let part = part.trim().trim_end_matches(';');
+        format!("part_{number} AS ({part} RETURNING 1)")
+    };
+    let all: Vec<String> = parts.iter().enumerate().map(part).collect();
+    let last = parts.len().saturating_sub(1);
+    format!("WITH {} SELECT COUNT(*) AS changed FROM part_{last}", all.join(", "))
 }
 
 /// PostgreSQL keeps no text with the character 0, and takes no JSON apart that has one: it gets the

@@ -88,27 +88,24 @@ async fn touch(
     mut parts: Vec<&str>,
     datasets: bool,
 ) -> Result<Touched, sqlx::Error> {
-    let mut fresh = 0;
-    if let Session::Here(_) | Session::Postgres(..) = connection {
-        taken.run_all(&parts, connection).await?;
-        parts.clear();
-        if datasets {
-            fresh = taken.saying(TOUCHED).execute(&mut *connection).await?.rows_affected();
-        }
-    } else if datasets {
+    if datasets {
         parts.push(TOUCHED);
     }
+    let mut new = 0;
     // `changes()` is of the statement before, of which others have told.
-    parts.push(match (&*connection, datasets) {
-        (Session::Sqlite(_), true) => "SELECT changes() AS fresh,",
-        _ => "SELECT CAST(0 AS BIGINT) AS fresh,",
-    });
+    if let Session::Sqlite(_) = connection {
+        parts.push(if datasets { "SELECT changes() AS new," } else { "SELECT 0 AS new," });
+    } else {
+        let changed = taken.run_together(&parts, connection).await?;
+        new = if datasets { changed } else { 0 };
+        parts = vec!["SELECT CAST(0 AS BIGINT) AS new,"];
+    }
     parts.push(STAND);
     let row = taken.saying(&parts.concat()).fetch_one(connection).await?;
     let mut sets = Standing::default();
     sets.count(row.try_get("alone")?);
     Ok(Touched {
-        fresh: fresh > 0 || row.try_get::<i64, _>("fresh")? > 0,
+        fresh: new > 0 || row.try_get::<i64, _>("new")? > 0,
         read: row.try_get("read")?,
         written: row.try_get("written")?,
         between: row.try_get("between_them")?,
