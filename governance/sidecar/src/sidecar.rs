@@ -72,6 +72,9 @@ impl Sidecar {
             )));
         }
         let door = open(settings.listen, settings.tls.as_ref()).await?;
+        if let Err(error) = store.doubt_columns().await {
+            tracing::warn!(%error, "what earlier versions did to columns meanwhile is not seen");
+        }
         let (intake, keeping) = Intake::start(store.clone());
         let asked = Arc::new(Asked::default());
         let instance = format!("{} {}", door.address(), clock.now());

@@ -9,8 +9,8 @@ use crate::{StoreError, backup};
 
 /// Each brings a store from the version before to its own; the first makes an empty one version 1.
 ///
-/// A program of the version before may still be at work, so they only add. PostgreSQL takes the
-/// same ones.
+/// A program of the version before may still be at work, so they only add; what it does not know of
+/// is doubted when a sidecar starts. PostgreSQL takes the same ones.
 const MIGRATIONS: [&str; 16] = [
     include_str!("../migrations/0001_told_runs_reports_lineage_totals.sql"),
     include_str!("../migrations/0002_audit_halts_pruned.sql"),

@@ -49,6 +49,11 @@ impl Store {
         &self.place
     }
 
+    /// Whether [`Store::receive_prepared`] works in the thread of its caller.
+    pub fn receives_in_thread(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// How many events are best taken in together: one sync of the disk for all of them, and others
     /// wait as long. A server on another host is asked several times for each.
     pub fn events_at_once(&self) -> usize {

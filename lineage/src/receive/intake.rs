@@ -42,14 +42,18 @@ struct Parcel {
 }
 
 impl Intake {
-    /// Begins to take in, in a thread of its own. The task ends when the last handle is gone and all
-    /// that waited is kept.
+    /// Begins to take in, in a thread of its own where the store needs one. The task ends when the
+    /// last handle is gone and all that waited is kept.
     pub fn start(store: Store) -> (Intake, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(WAITING);
-        let runtime = Handle::current();
         let keep = keep(store.clone(), waiting);
-        let keeping = move || runtime.block_on(keep);
-        (Intake { store, queue }, tokio::task::spawn_blocking(keeping))
+        let keeping = if store.receives_in_thread() {
+            let runtime = Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(keep))
+        } else {
+            tokio::spawn(keep)
+        };
+        (Intake { store, queue }, keeping)
     }
 
     /// Keeps all of them, or none; on return they survive a loss of power.
@@ -75,12 +79,14 @@ impl Intake {
         if events.is_empty() {
             return Ok(());
         }
+        // First: what is refused must not cost anything.
+        let place = self.queue.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => Unkept::Busy,
+            mpsc::error::TrySendError::Closed(()) => Unkept::Ending,
+        })?;
         let events = self.prepared(events).await?;
         let (done, answer) = oneshot::channel();
-        self.queue.try_send(Parcel { events, _room, done }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Unkept::Busy,
-            mpsc::error::TrySendError::Closed(_) => Unkept::Ending,
-        })?;
+        place.send(Parcel { events, _room, done });
         answer.await.map_err(|_| Unkept::Ending)?
     }
 
@@ -90,7 +96,7 @@ impl Intake {
         let size: usize = events.iter().map(|one| one.text.as_ref().map_or(0, String::len)).sum();
         let small = size <= LARGE && events.len() <= MANY;
         let store = self.store.clone();
-        let prepare = move || events.into_iter().map(|one| store.prepare(one)).collect();
+        let prepare = move || events.iter().map(|one| store.prepare(one)).collect();
         let prepared: Result<_, StoreError> = match small {
             true => prepare(),
             false => tokio::task::spawn_blocking(prepare).await.map_err(|_| Unkept::Ending)?,

@@ -5,20 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, ffi};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, ffi};
 use sqlx::error::{DatabaseError, ErrorKind};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::sqlite::PATIENCE;
 use super::statement::Value;
 
+const WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// Statements that are kept as they were prepared.
 const PREPARED: usize = 64;
 
-/// Where a connection stays while nobody writes by it.
+/// Who may read all of a file at once: each holds much of it in memory.
+const READERS: usize = 2;
+
+/// Where the connection that is written by stays meanwhile, and how many read beside it.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     path: PathBuf,
     spare: Arc<Mutex<Option<Connection>>>,
+    readers: Arc<Semaphore>,
 }
 
 /// A transaction that writes. What it wrote survives a loss of power once it is committed; without
@@ -40,12 +48,24 @@ pub(crate) struct Seen<'r>(&'r rusqlite::Row<'r>);
 
 impl Home {
     pub(crate) fn new(path: &Path) -> Home {
-        Home { path: path.to_owned(), spare: Arc::default() }
+        let readers = Arc::new(Semaphore::new(READERS));
+        Home { path: path.to_owned(), spare: Arc::default(), readers }
     }
 
-    /// Begins a transaction when no other process writes.
+    /// Begins a transaction once nobody else writes, which is waited for.
     pub(crate) fn begin(&self) -> Result<Here, sqlx::Error> {
-        self.begin_with("BEGIN IMMEDIATE")
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let connection = spare.map_or_else(|| self.open(), Ok).map_err(said)?;
+        let here = Here { connection: Some(connection), home: self.clone() };
+        // Where it can't, the connection goes back.
+        here.prepared("BEGIN IMMEDIATE")?.raw_execute().map_err(said)?;
+        Ok(here)
+    }
+
+    /// The turn of one that reads.
+    pub(crate) async fn reader(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        let turn = Arc::clone(&self.readers).acquire_owned().await;
+        turn.map_err(|_| sqlx::Error::PoolClosed)
     }
 
     /// Hands rows over `each` by each, as they lie in the file, all of one moment; false ends it.
@@ -55,8 +75,9 @@ impl Home {
         values: &[Value<'_>],
         mut each: impl FnMut(Seen<'_>) -> Result<bool, sqlx::Error>,
     ) -> Result<(), sqlx::Error> {
-        let here = self.begin_with("BEGIN")?;
-        let mut statement = here.prepared(sql)?;
+        let connection = Connection::open_with_flags(&self.path, READ).map_err(said)?;
+        connection.busy_timeout(PATIENCE).map_err(said)?;
+        let mut statement = connection.prepare(sql).map_err(said)?;
         bind(&mut statement, values)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(said)? {
@@ -67,16 +88,8 @@ impl Home {
         Ok(())
     }
 
-    fn begin_with(&self, begin: &str) -> Result<Here, sqlx::Error> {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let connection = spare.map_or_else(|| self.open(), Ok).map_err(said)?;
-        connection.execute_batch(begin).map_err(said)?;
-        Ok(Here { connection: Some(connection), home: self.clone() })
-    }
-
     fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(&self.path, WRITE)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
         // Events have ids without order: their index is not read again for each. A page that many
@@ -149,7 +162,7 @@ impl<'r> Seen<'r> {
 }
 
 /// `$2` is the second of the values, wherever it stands first.
-fn bind(statement: &mut CachedStatement<'_>, values: &[Value<'_>]) -> Result<(), sqlx::Error> {
+fn bind(statement: &mut Statement<'_>, values: &[Value<'_>]) -> Result<(), sqlx::Error> {
     for place in 1..=statement.parameter_count() {
         let number = statement.parameter_name(place).and_then(|name| name[1..].parse().ok());
         let value = values.get(number.unwrap_or(place) - 1).ok_or_else(|| {
@@ -232,7 +245,7 @@ impl HereRow {
         column: impl Place,
     ) -> Result<T, sqlx::Error> {
         let value = column.place_in(self).and_then(|place| self.values.get(place));
-        let value = value.ok_or_else(|| sqlx::Error::ColumnNotFound(String::new()))?;
+        let value = value.ok_or_else(|| sqlx::Error::ColumnNotFound("of an answer".to_owned()))?;
         T::of(value).ok_or_else(|| sqlx::Error::Decode("a value of another type".into()))
     }
 }
@@ -320,5 +333,22 @@ mod tests {
         assert_eq!(row.try_get::<i64>(1).unwrap(), 7);
         assert_eq!(row.try_get::<Option<String>>("c").unwrap(), None);
         assert!(row.try_get::<i64>("a").is_err() && row.try_get::<i64>("d").is_err());
+    }
+
+    #[test]
+    fn while_another_writes_it_is_waited_for_and_then_told_and_the_connection_stays() {
+        let (_folder, home) = home();
+        drop(home.begin().unwrap());
+        let other = home.open().unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let spare = home.spare.lock().unwrap().take().unwrap();
+        spare.busy_timeout(std::time::Duration::from_millis(20)).unwrap();
+        *home.spare.lock().unwrap() = Some(spare);
+        let Err(error) = home.begin() else { panic!("two write at once") };
+        let error = crate::StoreError::database("store.db", "take in lineage events", error);
+        assert_eq!(error.fault(), assay_core::Fault::Transient, "{error}");
+        assert!(home.spare.lock().unwrap().is_some());
+        other.execute_batch("ROLLBACK").unwrap();
+        home.begin().unwrap().commit().unwrap();
     }
 }

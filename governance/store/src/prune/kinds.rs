@@ -82,11 +82,8 @@ const WAYS: &str = "
     (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM ways l WHERE l.output = r.output
         AND l.pipeline = r.pipeline AND l.stage = r.stage AND l.last_at > r.last_at))";
 
-/// What the job said last goes on, whatever the time of its rows.
 const COLUMN_WAYS: &str = "
-    NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = r.pipeline AND s.stage = r.stage
-        AND s.output = r.output AND s.digest = r.digest AND r.until IS NULL)
-    AND (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
+    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
         AND l.output_column = r.output_column AND l.pipeline = r.pipeline AND l.stage = r.stage
         AND l.last_at > r.last_at))";
 
@@ -155,7 +152,9 @@ pub(crate) fn table(kind: Kind) -> Table {
         Kind::ColumnWays => Table {
             name: "column_ways",
             key: "output, output_column, input, input_column, pipeline, stage, since",
-            at: "COALESCE(until, last_at)",
+            // Of a set that is said again and again it is the set that has the time.
+            at: "COALESCE(until, (SELECT s.last_at FROM column_sets s WHERE s.pipeline = r.pipeline
+                AND s.stage = r.stage AND s.output = r.output AND s.digest = r.digest), last_at)",
             weight: "2 * (LENGTH(r.input) + LENGTH(r.output)) + 400",
             goes: COLUMN_WAYS,
         },

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use assay_core::{RunId, StageId};
 use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
 
 use super::THEN;
 use crate::column::{from_time, unreadable};
@@ -55,13 +56,19 @@ impl Store {
 
 /// As it lies in a file. A row each by a pool costs more than all that is in it.
 async fn drawn_here(home: Home, at: Option<DateTime<Utc>>) -> Result<Option<Atlas>, sqlx::Error> {
-    let drawing = move || {
+    let turn = home.reader().await?;
+    let (done, drawn) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
         let mut drawing = Drawing::default();
         let values = [Value::from(None::<i64>), Value::from(at.map(from_time))];
-        home.each(&ALL, &values, |row| drawing.draw(|place| row.text(place)))?;
-        Ok(drawing.done())
-    };
-    tokio::task::spawn_blocking(drawing).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        // Whoever asked may have gone.
+        let read = home.each(&ALL, &values, |row| {
+            Ok(!done.is_closed() && drawing.draw(|place| row.text(place))?)
+        });
+        drop(turn);
+        let _ = done.send(read.map(|()| drawing.done()));
+    });
+    drawn.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 /// In the order that [`Drawing::draw`] takes them. `$1` is of nothing: `$2` is the time.

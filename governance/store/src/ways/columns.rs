@@ -4,20 +4,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::said::ColumnSaid;
 use crate::column::from_json;
+use crate::database::statement;
+use crate::{Store, StoreError};
 
-/// The columns that one event names, for the database to take apart.
+/// The columns that one event names. An output's name may be long, and is there once.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// JSON rows: output, its column, input, its column, direct, how, digest of the output's set.
-    pub(super) rows: String,
     pub(super) sets: Vec<Set>,
-    /// The same as JSON rows.
-    pub(super) listed: String,
 }
 
 /// All that an event says of the columns of one output.
@@ -25,7 +22,7 @@ pub(super) struct Columns {
 pub(super) struct Set {
     pub(super) output: String,
     pub(super) digest: String,
-    columns: usize,
+    columns: Vec<ColumnSaid>,
 }
 
 /// How the sets of an event stand, once it has been said that they were said again.
@@ -47,27 +44,27 @@ impl Standing {
 
 impl Columns {
     /// None when the event names none.
-    pub(super) fn of(said: &[ColumnSaid]) -> Result<Option<Columns>, sqlx::Error> {
-        // Said twice, the last one counts: a database may take either.
-        let mut last: BTreeMap<&str, BTreeMap<[&str; 3], &ColumnSaid>> = BTreeMap::new();
-        for c in said {
-            let of_output = last.entry(&c.output).or_default();
-            of_output.insert([&c.output_column, &c.input, &c.input_column], c);
-        }
-        let (mut rows, mut sets) = (vec![], vec![]);
-        for (output, columns) in &last {
-            let first = rows.len();
-            rows.extend(columns.values().map(|column| Row::of(column)));
-            let digest = digest(&from_json(&&rows[first..])?);
-            rows[first..].iter_mut().for_each(|row| row.6.clone_from(&digest));
-            sets.push(Set { output: (*output).to_owned(), digest, columns: columns.len() });
-        }
-        if sets.is_empty() {
-            return Ok(None);
-        }
-        let listed: Vec<_> =
-            sets.iter().map(|set| (&set.output, &set.digest, set.columns)).collect();
-        Ok(Some(Columns { rows: from_json(&rows)?, listed: from_json(&listed)?, sets }))
+    pub(super) fn of(said: BTreeMap<String, Vec<ColumnSaid>>) -> Option<Columns> {
+        let sets: Vec<Set> = said.into_iter().map(|(output, said)| Set::of(output, said)).collect();
+        (!sets.is_empty()).then_some(Columns { sets })
+    }
+
+    /// JSON rows, for the database to take apart: output, its column, input, its column, direct, how,
+    /// digest of the output's set.
+    pub(super) fn rows(&self) -> Result<String, sqlx::Error> {
+        let rows = self.sets.iter().flat_map(|Set { output, digest, columns }| {
+            columns.iter().map(move |c| {
+                let ColumnSaid { column, input, input_column, direct, how } = c;
+                (output, column, input, input_column, u8::from(*direct), how, digest)
+            })
+        });
+        from_json(&rows.collect::<Vec<_>>())
+    }
+
+    /// JSON rows: output, digest of its set, how many columns.
+    pub(super) fn listed(&self) -> Result<String, sqlx::Error> {
+        let listed = self.sets.iter().map(|set| (&set.output, &set.digest, set.columns.len()));
+        from_json(&listed.collect::<Vec<_>>())
     }
 
     /// Whether every set had been said before.
@@ -86,19 +83,29 @@ impl Columns {
     }
 }
 
-#[derive(Serialize)]
-struct Row<'c>(&'c str, &'c str, &'c str, &'c str, u8, &'c str, String);
-
-impl<'c> Row<'c> {
-    fn of(c: &'c ColumnSaid) -> Row<'c> {
-        let direct = c.direct.into();
-        Row(&c.output, &c.output_column, &c.input, &c.input_column, direct, &c.how, String::new())
+impl Set {
+    /// Said twice, the last one counts: a database may take either.
+    fn of(output: String, said: Vec<ColumnSaid>) -> Set {
+        let mut last = BTreeMap::new();
+        for c in said {
+            last.insert([c.column.clone(), c.input.clone(), c.input_column.clone()], c);
+        }
+        let columns: Vec<ColumnSaid> = last.into_values().collect();
+        Set { output, digest: digest(&columns), columns }
     }
 }
 
-fn digest(text: &str) -> String {
+fn digest(columns: &[ColumnSaid]) -> String {
+    let mut hash = Sha256::new();
+    for ColumnSaid { column, input, input_column, direct, how } in columns {
+        for text in [column, input, input_column, how] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        hash.update([u8::from(*direct)]);
+    }
     let mut digest = String::with_capacity(32);
-    for byte in &Sha256::digest(text)[..16] {
+    for byte in &hash.finalize()[..16] {
         // To a text nothing fails to be written.
         let _ = write!(digest, "{byte:02x}");
     }
@@ -215,3 +222,15 @@ pub(super) const ALONE: &str = "
         AND NOT EXISTS (SELECT 1 FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
             AND w.output = column_sets.output AND w.until IS NULL
             AND (w.digest IS NULL OR w.digest <> column_sets.digest));";
+
+/// No event is of a time behind this word, so each set is said anew before it is known again.
+const DOUBT: &str = "UPDATE column_sets SET since = 'in doubt' WHERE since <> 'in doubt'";
+
+impl Store {
+    /// Takes no set of columns for known until it was said anew. A program of an earlier version that
+    /// was still at work changes columns and knows of no sets.
+    pub async fn doubt_columns(&self) -> Result<(), StoreError> {
+        let doubted = statement(DOUBT).execute(self.pool()).await;
+        doubted.map(drop).map_err(self.failed("look at the columns of jobs anew"))
+    }
+}

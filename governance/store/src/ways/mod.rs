@@ -73,7 +73,6 @@ pub enum Direction {
     Downstream,
 }
 
-/// Ten thousands of rows are one text, which is a tenth of the work of as many rows.
 const WAYS: &str = "input, output, pipeline, stage, since, until, run, last_at";
 const COLUMNS: &str = "input, input_column, output, output_column, pipeline, stage, direct, how,
     since, until";
@@ -88,7 +87,7 @@ impl Store {
     /// Where the store is a file, the thread of the caller does all of it: it is not for one that
     /// others wait for.
     pub async fn receive(&self, received: &[Received]) -> Result<(), StoreError> {
-        let prepared = received.iter().map(|received| self.prepare(received.clone()));
+        let prepared = received.iter().map(|received| self.prepare(received));
         self.receive_prepared(&prepared.collect::<Result<Vec<_>, _>>()?).await
     }
 

@@ -1,5 +1,7 @@
 //! An event as it is put into the store: all that can be made of it without the store.
 
+use std::collections::BTreeSet;
+
 use assay_core::{Run, StageId};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -52,7 +54,8 @@ pub(super) struct ToldRun {
 pub(super) struct Reach {
     pub(super) read: i64,
     pub(super) written: i64,
-    /// Input and output; none when there are too many to ask for one by one.
+    /// Input and output; none when there are too many to ask for one by one, or when some are made of
+    /// others that the run writes.
     pub(super) pairs: Vec<(String, String)>,
 }
 
@@ -61,9 +64,9 @@ const FEW: usize = 4;
 
 impl Store {
     /// Makes an event ready to be taken in. This needs no database, and may be done anywhere.
-    pub fn prepare(&self, received: Received) -> Result<Prepared, StoreError> {
+    pub fn prepare(&self, received: &Received) -> Result<Prepared, StoreError> {
         let Received { run, event, text } = received;
-        let prepared = Prepared::of(&run, &event, text);
+        let prepared = Prepared::of(run, event, text.clone());
         prepared.map_err(self.failed("take in lineage events"))
     }
 }
@@ -76,7 +79,8 @@ impl Prepared {
     ) -> Result<Prepared, sqlx::Error> {
         let said = Said::of(event);
         let aliases = said.as_ref().map(|said| &said.aliases).filter(|all| !all.is_empty());
-        let told = said.as_ref().filter(|_| event.body.get("job").is_some());
+        let aliases = aliases.map(from_json).transpose()?;
+        let told = said.filter(|_| event.body.get("job").is_some());
         Ok(Prepared {
             id: event.id,
             kind: event.kind,
@@ -89,22 +93,22 @@ impl Prepared {
             inputs: from_json(&event.inputs)?,
             outputs: from_json(&event.outputs)?,
             moves: event.kind.moves_rows() && !event.inputs.is_empty() && !event.outputs.is_empty(),
-            aliases: aliases.map(from_json).transpose()?,
+            aliases,
             told: told.map(ToldRun::of).transpose()?,
         })
     }
 }
 
 impl ToldRun {
-    fn of(said: &Said) -> Result<ToldRun, sqlx::Error> {
+    fn of(said: Said) -> Result<ToldRun, sqlx::Error> {
         let datasets = Some(&said.datasets).filter(|all| !all.is_empty());
         Ok(ToldRun {
             status: said.status,
             ended: said.ended,
-            parent: said.parent.clone(),
             datasets: datasets.map(from_json).transpose()?,
-            columns: Columns::of(&said.columns)?,
-            reach: Reach::of(said),
+            reach: Reach::of(&said),
+            parent: said.parent,
+            columns: Columns::of(said.columns),
         })
     }
 
@@ -116,19 +120,21 @@ impl ToldRun {
 
 impl Reach {
     fn of(said: &Said) -> Reach {
-        let of = |which| {
-            let side = said.datasets.iter().filter(move |(side, ..)| *side == which);
-            side.map(|(_, dataset, _)| dataset)
+        // A dataset may be named as a file and not as one: it is touched once.
+        let of = |which| -> BTreeSet<&String> {
+            let side = said.datasets.iter().filter(|(side, ..)| *side == which);
+            side.map(|(_, dataset, _)| dataset).collect()
         };
-        let (read, written) = (of("in").count(), of("out").count());
-        let few = of("mid").next().is_none() && read * written <= FEW;
-        let pair =
-            |input| of("out").map(move |output: &String| (String::clone(input), output.clone()));
+        let (inputs, outputs) = (of("in"), of("out"));
+        let few = of("mid").is_empty() && inputs.len() * outputs.len() <= FEW;
+        let pairs =
+            inputs.iter().flat_map(|input| outputs.iter().map(move |output| (input, output)));
+        let pair = |(input, output): (&&String, &&String)| (input.to_string(), output.to_string());
         let count = |datasets| i64::try_from(datasets).unwrap_or(i64::MAX);
         Reach {
-            read: count(read),
-            written: count(written),
-            pairs: if few { of("in").flat_map(pair).collect() } else { vec![] },
+            read: count(inputs.len()),
+            written: count(outputs.len()),
+            pairs: if few { pairs.map(pair).collect() } else { vec![] },
         }
     }
 }

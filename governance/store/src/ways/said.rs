@@ -37,14 +37,14 @@ pub(crate) struct Said {
     pub(crate) datasets: BTreeSet<(&'static str, String, u8)>,
     /// Other names of datasets, each with the one it is known by.
     pub(crate) aliases: BTreeSet<(String, String)>,
-    pub(crate) columns: Vec<ColumnSaid>,
+    /// Of each output.
+    pub(crate) columns: BTreeMap<String, Vec<ColumnSaid>>,
 }
 
 /// One column of an output, and one that it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnSaid {
-    pub(crate) output: String,
-    pub(crate) output_column: String,
+    pub(crate) column: String,
     pub(crate) input: String,
     pub(crate) input_column: String,
     pub(crate) direct: bool,
@@ -106,7 +106,7 @@ impl Said {
                 said.explicit(entry, &target, &places);
             }
             // Some name what they read by its columns alone.
-            for column in &said.columns {
+            for column in said.columns.values().flatten() {
                 let written = said
                     .datasets
                     .iter()
@@ -184,14 +184,17 @@ impl Said {
         let from = places.get(&from).cloned().unwrap_or(from);
         let Some(field) = input["field"].as_str() else { return self.touches("in", &from) };
         let (direct, how) = transformation(input);
-        self.columns.push(ColumnSaid {
-            output: label.to_owned(),
-            output_column: column.to_owned(),
+        let said = ColumnSaid {
+            column: column.to_owned(),
             input: from,
             input_column: field.to_owned(),
             direct: direct && column != "*",
             how,
-        });
+        };
+        match self.columns.get_mut(label) {
+            Some(all) => all.push(said),
+            None => drop(self.columns.insert(label.to_owned(), vec![said])),
+        }
     }
 
     fn touches(&mut self, side: &'static str, dataset: &str) {

@@ -1,6 +1,6 @@
 //! Takes events into the graph: what runs touched, the ways that rows went, and their ends.
 
-use super::columns::{self, Set, Standing};
+use super::columns::{self, Columns, Set, Standing};
 use super::prepared::{Prepared, ToldRun};
 use crate::database::{Session, Statement, statement};
 
@@ -20,12 +20,11 @@ pub(crate) async fn take(connection: &mut Session, event: &Prepared) -> Result<(
         first.is_some().then_some(columns::AGAIN),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
-    let taken = event.taken(first);
     let datasets = told.is_some_and(|told| told.datasets.is_some());
-    let mut touched = touch(connection, &taken, parts, datasets).await?;
+    let mut touched = touch(connection, event, first, parts, datasets).await?;
     let Some(told) = told else { return Ok(()) };
     for set in others {
-        let of_set = event.taken(Some(set));
+        let of_set = event.of_set(Some(set));
         of_set.saying(columns::AGAIN).execute(&mut *connection).await?;
         let row = of_set.saying(columns::ALONE_NOW).fetch_one(&mut *connection).await?;
         touched.sets.count(row.try_get("alone")?);
@@ -44,12 +43,16 @@ impl Prepared {
         statement("").bind(run).bind(&stage.pipeline).bind(&stage.stage).bind(when)
     }
 
-    /// The same with all that it says, and one of its sets.
+    /// The same with one of its sets.
+    fn of_set<'p>(&'p self, set: Option<&'p Set>) -> Statement<'p> {
+        let (output, digest) = set.map(|set| (&set.output, &set.digest)).unzip();
+        self.statement().bind(output).bind(digest)
+    }
+
+    /// The same with all that it says.
     fn taken<'p>(&'p self, set: Option<&'p Set>) -> Statement<'p> {
         let told = self.told.as_ref();
-        self.statement()
-            .bind(set.map(|set| &set.output))
-            .bind(set.map(|set| &set.digest))
+        self.of_set(set)
             .bind(self.id.to_string())
             .bind(self.kind.name())
             .bind(&self.inputs)
@@ -84,24 +87,26 @@ impl Touched {
 /// Runs these parts and writes down which datasets the run touched, where the event names any.
 async fn touch(
     connection: &mut Session,
-    taken: &Statement<'_>,
+    event: &Prepared,
+    first: Option<&Set>,
     mut parts: Vec<&str>,
     datasets: bool,
 ) -> Result<Touched, sqlx::Error> {
     if datasets {
         parts.push(TOUCHED);
     }
-    let mut new = 0;
+    let (mut new, mut asking) = (0, event.taken(first));
     // `changes()` is of the statement before, of which others have told.
     if let Session::Sqlite(_) = connection {
         parts.push(if datasets { "SELECT changes() AS new," } else { "SELECT 0 AS new," });
     } else {
-        let changed = taken.run_together(&parts, connection).await?;
+        let changed = asking.run_together(&parts, connection).await?;
         new = if datasets { changed } else { 0 };
-        parts = vec!["SELECT CAST(0 AS BIGINT) AS new,"];
+        // Its body need not be said again.
+        (asking, parts) = (event.of_set(first), vec!["SELECT CAST(0 AS BIGINT) AS new,"]);
     }
     parts.push(STAND);
-    let row = taken.saying(&parts.concat()).fetch_one(connection).await?;
+    let row = asking.saying(&parts.concat()).fetch_one(connection).await?;
     let mut sets = Standing::default();
     sets.count(row.try_get("alone")?);
     Ok(Touched {
@@ -141,8 +146,11 @@ async fn go(
         (complete && rest).then_some(columns::ALONE),
     ];
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
-    let (rows, sets) = columns.map(|all| (&all.rows, &all.listed)).unzip();
-    let going = event.statement().bind(rows).bind(sets);
+    let said = columns.filter(|_| new);
+    let going = event
+        .statement()
+        .bind(said.map(Columns::rows).transpose()?)
+        .bind(said.map(Columns::listed).transpose()?);
     going.run_all(&parts, connection).await
 }
 
@@ -156,8 +164,13 @@ async fn gone_on(
 ) -> Result<bool, sqlx::Error> {
     let reach = &told.reach;
     let all = (touched.read, touched.written, touched.between) == (reach.read, reach.written, 0);
-    // There a question more is a walk more.
-    if !all || reach.pairs.is_empty() || matches!(connection, Session::Sqlite(_)) {
+    // Where a question more is a walk more, more than one are not worth it.
+    let few = match connection {
+        Session::Sqlite(_) => 0,
+        Session::Postgres(..) => 1,
+        Session::Here(_) => usize::MAX,
+    };
+    if !all || reach.pairs.is_empty() || reach.pairs.len() > few {
         return Ok(false);
     }
     for (input, output) in &reach.pairs {

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use assay_core::{Governed, Run, RunId};
-use assay_store::{ColumnWay, Direction, Event, EventKind, Received, job, label};
+use assay_store::{ColumnWay, Direction, Event, EventKind, KeptSince, Kind, Received, job, label};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::sample::{at, id, store};
+use crate::sample::{at, id, store, telling};
 
 const KINDS: [&str; 4] = ["START", "RUNNING", "COMPLETE", "FAIL"];
 const OUTPUTS: [&str; 2] = ["sums", "tops"];
@@ -183,6 +183,10 @@ impl Book {
     }
 }
 
+fn sorted(ways: &[ColumnWay]) -> BTreeSet<String> {
+    ways.iter().map(|way| format!("{way:?}")).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
@@ -193,6 +197,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (_home, store) = store().await;
+            let (_other, tells) = crate::sample::store().await;
             let mut book = Book::default();
             for (number, mut told) in (10..).zip(steps) {
                 // Most come in order, and no two tell of the same moment.
@@ -200,11 +205,21 @@ proptest! {
                 told.run += number.unsigned_abs() / 4;
                 store.receive(&[told.received(number.unsigned_abs())]).await.unwrap();
                 book.take(&told);
+                if told.seconds % 7 == 0 {
+                    store.doubt_columns().await.unwrap();
+                }
+                // Told by a commit it is the same.
+                let received = told.received(number.unsigned_abs());
+                let mut telling = telling(&received.run, number.unsigned_abs());
+                telling.events = vec![received.event];
+                prop_assert!(tells.tell(&telling).await.unwrap());
                 for (place, name) in OUTPUTS.iter().enumerate() {
                     let dataset = label("s3://lake", name);
                     for then in [None, Some(told.seconds - 250)] {
                         let (of, time) = ([&*dataset], then.map(at));
                         let ways = store.column_ways(&of, Direction::Upstream, time).await.unwrap();
+                        let same = tells.column_ways(&of, Direction::Upstream, time).await.unwrap();
+                        prop_assert_eq!(sorted(&ways), sorted(&same));
                         let text = |way: &ColumnWay| {
                             let time = (way.since, way.until);
                             format!("{} {} {} {time:?}", way.job.stage, way.input_column, way.direct)
@@ -217,4 +232,26 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// Of a set that is said again and again the rows have the time of its first event.
+#[tokio::test]
+async fn a_set_that_is_said_again_is_not_old() {
+    let (_home, store) = store().await;
+    let set = BTreeSet::from([(0, true), (1, true)]);
+    let outputs = BTreeMap::from([(0, set)]);
+    let told = |seconds, run, outputs: &BTreeMap<_, _>| {
+        Told { kind: 2, seconds, job: 0, run, outputs: outputs.clone() }.received(run)
+    };
+    store.receive(&[told(10, 1, &outputs), told(500, 2, &outputs)]).await.unwrap();
+    let other = BTreeMap::from([(1, BTreeSet::from([(3, true)]))]);
+    let mut old = told(11, 3, &other);
+    old.run.stage = job("shop", "job_9");
+    store.receive(&[old]).await.unwrap();
+    let end = at(400);
+    let since = KeptSince { reports: end, runs: end, lineage: end, jobs: end, audit: end };
+    let due = store.due(&since).await.unwrap();
+    let of = |kind: Kind| due.iter().find(|due| due.kind == kind).map(|due| (due.rows, due.kept));
+    // Of the set neither; the other is old, and the last of its job.
+    assert_eq!(of(Kind::ColumnWays), Some((0, 1)));
 }

@@ -141,7 +141,10 @@ async fn of_old_lineage_the_last_of_each_job_stays() {
     }
     let end = at(1000);
     let since = KeptSince { reports: end, runs: end, lineage: end, jobs: end, audit: end };
+    let named = async |end| store.lineage_datasets_ending(end).await.unwrap().len();
+    assert_eq!((named(" a").await, named("c").await, named("sums").await), (1, 1, 1));
     let pruned = store.prune(&since).await.unwrap();
+    assert_eq!((named(" a").await, named("c").await, named("sums").await), (0, 1, 1));
     let of =
         |kind: Kind| pruned.iter().find(|due| due.kind == kind).map(|due| (due.rows, due.kept));
     assert_eq!((of(Kind::Ways), of(Kind::LineageRuns)), (Some((2, 1)), Some((2, 1))));
