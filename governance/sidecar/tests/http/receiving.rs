@@ -61,6 +61,23 @@ async fn events_come_alone_in_lists_packed_and_in_chunks_and_each_is_kept_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_events_come_at_once_and_one_of_a_far_day_does_not_stay_the_newest() {
+    let desk = Desk::new();
+    let open = desk.open().await;
+    let of = |number: u32| event("COMPLETE", "10:00:00", &format!("run {number}"), "a", "b");
+    let mut all: Vec<_> = (0..150).map(of).collect();
+    all[7]["eventTime"] = json!("9999-12-31T23:59:59Z");
+    let sent = open.post(LINEAGE, &json!(all)).await;
+    assert_eq!((sent.status, sent.text.as_str()), (201, r#"{"accepted":150}"#));
+    let runs = open.get("/api/v1/lineage/runs?limit=200").await.json();
+    let runs = runs["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 150);
+    let far = |run: &&serde_json::Value| run["last_at"].as_str().unwrap().starts_with('9');
+    assert_eq!(runs.iter().filter(far).count(), 0, "{runs:?}");
+    open.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_is_refused_with_path_and_rule_and_nothing_is_kept() {
     let desk = Desk::new();
     let open = desk.open().await;
