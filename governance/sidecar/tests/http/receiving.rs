@@ -72,7 +72,7 @@ async fn many_events_come_at_once_and_one_of_a_far_day_does_not_stay_the_newest(
     let runs = open.get("/api/v1/lineage/runs?limit=200").await.json();
     let runs = runs["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 150);
-    let far = |run: &&serde_json::Value| run["last_at"].as_str().unwrap().starts_with('9');
+    let far = |run: &&serde_json::Value| run["started_at"].as_str().unwrap().starts_with('9');
     assert_eq!(runs.iter().filter(far).count(), 0, "{runs:?}");
     open.close().await;
 }
