@@ -1,5 +1,7 @@
 //! What came into the graph and what went, between two times.
 
+use std::collections::{BTreeSet, HashMap};
+
 use assay_core::StageId;
 use assay_store::{Store, StoreError};
 use chrono::{DateTime, Utc};
@@ -84,5 +86,18 @@ pub async fn changes(
         });
     }
     all.sort_by(|a, b| a.place().cmp(&b.place()));
-    Ok(all)
+    Ok(without_returns(all))
+}
+
+/// What went and came back in between is there at both times.
+fn without_returns(all: Vec<Change>) -> Vec<Change> {
+    let key = |one: &Change| {
+        let Change { output, output_column, input, input_column, job, .. } = one.clone();
+        (output, output_column, input, input_column, job)
+    };
+    let mut signs: HashMap<_, BTreeSet<What>> = HashMap::new();
+    for one in &all {
+        signs.entry(key(one)).or_default().insert(one.what);
+    }
+    all.into_iter().filter(|one| signs.get(&key(one)).is_none_or(|both| both.len() < 2)).collect()
 }

@@ -114,22 +114,8 @@ async fn impact(
     at: Option<chrono::DateTime<chrono::Utc>>,
     as_json: bool,
 ) -> Result<()> {
-    let Some((dataset, column)) = column.rsplit_once('.') else {
-        return Err(
-            Usage("write the dataset and its column, as silver.orders.id".to_owned()).into()
-        );
-    };
     let names = Names::load(store).await?;
-    let whole = format!("{dataset}.{column}");
-    let dataset = match names.find(store, dataset).await {
-        // Perhaps all of it is a dataset.
-        Err(NotFound::Unknown { .. }) if names.find(store, &whole).await.is_ok() => {
-            let told = format!("{whole} is a dataset: write which column of it, as {whole}.id");
-            return Err(Usage(told).into());
-        }
-        looked => found(looked)?,
-    };
-    found(assay_lineage::must_have(store, &names, &dataset, column).await)?;
+    let (dataset, column) = column_of(store, &names, column).await?;
     let reached = assay_lineage::impact(store, &names, &dataset, column, at).await?;
     if as_json {
         return json(&reached);
@@ -144,6 +130,35 @@ async fn impact(
         grid.row([steps, one.dataset, one.column, one.why.name().to_owned(), one.from, job]);
     }
     grid.print()
+}
+
+/// A column and its dataset, which both may have dots in their names: the last one that makes sense
+/// parts them.
+async fn column_of<'w>(store: &Store, names: &Names, whole: &'w str) -> Result<(String, &'w str)> {
+    let mut first = None;
+    for (dot, _) in whole.rmatch_indices('.') {
+        let (dataset, column) = (&whole[..dot], &whole[dot + 1..]);
+        let looked = async {
+            let dataset = names.find(store, dataset).await?;
+            assay_lineage::must_have(store, names, &dataset, column).await?;
+            Ok(dataset)
+        };
+        match looked.await {
+            Ok(dataset) => return Ok((dataset, column)),
+            Err(error @ NotFound::Store(_)) => found(Err(error))?,
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    let Some(error) = first else {
+        let told = "write the dataset and its column, as silver.orders.id";
+        return Err(Usage(told.to_owned()).into());
+    };
+    if matches!(error, NotFound::Unknown { .. }) && names.find(store, whole).await.is_ok() {
+        // All of it is a dataset.
+        let told = format!("{whole} is a dataset: write which column of it, as {whole}.id");
+        return Err(Usage(told).into());
+    }
+    found(Err(error))
 }
 
 async fn blame(

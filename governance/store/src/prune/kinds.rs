@@ -77,15 +77,15 @@ const EDGES: &str = "
     EXISTS (SELECT 1 FROM edges l WHERE l.output = r.output AND l.pipeline = r.pipeline
         AND l.stage = r.stage AND l.last_seen_at > r.last_seen_at)";
 
-/// A way that ended, or that its job does not go any more.
+/// A way that ended, or that its job does not go any more: it may be from a file, which is read once.
+/// A run that is not complete says nothing of ways that it did not go.
 const WAYS: &str = "
-    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM ways l WHERE l.output = r.output
-        AND l.pipeline = r.pipeline AND l.stage = r.stage AND l.last_at > r.last_at))";
+    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM ways l
+        JOIN lineage_runs c ON c.id = l.run AND c.status IN ('complete', 'stated')
+        WHERE l.output = r.output AND l.pipeline = r.pipeline AND l.stage = r.stage
+            AND l.last_at > r.last_at))";
 
-const COLUMN_WAYS: &str = "
-    (r.until IS NOT NULL OR EXISTS (SELECT 1 FROM column_ways l WHERE l.output = r.output
-        AND l.output_column = r.output_column AND l.pipeline = r.pipeline AND l.stage = r.stage
-        AND l.last_at > r.last_at))";
+const COLUMN_WAYS: &str = "r.until IS NOT NULL";
 
 /// The run of a job before the first one that is kept says what was new to that.
 const LINEAGE_RUNS: &str = "

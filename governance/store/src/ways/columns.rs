@@ -30,7 +30,7 @@ pub(super) struct Set {
 pub(super) struct Standing {
     /// How many of them had been said before, and by nobody otherwise since.
     pub(super) again: i64,
-    /// How many of those have no other ways beside them.
+    /// How many of those have no other ways beside them, and were not said later.
     pub(super) alone: i64,
 }
 
@@ -121,7 +121,7 @@ pub(super) const AGAIN: &str = "
 
 /// How it stands then, for [`Standing::count`].
 pub(super) const ALONE_NOW: &str = "
-    SELECT MAX(alone) AS alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
+    SELECT MAX(CASE WHEN last_at > $4 THEN 0 ELSE alone END) AS alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
         AND digest = $6 AND since <= $4";
 
 /// Whatever else is said of an output: the ways themselves have to know first who said them last.
@@ -159,11 +159,19 @@ pub(super) const KNOWN: &str = "
                 AND w.input = said.input AND w.input_column = said.input_column
                 AND w.pipeline = $2 AND w.stage = $3 AND w.since = $4));";
 
+/// Ways that are new. Where columns of the output were said later, and a run that began later wrote it
+/// and is complete, that one has overtaken them.
 pub(super) const NEW: &str = "
     INSERT INTO column_ways (output, output_column, input, input_column, pipeline, stage,
         direct, how, since, until, run, last_at, digest)
     SELECT n.value ->> 0, n.value ->> 1, n.value ->> 2, n.value ->> 3, $2, $3,
-        CAST(n.value ->> 4 AS BIGINT), n.value ->> 5, $4, NULL, $1, $4, n.value ->> 6
+        CAST(n.value ->> 4 AS BIGINT), n.value ->> 5, $4, CASE WHEN EXISTS (
+            SELECT 1 FROM column_ways w WHERE w.pipeline = $2 AND w.stage = $3
+                AND w.output = n.value ->> 0 AND w.until IS NULL AND w.last_at > $4)
+        THEN (SELECT MIN(r.last_at) FROM lineage_runs r
+            JOIN touched t ON t.run = r.id AND t.side = 'out' AND t.dataset = n.value ->> 0
+            WHERE r.pipeline = $2 AND r.stage = $3 AND r.started_at > $4
+                AND r.status IN ('complete', 'stated')) END, $1, $4, n.value ->> 6
     FROM json_each($5) n WHERE NOT EXISTS (
         SELECT 1 FROM column_ways w WHERE w.output = n.value ->> 0
             AND w.output_column = n.value ->> 1 AND w.input = n.value ->> 2
@@ -202,8 +210,8 @@ pub(super) const SETS: &str = "
 /// A run that completed and said what columns of an output come from: other ways to them have ended,
 /// unless a later run went them.
 pub(super) const CLOSE: &str = "
-    UPDATE column_ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
-        AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
+    UPDATE column_ways SET until = $4
+    WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4) AND run <> $1 AND last_at <= (SELECT started_at FROM lineage_runs
             WHERE id = $1 AND status IN ('complete', 'stated'))
         AND output IN (SELECT t.dataset FROM touched t WHERE t.run = $1 AND t.side = 'out' AND (
             EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
@@ -212,8 +220,9 @@ pub(super) const CLOSE: &str = "
                 AND c.output = t.dataset AND c.run = $1
                 AND NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2
                     AND s.stage = $3 AND s.output = c.output AND s.digest = c.digest))))
-        AND NOT EXISTS (SELECT 1 FROM column_sets s WHERE s.pipeline = $2 AND s.stage = $3
-            AND s.output = column_ways.output AND s.digest = column_ways.digest);";
+        AND (until IS NOT NULL OR NOT EXISTS (SELECT 1 FROM column_sets s
+            WHERE s.pipeline = $2 AND s.stage = $3
+                AND s.output = column_ways.output AND s.digest = column_ways.digest));";
 
 /// Sets that have no other ways beside them from now on.
 pub(super) const ALONE: &str = "

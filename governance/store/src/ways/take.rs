@@ -75,6 +75,8 @@ struct Touched {
     read: i64,
     written: i64,
     between: i64,
+    /// Whether a later event of it came before this one.
+    late: bool,
     sets: Standing,
 }
 
@@ -114,6 +116,9 @@ async fn touch(
         read: row.try_get("read")?,
         written: row.try_get("written")?,
         between: row.try_get("between_them")?,
+        late: row
+            .try_get::<Option<&str>, _>("last_at")?
+            .is_some_and(|last| last > event.when.as_str()),
         sets,
     })
 }
@@ -125,13 +130,13 @@ async fn go(
     told: &ToldRun,
     touched: Touched,
 ) -> Result<(), sqlx::Error> {
-    let Touched { fresh, written, sets, .. } = touched;
+    let Touched { fresh, written, late, sets, .. } = touched;
     let complete = told.completes();
     let columns = told.columns.as_ref();
     let new = columns.is_some_and(|columns| !columns.are_known(sets));
     let rest = !columns.is_some_and(|columns| columns.are_all(sets, written));
     // What an earlier event of the run told is there already.
-    let ways = touched.ways() <= MOST_WAYS && (fresh || complete);
+    let ways = touched.ways() <= MOST_WAYS && (fresh || complete || late);
     let ways = ways && !gone_on(connection, event, told, touched).await?;
     let parts = [
         fresh.then_some(NAMES),
@@ -238,7 +243,8 @@ const STAND: &str = "
         COUNT(CASE side WHEN 'in' THEN 1 END) AS read,
         COUNT(CASE side WHEN 'out' THEN 1 END) AS written,
         COUNT(CASE side WHEN 'mid' THEN 1 END) AS between_them,
-        (SELECT alone FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
+        (SELECT MAX(last_at) FROM lineage_runs WHERE id = $1) AS last_at,
+        (SELECT CASE WHEN last_at > $4 THEN 0 ELSE alone END FROM column_sets WHERE pipeline = $2 AND stage = $3 AND output = $5
             AND digest = $6 AND since <= $4) AS alone
     FROM touched WHERE run = $1";
 
@@ -292,7 +298,8 @@ const NEW_WAYS: &str = "
 /// A run that completed says how its job goes now: other ways to what it wrote have ended, unless a
 /// later run went them.
 const CLOSE: &str = "
-    UPDATE ways SET until = $4 WHERE pipeline = $2 AND stage = $3 AND until IS NULL
+    UPDATE ways SET until = $4
+    WHERE pipeline = $2 AND stage = $3 AND (until IS NULL OR until > $4)
         AND once = 0 AND run <> $1
         AND last_at <= (SELECT started_at FROM lineage_runs
             WHERE id = $1 AND status IN ('complete', 'stated'))

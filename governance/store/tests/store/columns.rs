@@ -96,8 +96,8 @@ struct Line {
 #[derive(Debug, Default)]
 struct Book {
     lines: Vec<Line>,
-    /// Of each run when it began, and how it ended.
-    runs: BTreeMap<u64, (i64, Option<&'static str>)>,
+    /// Of each run when it began, its last event, and how it ended.
+    runs: BTreeMap<u64, (i64, i64, Option<&'static str>)>,
     written: BTreeSet<(u64, usize)>,
 }
 
@@ -121,7 +121,8 @@ impl Book {
                 continue;
             }
             for line in self.lines.iter_mut().filter(|line| of(line, output)) {
-                if line.until.is_none() && line.run != run && line.last_at <= began {
+                let goes = line.until.is_none_or(|until| until > now);
+                if goes && line.run != run && line.last_at <= began {
                     line.until = Some(now);
                 }
             }
@@ -131,8 +132,8 @@ impl Book {
     /// Notes how the run stands; when it began, if it is complete.
     fn note(&mut self, told: &Told) -> Option<i64> {
         let now = told.seconds;
-        let (began, end) = self.runs.entry(told.run()).or_insert((now, None));
-        *began = now.min(*began);
+        let (began, last, end) = self.runs.entry(told.run()).or_insert((now, now, None));
+        (*began, *last) = (now.min(*began), now.max(*last));
         if let kind @ ("COMPLETE" | "FAIL") = KINDS[told.kind] {
             // A run that failed has failed, whatever else is said of it.
             *end = Some(if *end == Some("FAIL") { "FAIL" } else { kind });
@@ -155,17 +156,26 @@ impl Book {
                 line.direct = direct;
             }
             None if taken => {}
-            None => self.lines.push(Line {
-                output,
-                job,
-                field,
-                direct,
-                since: now,
-                until: None,
-                run,
-                last_at: now,
-            }),
+            None => {
+                let (since, last_at, until) = (now, now, self.overtaken(told, output));
+                self.lines.push(Line { output, job, field, direct, since, until, run, last_at });
+            }
         }
+    }
+
+    /// When a run that began later was complete, if columns of the output were said later.
+    fn overtaken(&self, told: &Told, output: usize) -> Option<i64> {
+        let said_later = |line: &&Line| {
+            (line.output, line.job, line.until) == (output, told.job, None)
+                && line.last_at > told.seconds
+        };
+        self.lines.iter().find(said_later)?;
+        let later = self.runs.iter().filter(|(run, (began, _, end))| {
+            let of_job = usize::try_from(**run % 10) == Ok(told.job);
+            let wrote = self.written.contains(&(**run, output));
+            of_job && wrote && *began > told.seconds && *end == Some("COMPLETE")
+        });
+        later.map(|(_, (_, last, _))| *last).min()
     }
 
     /// What the ways to an output were then, or are.

@@ -72,6 +72,7 @@ async fn a_run_that_is_told_late_is_put_where_it_belongs() {
     let (_folder, store) = store().await;
     store.receive(&[told("COMPLETE", 31, 3, &["new"], &["sums"])]).await.unwrap();
     store.receive(&[told("START", 30, 3, &["new"], &["sums"])]).await.unwrap();
+    assert_eq!(inputs(&store, "sums", Some(at(30))).await, ["new"]);
     store.receive(&[told("COMPLETE", 10, 1, &["old"], &["sums"])]).await.unwrap();
     assert_eq!(inputs(&store, "sums", None).await, ["new"]);
     assert_eq!(inputs(&store, "sums", Some(at(20))).await, ["old"]);
@@ -80,6 +81,38 @@ async fn a_run_that_is_told_late_is_put_where_it_belongs() {
         (run.status.as_str(), run.started_at, run.ended_at),
         ("complete", at(30), Some(at(31)))
     );
+}
+
+#[tokio::test]
+async fn a_run_that_is_told_late_ends_the_ways_before_it_when_it_was() {
+    let (_folder, store) = store().await;
+    for (seconds, run, from) in [(10, 1, "a"), (30, 3, "b"), (20, 2, "c")] {
+        let mut sent = told("COMPLETE", seconds, run, &[from], &["sums"]);
+        let field = json!({"namespace": "s3://lake", "name": from, "field": "x"});
+        sent.event.body["outputs"][0]["facets"]["columnLineage"] =
+            json!({"fields": {"total": {"inputFields": [field]}}});
+        store.receive(&[sent]).await.unwrap();
+    }
+    let sums = label("s3://lake", "sums");
+    for (when, from) in [(Some(15), "a"), (Some(25), "c"), (Some(35), "b"), (None, "b")] {
+        let when = when.map(at);
+        assert_eq!(inputs(&store, "sums", when).await, [from], "{when:?}");
+        let ways = store.column_ways(&[&sums], Direction::Upstream, when).await.unwrap();
+        let of: Vec<&str> = ways.iter().map(|way| way.input.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(of, [from], "{when:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_failed_makes_no_way_old() {
+    let (_folder, store) = store().await;
+    for (kind, seconds, run, from) in [("COMPLETE", 10, 1, "good"), ("FAIL", 20, 2, "bad")] {
+        store.receive(&[told(kind, seconds, run, &[from], &["sums"])]).await.unwrap();
+    }
+    let end = at(1000);
+    let since = KeptSince { reports: end, runs: end, lineage: end, jobs: end, audit: end };
+    store.prune(&since).await.unwrap();
+    assert_eq!(inputs(&store, "sums", None).await, ["bad", "good"]);
 }
 
 #[tokio::test]
