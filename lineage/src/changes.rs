@@ -101,3 +101,25 @@ fn without_returns(all: Vec<Change>) -> Vec<Change> {
     }
     all.into_iter().filter(|one| signs.get(&key(one)).is_none_or(|both| both.len() < 2)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_and_came_back_did_not_change() {
+        let change = |what, input: &str| Change {
+            what,
+            output: "sums".to_owned(),
+            output_column: None,
+            input: input.to_owned(),
+            input_column: None,
+            job: StageId { pipeline: "shop".to_owned(), stage: "sum".to_owned() },
+            at: DateTime::UNIX_EPOCH,
+        };
+        let (a, b) = (change(What::Added, "a"), change(What::Removed, "b"));
+        let back = [change(What::Added, "c"), change(What::Removed, "c")];
+        let all = [&[a.clone()], &back[..], &[b.clone()]].concat();
+        assert_eq!(without_returns(all), [a, b]);
+    }
+}

@@ -92,6 +92,20 @@ fn our_own_stages_are_in_the_same_graph() {
         "outputs": [{"namespace": "s3://reports", "name": "daily"}],
     });
     assert_eq!(sidecar.post(&spark.to_string()), 201);
+    // A column of another column, which has a dot in its name.
+    let city = serde_json::json!({"inputFields": [
+        {"namespace": "s3://reports", "name": "daily", "field": "addr.city"}]});
+    let mut next = spark.clone();
+    next["run"]["runId"] = "spark-2".into();
+    next["job"]["name"] = "cities".into();
+    next["inputs"] = serde_json::json!([{"namespace": "s3://reports", "name": "daily"}]);
+    next["outputs"] = serde_json::json!([{"namespace": "s3://reports", "name": "cities",
+        "facets": {"columnLineage": {"fields": {"city": city}}}}]);
+    assert_eq!(sidecar.post(&next.to_string()), 201);
+    let reached = office.assay(&["lineage", "impact", "s3://reports daily.addr.city"]);
+    assert!(reached.contains("s3://reports cities") && reached.contains("city"), "{reached}");
+    let (code, told) = office.refused(&["lineage", "impact", "s3://reports daily.addr.cty"]);
+    assert!(code == 2 && told.contains("daily"), "{code} {told}");
     let metrics = sidecar.get("/metrics");
     assert!(metrics.contains("event_breakdown{event_type=\"transformation\"}"), "{metrics}");
     sidecar.stop();
