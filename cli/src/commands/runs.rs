@@ -121,7 +121,18 @@ async fn one(app: &App, id: &str, as_json: bool) -> Result<()> {
         .parse()
         .map_err(|_| Usage(format!("`{id}` is not the id of a run: see `assay runs`")))?;
     let record = app.store.run(parsed).await?;
-    let record = record.ok_or_else(|| Usage(format!("there is no run {id}: see `assay runs`")))?;
+    let Some(record) = record else {
+        // Others tell of their runs as well, by lineage alone.
+        let told = match app.store.lineage_run(parsed).await? {
+            Some(run) => format!(
+                "{id} is a run of {}, which is no stage of ours: what is known of it are its events, \
+                 GET /api/v1/lineage/runs/{id} of `assay sidecar`",
+                run.job
+            ),
+            None => format!("there is no run {id}: see `assay runs`"),
+        };
+        return Err(Usage(told).into());
+    };
     let reports = app.store.reports_of(parsed).await?;
     if as_json {
         let mut value = value(&record, app.clock.now());

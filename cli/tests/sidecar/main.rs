@@ -102,6 +102,10 @@ fn our_own_stages_are_in_the_same_graph() {
     next["outputs"] = serde_json::json!([{"namespace": "s3://reports", "name": "cities",
         "facets": {"columnLineage": {"fields": {"city": city}}}}]);
     assert_eq!(sidecar.post(&next.to_string()), 201);
+    let foreign = office.assay(&["lineage", "blame", "s3://reports cities", "-o", "json"]);
+    let foreign: Value = serde_json::from_str(&foreign).unwrap();
+    let (code, told) = office.refused(&["runs", foreign["accused"]["run"].as_str().unwrap()]);
+    assert!(code == 2 && told.contains("a run of spark/cities"), "{code} {told}");
     let reached = office.assay(&["lineage", "impact", "s3://reports daily.addr.city"]);
     assert!(reached.contains("s3://reports cities") && reached.contains("city"), "{reached}");
     let (code, told) = office.refused(&["lineage", "impact", "s3://reports daily.addr.cty"]);
