@@ -118,8 +118,8 @@ mod tests {
             at: DateTime::UNIX_EPOCH,
         };
         let (a, b) = (change(What::Added, "a"), change(What::Removed, "b"));
-        let back = [change(What::Added, "c"), change(What::Removed, "c")];
-        let all = [&[a.clone()], &back[..], &[b.clone()]].concat();
+        let [added, removed] = [What::Added, What::Removed].map(|what| change(what, "c"));
+        let all = vec![a.clone(), added, removed, b.clone()];
         assert_eq!(without_returns(all), [a, b]);
     }
 }
