@@ -116,12 +116,20 @@ impl Shop {
 
     /// Waits until a query says `t`.
     pub(crate) fn until(&self, sql: &str) {
+        assert!(self.comes_to(sql, PATIENCE), "it did not come to: {sql}");
+    }
+
+    /// Whether it says so within this time.
+    pub(crate) fn comes_to(&self, sql: &str, patience: Duration) -> bool {
         let start = Instant::now();
         // A server may be away meanwhile.
         while asked(&self.server, &self.database, sql).as_deref() != Ok("t") {
-            assert!(start.elapsed() < PATIENCE, "it did not come to: {sql}");
+            if start.elapsed() > patience {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     /// A session that does this and then does not end.
