@@ -1,6 +1,7 @@
 //! What came into the graph and what went, between two times.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use assay_core::StageId;
 use assay_store::{Store, StoreError};
@@ -90,16 +91,20 @@ pub async fn changes(
 }
 
 /// What went and came back in between is there at both times.
-fn without_returns(all: Vec<Change>) -> Vec<Change> {
-    let key = |one: &Change| {
-        let Change { output, output_column, input, input_column, job, .. } = one.clone();
+fn without_returns(mut all: Vec<Change>) -> Vec<Change> {
+    fn key(one: &Change) -> impl Eq + Hash + '_ {
+        let Change { output, output_column, input, input_column, job, .. } = one;
         (output, output_column, input, input_column, job)
-    };
+    }
     let mut signs: HashMap<_, BTreeSet<What>> = HashMap::new();
     for one in &all {
         signs.entry(key(one)).or_default().insert(one.what);
     }
-    all.into_iter().filter(|one| signs.get(&key(one)).is_none_or(|both| both.len() < 2)).collect()
+    let stays: Vec<bool> = all.iter().map(|one| signs[&key(one)].len() == 1).collect();
+    drop(signs);
+    let mut stays = stays.into_iter();
+    all.retain(|_| stays.next().unwrap_or(true));
+    all
 }
 
 #[cfg(test)]
