@@ -46,6 +46,7 @@ async fn create(
         revoked_by: None,
     };
     let KeyRecord { name, sha256, .. } = &made;
+    let first = !any_valid(store).await?;
     if !store.add_key(&made).await? {
         let taken = format!("{name} has a key: revoke it first with `assay keys revoke {name}`");
         return Err(Usage(taken).into());
@@ -56,6 +57,12 @@ async fn create(
         }));
     }
     line(format!("key for {name} ({role}), shown only now: {key}\n"))?;
+    if first {
+        line(
+            "It is the only one: sidecars and collectors of this store that listen on this machine \
+             were open to anybody here, and ask for a key from now on.\n",
+        )?;
+    }
     if role == Role::Viewer {
         return Ok(());
     }
@@ -89,5 +96,13 @@ async fn revoke(config: &Config, store: &Store, name: &str, as_json: bool) -> Re
     if as_json {
         return json(&serde_json::json!({ "name": name, "revoked": true }));
     }
-    line(format!("the key of {name} opens nothing any more, within a second"))
+    line(format!("the key of {name} opens nothing any more, within a second"))?;
+    if any_valid(store).await? {
+        return Ok(());
+    }
+    line("it was the last: sidecars that listen on this machine only are open to anybody here now")
+}
+
+async fn any_valid(store: &Store) -> Result<bool> {
+    Ok(store.keys().await?.iter().any(|key| key.revoked_at.is_none()))
 }

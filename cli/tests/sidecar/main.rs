@@ -181,9 +181,17 @@ fn keys_are_made_listed_and_revoked() {
     let listed = office.assay(&["keys", "list"]);
     assert!(listed.contains("grafana") && listed.contains("viewer"), "{listed}");
     assert!(!listed.contains(key), "a key is shown once");
-    office.assay(&["keys", "revoke", "grafana"]);
+    let told = office.assay(&["keys", "revoke", "grafana"]);
+    assert!(told.contains("it was the last"), "{told}");
     let listed = office.assay(&["keys", "list"]);
     assert!(listed.contains("revoked"), "{listed}");
+    let first = office.assay(&["keys", "create", "airflow"]);
+    assert!(first.contains("ask for a key from now on"), "{first}");
+    let second = office.assay(&["keys", "create", "dbt"]);
+    assert!(!second.contains("from now on"), "{second}");
+    let told = office.assay(&["keys", "revoke", "dbt"]);
+    assert!(!told.contains("it was the last"), "{told}");
+    office.assay(&["keys", "revoke", "airflow"]);
     let (code, told) = office.refused(&["keys", "revoke", "grafana"]);
     assert_eq!(code, 2, "{told}");
     let (code, told) = office.refused(&["sidecar", "--listen", "0.0.0.0:0"]);
