@@ -2,6 +2,7 @@
 
 mod atlas;
 mod columns;
+mod kept;
 mod names;
 mod prepared;
 mod runs;
@@ -13,9 +14,9 @@ use std::collections::BTreeSet;
 
 use assay_core::{Clock, RunId, StageId, SystemClock};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 
-use crate::column::{from_json, from_time, json, word};
+use self::kept::THEN;
+use crate::column::{from_json, from_time, word};
 use crate::database::statement;
 use crate::{Event, Store, StoreError, events};
 
@@ -73,12 +74,15 @@ pub enum Direction {
     Downstream,
 }
 
-const WAYS: &str = "input, output, pipeline, stage, since, until, run, last_at";
-const COLUMNS: &str = "input, input_column, output, output_column, pipeline, stage, direct, how,
-    since, until";
-/// What was so at a time; now when none is given.
-const THEN: &str =
-    "(($2 IS NULL AND until IS NULL) OR (since <= $2 AND (until IS NULL OR until > $2)))";
+impl Direction {
+    /// The end of a way where a walk in this direction stands.
+    fn end(self) -> &'static str {
+        match self {
+            Direction::Upstream => "output",
+            Direction::Downstream => "input",
+        }
+    }
+}
 
 impl Store {
     /// Takes in events of others, all or none of them; on return they survive a loss of power.
@@ -113,24 +117,8 @@ impl Store {
         direction: Direction,
         at: Option<DateTime<Utc>>,
     ) -> Result<Vec<Way>, StoreError> {
-        let end = match direction {
-            Direction::Upstream => "output",
-            Direction::Downstream => "input",
-        };
-        let sql = format!(
-            "SELECT {} AS ways FROM ways
-             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}",
-            self.pool().rows_as_json(WAYS)
-        );
-        let failed = self.failed("read the lineage");
-        let row = statement(&sql)
-            .bind(from_json(&datasets).map_err(&failed)?)
-            .bind(at.map(from_time))
-            .fetch_one(self.pool())
-            .await
-            .map_err(&failed)?;
-        let rows: Vec<WayRow> = json(&row, "ways").map_err(failed)?;
-        Ok(rows.into_iter().map(Way::from).collect())
+        let asked = self.touching(datasets, direction, at).await;
+        asked.map_err(self.failed("read the lineage"))
     }
 
     /// Whether there is any way from or to `datasets`, as it was then, or as it is.
@@ -140,10 +128,7 @@ impl Store {
         direction: Direction,
         at: Option<DateTime<Utc>>,
     ) -> Result<bool, StoreError> {
-        let end = match direction {
-            Direction::Upstream => "output",
-            Direction::Downstream => "input",
-        };
+        let end = direction.end();
         let sql = format!(
             "SELECT 1 FROM ways WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN} LIMIT 1"
         );
@@ -164,24 +149,8 @@ impl Store {
         direction: Direction,
         at: Option<DateTime<Utc>>,
     ) -> Result<Vec<ColumnWay>, StoreError> {
-        let end = match direction {
-            Direction::Upstream => "output",
-            Direction::Downstream => "input",
-        };
-        let sql = format!(
-            "SELECT {} AS ways FROM column_ways
-             WHERE {end} IN (SELECT value FROM json_each($1)) AND {THEN}",
-            self.pool().rows_as_json(COLUMNS)
-        );
-        let failed = self.failed("read the lineage of columns");
-        let row = statement(&sql)
-            .bind(from_json(&datasets).map_err(&failed)?)
-            .bind(at.map(from_time))
-            .fetch_one(self.pool())
-            .await
-            .map_err(&failed)?;
-        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
-        Ok(rows.into_iter().map(ColumnWay::from).collect())
+        let asked = self.touching(datasets, direction, at).await;
+        asked.map_err(self.failed("read the lineage of columns"))
     }
 
     /// The ways that were there at one of two times and not at the other, in any order.
@@ -190,16 +159,8 @@ impl Store {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<Way>, StoreError> {
-        let sql = format!(
-            "SELECT {} AS ways FROM ways WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))",
-            self.pool().rows_as_json(WAYS)
-        );
-        let failed = self.failed("compare the lineage of two times");
-        let query = statement(&sql).bind(from_time(from)).bind(from_time(to));
-        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
-        let rows: Vec<WayRow> = json(&row, "ways").map_err(failed)?;
-        Ok(rows.into_iter().map(Way::from).collect())
+        let asked = self.between(from, to).await;
+        asked.map_err(self.failed("compare the lineage of two times"))
     }
 
     /// The ways of columns that were there at one of two times and not at the other, in any order.
@@ -208,17 +169,8 @@ impl Store {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
     ) -> Result<Vec<ColumnWay>, StoreError> {
-        let failed = self.failed("compare the lineage of columns at two times");
-        let sql = format!(
-            "SELECT {} AS ways FROM column_ways
-             WHERE (since <= $1 AND (until IS NULL OR until > $1))
-                 <> (since <= $2 AND (until IS NULL OR until > $2))",
-            self.pool().rows_as_json(COLUMNS)
-        );
-        let query = statement(&sql).bind(from_time(from)).bind(from_time(to));
-        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
-        let rows: Vec<ColumnRow> = json(&row, "ways").map_err(failed)?;
-        Ok(rows.into_iter().map(ColumnWay::from).collect())
+        let asked = self.between(from, to).await;
+        asked.map_err(self.failed("compare the lineage of columns at two times"))
     }
 
     /// The columns of a dataset, by any of its names, that any event said a way from or to.
@@ -251,59 +203,5 @@ impl Store {
         .await
         .map_err(&failed)?;
         rows.iter().map(|row| word(row, "run")).collect::<Result<_, _>>().map_err(failed)
-    }
-}
-
-/// A way as JSON has it.
-#[derive(Deserialize)]
-struct WayRow(
-    String,
-    String,
-    String,
-    String,
-    DateTime<Utc>,
-    Option<DateTime<Utc>>,
-    RunId,
-    DateTime<Utc>,
-);
-
-impl From<WayRow> for Way {
-    fn from(row: WayRow) -> Way {
-        let WayRow(input, output, pipeline, stage, since, until, run, last_at) = row;
-        Way { input, output, job: StageId { pipeline, stage }, since, until, run, last_at }
-    }
-}
-
-/// A way of a column as JSON has it.
-#[derive(Deserialize)]
-struct ColumnRow(
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    u8,
-    String,
-    DateTime<Utc>,
-    Option<DateTime<Utc>>,
-);
-
-impl From<ColumnRow> for ColumnWay {
-    fn from(row: ColumnRow) -> ColumnWay {
-        let ColumnRow(
-            input,
-            input_column,
-            output,
-            output_column,
-            pipeline,
-            stage,
-            direct,
-            how,
-            since,
-            until,
-        ) = row;
-        let (job, direct) = (StageId { pipeline, stage }, direct == 1);
-        ColumnWay { input, input_column, output, output_column, job, direct, how, since, until }
     }
 }
