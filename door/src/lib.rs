@@ -7,12 +7,14 @@ mod headers;
 mod in_flight;
 mod listen;
 mod quota;
+mod serve;
 mod settings;
 
 pub use body::{Unreadable, Unwhole, inflated, whole, whole_within};
 pub use credentials::{Credentials, KeyHash, Known, NoHash};
 pub use headers::{announced, gzip, key, kind};
 pub use in_flight::{InFlight, Room};
-pub use listen::{Door, DoorError, Peer, open, serve};
+pub use listen::{Door, DoorError, Peer, open};
 pub use quota::Quotas;
+pub use serve::serve;
 pub use settings::{Key, Listen, Quota, Tls};

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -64,18 +62,6 @@ pub async fn open(listen: Listen, tls: Option<&Tls>) -> Result<Door, DoorError> 
     match tls {
         None => Ok(Door::Plain(plain)),
         Some(tls) => Ok(Door::Secure(Secure::new(plain, acceptor(tls)?))),
-    }
-}
-
-/// Answers until `stopped`, and then only what was begun.
-pub async fn serve(door: Door, router: Router, stopped: impl Future<Output = ()> + Send + 'static) {
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let served = match door {
-        Door::Plain(plain) => axum::serve(plain, service).with_graceful_shutdown(stopped).await,
-        Door::Secure(secure) => axum::serve(secure, service).with_graceful_shutdown(stopped).await,
-    };
-    if let Err(error) = served {
-        tracing::error!(%error, "the door is closed");
     }
 }
 
@@ -142,18 +128,6 @@ impl Listener for Secure {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
-    }
-}
-
-impl Connected<IncomingStream<'_, Plain>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Plain>) -> Self {
-        Peer(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, Secure>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Secure>) -> Self {
-        Peer(*stream.remote_addr())
     }
 }
 

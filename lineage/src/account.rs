@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::Place;
+use crate::receive::replace;
 
 /// A run that began, and was silent for so long, is lost: nobody will say how it ended.
 const LOST: TimeDelta = TimeDelta::hours(24);
@@ -144,16 +145,5 @@ fn order(body: &Value) -> u8 {
         Some("START") => 0,
         Some("COMPLETE" | "FAIL" | "ABORT") => 2,
         _ => 1,
-    }
-}
-
-fn replace(known: &mut Map<String, Value>, said: &Value) {
-    for (name, facet) in said.as_object().into_iter().flatten() {
-        // A facet that is taken back is gone.
-        if facet.is_null() || facet["_deleted"] == true {
-            known.remove(name);
-        } else {
-            known.insert(name.clone(), facet.clone());
-        }
     }
 }

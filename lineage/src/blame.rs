@@ -8,12 +8,15 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::assertion::{NOT_EVALUATED, actual};
 use crate::{Names, Standing, Summary};
 
 /// Runs that one answer looks at.
 const MOST: usize = 500;
-/// Runs of one dataset that may have fed one run, and tests of what a run wrote.
-const FED_BY: u32 = 100;
+/// Runs of one dataset that may have fed one run.
+const FED_BY: u32 = 500;
+/// Runs that began after the last one that ended, in an answer.
+const GOING: u32 = 20;
 
 /// The run that is asked about, and those behind it, the nearest first.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,8 +24,21 @@ pub struct Blame {
     pub dataset: String,
     pub accused: Finding,
     pub behind: Vec<Finding>,
+    /// Where to look first: what is known against them is furthest upstream, and comes down.
+    pub first: Vec<Suspect>,
+    /// Runs that began to write the dataset later and of which no end is known; of these nobody
+    /// knows whether they wrote anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub going: Vec<Standing>,
     /// There are more runs behind it than are shown.
     pub cut: bool,
+}
+
+/// A run that may be at fault, and what it wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suspect {
+    pub dataset: String,
+    pub run: RunId,
 }
 
 /// What is known of how a run wrote a dataset.
@@ -66,14 +82,23 @@ impl Finding {
 }
 
 impl Blame {
-    /// The runs that may be at fault: those furthest upstream first, since what is wrong there
-    /// comes down.
+    /// The findings against the runs to look at first.
     pub fn suspects(&self) -> Vec<&Finding> {
-        let all = self.behind.iter().chain([&self.accused]);
-        let mut found: Vec<&Finding> = all.filter(|finding| finding.suspicious()).collect();
-        found.sort_by_key(|finding| std::cmp::Reverse(finding.distance));
-        found
+        let all = || self.behind.iter().chain([&self.accused]);
+        let of = |one: &Suspect| {
+            let mut all = all();
+            all.find(|finding| finding.dataset == one.dataset && finding.run.run == one.run)
+        };
+        self.first.iter().filter_map(of).collect()
     }
+}
+
+/// Of the runs against which something is known, those furthest upstream.
+fn first<'f>(all: impl Iterator<Item = &'f Finding> + Clone) -> Vec<Suspect> {
+    let all = all.filter(|finding| finding.suspicious());
+    let far = all.clone().map(|finding| finding.distance).max();
+    let all = all.filter(|finding| Some(finding.distance) == far);
+    all.map(|one| Suspect { dataset: one.dataset.clone(), run: one.run.run }).collect()
 }
 
 /// Looks behind the run that wrote `dataset`, or the last one that did. None when no run did, or
@@ -85,46 +110,66 @@ pub async fn blame(
     run: Option<RunId>,
     now: DateTime<Utc>,
 ) -> Result<Option<Blame>, StoreError> {
-    let first = match run {
-        None => store.runs_that_wrote(&names.all(dataset), None, 1).await?.pop(),
-        Some(id) => store.lineage_run(id).await?,
+    let (accused, going) = match run {
+        None => last(store, names, dataset, now).await?,
+        Some(id) => (store.lineage_run(id).await?, vec![]),
     };
-    let Some(first) = first else { return Ok(None) };
-    let wrote = store.touched(first.id, Direction::Downstream).await?;
+    let Some(accused) = accused else { return Ok(None) };
+    let wrote = store.touched(accused.id, Direction::Downstream).await?;
     if !wrote.iter().any(|output| names.best(output) == dataset) {
         return Ok(None);
     }
-    let accused = finding(store, names, dataset, &first, 0, now).await?;
-    let mut seen = BTreeSet::from([(dataset.to_owned(), first.id)]);
-    let (mut open, mut behind, mut distance) = (vec![first], vec![], 0);
-    let mut cut = false;
-    while !open.is_empty() && !cut {
+    let mut seen = BTreeSet::from([(dataset.to_owned(), accused.id)]);
+    let (mut behind, mut distance, mut cut) = (vec![], 0, false);
+    let mut open = vec![accused.clone()];
+    let accused = finding(store, names, dataset, &accused, 0, now).await?;
+    while !open.is_empty() && behind.len() < MOST {
         distance += 1;
         let mut next = vec![];
         for run in open {
-            for (input, feeder) in feeders(store, names, &run).await? {
+            let (feeders, more) = feeders(store, names, &run).await?;
+            cut |= more;
+            for (input, feeder) in feeders {
                 if !seen.insert((input.clone(), feeder.id)) {
                     continue;
                 }
-                cut |= behind.len() >= MOST;
-                if !cut {
+                if behind.len() < MOST {
                     behind.push(finding(store, names, &input, &feeder, distance, now).await?);
                     next.push(feeder);
+                } else {
+                    cut = true;
                 }
             }
         }
         open = next;
     }
-    Ok(Some(Blame { dataset: dataset.to_owned(), accused, behind, cut }))
+    let first = first(behind.iter().chain([&accused]));
+    Ok(Some(Blame { dataset: dataset.to_owned(), accused, behind, first, going, cut }))
+}
+
+/// The last run that wrote a dataset and has ended, and those that began later. Where none has ended,
+/// the last one.
+async fn last(
+    store: &Store,
+    names: &Names,
+    dataset: &str,
+    now: DateTime<Utc>,
+) -> Result<(Option<LineageRun>, Vec<Standing>), StoreError> {
+    let mut going = store.runs_that_wrote(&names.all(dataset), None, GOING).await?;
+    let ended = going.iter().position(|run| run.ended_at.is_some());
+    let accused = ended.or((!going.is_empty()).then_some(0)).map(|place| going.remove(place));
+    going.truncate(ended.unwrap_or(0));
+    Ok((accused, going.into_iter().map(|run| Standing::of(run, now)).collect()))
 }
 
 /// The runs that wrote what a run read: all since the run of the same job before it, since those
-/// rows are new to it; if there are none the last one.
+/// rows are new to it; and back to the last one that completed, whose rows are there. True when there
+/// are more.
 async fn feeders(
     store: &Store,
     names: &Names,
     run: &LineageRun,
-) -> Result<Vec<(String, LineageRun)>, StoreError> {
+) -> Result<(Vec<(String, LineageRun)>, bool), StoreError> {
     let before = store.run_before(run).await?;
     let inputs: BTreeSet<String> = store
         .touched(run.id, Direction::Upstream)
@@ -132,20 +177,24 @@ async fn feeders(
         .iter()
         .map(|input| names.best(input).to_owned())
         .collect();
-    let mut all = vec![];
+    let since = before.as_ref().map(|before| before.started_at);
+    let new = |other: &LineageRun| since.is_some_and(|since| other.last_at > since);
+    let (mut all, mut more) = (vec![], false);
     for input in inputs {
         let wrote = store.runs_that_wrote(&names.all(&input), Some(run.last_at), FED_BY).await?;
-        let others = wrote.into_iter().filter(|other| other.id != run.id);
-        let since = before.as_ref().map(|before| before.started_at);
-        let new = |other: &LineageRun| since.is_none_or(|since| other.last_at > since);
-        for (place, other) in others.enumerate() {
-            if place > 0 && (since.is_none() || !new(&other)) {
+        let full = wrote.len() == FED_BY as usize;
+        let (mut whole, mut all_new) = (false, true);
+        for other in wrote.into_iter().filter(|other| other.id != run.id) {
+            if whole && !new(&other) {
+                all_new = false;
                 break;
             }
+            whole |= matches!(other.status.as_str(), "complete" | "stated");
             all.push((input.clone(), other));
         }
+        more |= full && all_new;
     }
-    Ok(all)
+    Ok((all, more))
 }
 
 /// What a run's own events say of a dataset, and the tests that read it behind the run.
@@ -211,8 +260,8 @@ fn broken(facets: &Value) -> Vec<Failed> {
     // In an event a rule that learns, or had nothing to look at, is one that did not hold. Those that
     // could not be evaluated on rows say on how many.
     let looked = |one: &Value| {
-        let actual = one["actual"].as_str().unwrap_or_default();
-        !actual.starts_with("not evaluated") || actual.ends_with(" rows)")
+        let actual = actual(one).unwrap_or_default();
+        !actual.starts_with(NOT_EVALUATED) || actual.ends_with(" rows)")
     };
     let failed = all.into_iter().flatten().filter(|one| one["success"] == false && looked(one));
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -220,7 +269,7 @@ fn broken(facets: &Value) -> Vec<Failed> {
         .map(|one| Failed {
             rule: text(&one["name"]).or_else(|| text(&one["assertion"])).unwrap_or_default(),
             column: text(&one["column"]),
-            actual: text(&one["actual"]),
+            actual: actual(one),
         })
         .collect()
 }

@@ -176,20 +176,26 @@ impl Courier {
                 }
             }
         };
-        let work = async {
-            if let Err(error) = self.pass().await {
-                tracing::warn!(%error, "the outbox can't be read; what is in it is sent later");
+        let over: Vec<AtomicBool> = self.targets.iter().map(|_| AtomicBool::new(false)).collect();
+        let each = self.targets.iter().zip(&over).map(async |(target, over)| {
+            if let Err(error) = self.round(target).await {
+                let target = target.name();
+                tracing::warn!(%error, target, "the outbox can't be read; it is sent later");
             }
-        };
+            over.store(true, Ordering::Relaxed);
+        });
+        let work = futures::future::join_all(each);
         let within = async {
             tokio::select! {
                 () = watch => true,
-                () = work => false,
+                _ = work => false,
             }
         };
         // What is left is in the outbox.
         if timeout(limit, within).await == Ok(true) {
-            self.hold_silent(self.targets.iter()).await;
+            let silent = self.targets.iter().zip(&over);
+            let silent = silent.filter(|(_, over)| !over.load(Ordering::Relaxed));
+            self.hold_silent(silent.map(|(target, _)| target)).await;
         }
         self.release().await;
     }
@@ -211,7 +217,7 @@ impl Courier {
                     return Ok(());
                 }
                 let wait = self.wait(away + 1).max(SILENT);
-                let why = "it did not answer the end of a command within 2 s";
+                let why = "it did not answer within 2 s when a process ended";
                 self.store.failed_attempt(name).await?;
                 self.store.hold(name, after(now, wait), why).await
             };
@@ -348,7 +354,7 @@ impl Courier {
                 span.set("assay.target", delivery.target.clone());
                 span.set("assay.event.id", delivery.event.to_string());
             }
-            let work = round.target.deliver(&delivery);
+            let work = round.target.deliver(&delivery, &self.store);
             let answer = within(span.context().cloned(), work).await;
             if let Err(refusal) = &answer {
                 span.fail(refusal.name());

@@ -15,6 +15,9 @@ pub use reqwest::{Method, StatusCode};
 /// More than any answer that makes sense: a page of 2,000 columns takes 230 kB.
 const LONGEST_ANSWER: usize = 16 << 20;
 
+/// Shorter ones than this are none that keep anybody out.
+const SHORTEST_SECRET: usize = 8;
+
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -76,9 +79,12 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether it is a page for people, where none was asked for.
+    /// Whether it is a page for people, where none was asked for. Some do not say so.
     pub fn page(&self) -> bool {
-        self.kind == "text/html"
+        let start = self.body.trim_start().get(..14).unwrap_or_default().to_ascii_lowercase();
+        ["text/html", "application/xhtml+xml"].contains(&self.kind.as_str())
+            || start == "<!doctype html"
+            || start.starts_with("<html")
     }
 
     /// The start of the body, in one line.
@@ -138,18 +144,9 @@ impl Client {
     }
 
     pub async fn send(&self, request: Request<'_>) -> Result<Answer, NoAnswer> {
-        let secret = match &self.credential {
-            Credential::None => None,
-            Credential::Text(text) => Some(text.clone()),
-            Credential::File(path) => {
-                let read = tokio::fs::read_to_string(path).await;
-                let text =
-                    read.map_err(|e| NoAnswer::Secret(format!("{}: {e}", path.display())))?;
-                Some(text.trim().to_owned())
-            }
-        };
+        let secret = self.secret().await?;
         let mut asked = self.inner.request(request.method, request.url);
-        if let Some(secret) = secret {
+        if let Some(secret) = &secret {
             asked = asked.header(AUTHORIZATION, format!("Bearer {secret}"));
         }
         if let Some(body) = request.body {
@@ -168,7 +165,7 @@ impl Client {
         let kind = header(CONTENT_TYPE).and_then(|kind| kind.split(';').next());
         let kind = kind.unwrap_or_default().trim().to_ascii_lowercase();
         let retry_after = header(RETRY_AFTER).and_then(|value| wait(value, self.clock.now()));
-        let location = header(LOCATION).map(str::to_owned);
+        let location = header(LOCATION).map(plain_address);
         let status = answer.status().as_u16();
         let mut body = vec![];
         while let Some(part) = answer.chunk().await.map_err(|error| self.no_answer(error))? {
@@ -177,8 +174,24 @@ impl Client {
                 return Err(NoAnswer::BrokenOff("its answer is longer than 16 MB".to_owned()));
             }
         }
-        let body = String::from_utf8_lossy(&body).into_owned();
+        let mut body = String::from_utf8_lossy(&body).into_owned();
+        if let Some(secret) = secret {
+            body = without(&secret, body);
+        }
         Ok(Answer { status, kind, retry_after, location, body })
+    }
+
+    async fn secret(&self) -> Result<Option<String>, NoAnswer> {
+        match &self.credential {
+            Credential::None => Ok(None),
+            Credential::Text(text) => Ok(Some(text.clone())),
+            Credential::File(path) => {
+                let read = tokio::fs::read_to_string(path).await;
+                let text =
+                    read.map_err(|e| NoAnswer::Secret(format!("{}: {e}", path.display())))?;
+                Ok(Some(text.trim().to_owned()))
+            }
+        }
     }
 
     fn no_answer(&self, error: reqwest::Error) -> NoAnswer {
@@ -212,6 +225,24 @@ impl<'a> Request<'a> {
     pub fn json(method: Method, url: &'a str, body: Vec<u8>) -> Request<'a> {
         Request { method, url, kind: "application/json", body: Some(body), gzip: false }
     }
+}
+
+/// What a server said, which may be what it was asked.
+fn without(secret: &str, text: String) -> String {
+    // A short one is a word that stands elsewhere, too.
+    let said = secret.len() >= SHORTEST_SECRET && text.contains(secret);
+    if said { text.replace(secret, "(secret)") } else { text }
+}
+
+/// An address without what may be a secret: a user, and what is asked.
+fn plain_address(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = address.split_once("//").map_or(("", address), |(s, rest)| (s, rest));
+    let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let slashes = if address.contains("//") { "//" } else { "" };
+    let path = path.map_or(String::new(), |path| format!("/{path}"));
+    excerpt(&format!("{scheme}{slashes}{host}{path}"))
 }
 
 /// `Retry-After`: seconds, or a date.
@@ -258,10 +289,36 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_told_without_what_may_be_a_secret() {
+        for (said, told) in [
+            ("https://u:SECRET@h:1/login?token=SECRET#SECRET", "https://h:1/login"),
+            ("/login?next=SECRET", "/login"),
+            ("https://h", "https://h"),
+            ("//u@h/a@b", "//h/a@b"),
+        ] {
+            assert_eq!(plain_address(said), told);
+        }
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_kind_or_its_beginning() {
+        let page = |kind: &str, body: &str| {
+            let (kind, body) = (kind.to_owned(), body.to_owned());
+            Answer { status: 200, kind, retry_after: None, location: None, body }.page()
+        };
+        assert!(page("text/html", "") && page("application/xhtml+xml", ""));
+        assert!(page("", "\n<html>login</html>") && page("text/plain", "<!DOCTYPE html><p>"));
+        assert!(!page("", "") && !page("application/json", "{}") && !page("", "ok: <html> is odd"));
+    }
+
+    #[test]
     fn what_a_server_says_is_one_short_line_and_a_secret_is_said_by_nobody() {
         assert_eq!(excerpt("a\n b\u{7}c"), "a b c");
         assert_eq!(excerpt(&"ä".repeat(400)).chars().count(), 301);
         let secret = format!("{:?}", Credential::Text("hunter2".to_owned()));
         assert_eq!(secret, "(secret)");
+        let said = "no: Bearer hunter2-hunter2".to_owned();
+        assert_eq!(without("hunter2-hunter2", said), "no: Bearer (secret)");
+        assert_eq!(without("no", "no".to_owned()), "no");
     }
 }

@@ -7,6 +7,7 @@ use assay_store::{ColumnWay, Direction, Store, StoreError};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::draw::{Line, Picture};
 use crate::{Graph, Names, Tree};
 
 /// All rows of a dataset, in the place of a column.
@@ -80,11 +81,13 @@ pub async fn sources(
     dataset: &str,
     column: &str,
     at: Option<DateTime<Utc>>,
+    depth: Option<u32>,
 ) -> Result<Vec<ColumnLink>, StoreError> {
     let first = Column { dataset: dataset.to_owned(), column: column.to_owned() };
     let (mut seen, mut open) = (BTreeSet::from([first.clone()]), vec![first]);
-    let mut links = BTreeSet::new();
-    while !open.is_empty() && seen.len() < MOST {
+    let (mut links, mut steps) = (BTreeSet::new(), 0);
+    while !open.is_empty() && seen.len() < MOST && depth.is_none_or(|depth| steps < depth) {
+        steps += 1;
         let wanted: BTreeSet<Column> = open.drain(..).collect();
         let datasets: BTreeSet<&str> = wanted.iter().map(|one| one.dataset.as_str()).collect();
         let all: Vec<&str> = datasets.iter().flat_map(|one| names.all(one)).collect();
@@ -107,27 +110,65 @@ pub async fn sources(
 
 /// The links as a tree of text: a column, and behind it those that it comes from and how.
 pub fn column_tree(dataset: &str, column: &str, links: &[ColumnLink]) -> Tree {
-    let text = |link: &ColumnLink| {
-        let how = match (link.direct, link.how.is_empty()) {
-            (_, false) => format!(" ({})", link.how),
-            (false, true) => " (indirect)".to_owned(),
-            (true, true) => String::new(),
-        };
-        let StageId { pipeline, stage } = &link.job;
-        StageId { pipeline: pipeline.clone(), stage: format!("{stage}{how}") }
-    };
     let first = Column { dataset: dataset.to_owned(), column: column.to_owned() };
-    let steps: Vec<(String, String, StageId)> = links
-        .iter()
-        .map(|link| {
-            // What all rows of the first dataset depend on, its column does.
-            let whole = link.output.column == ROWS && link.output.dataset == dataset;
-            let output = if whole { &first } else { &link.output };
-            (link.input.text(), output.text(), text(link))
-        })
-        .collect();
+    let steps = spread(&first, links).into_iter();
+    let steps: Vec<(String, String, StageId)> =
+        steps.map(|(link, output)| (link.input.text(), output.text(), said(link))).collect();
     let steps = steps.iter().map(|(input, output, job)| (input.as_str(), output.as_str(), job));
     Graph::of(steps).upstream(&first.text())
+}
+
+/// Each link, and the column that it leads to. What all rows of a dataset depend on, each of its
+/// columns does that something else was made of.
+fn spread<'l>(first: &'l Column, links: &'l [ColumnLink]) -> Vec<(&'l ColumnLink, &'l Column)> {
+    let mut columns: BTreeMap<&str, BTreeSet<&Column>> = BTreeMap::new();
+    for column in links.iter().map(|link| &link.input).chain([first]) {
+        columns.entry(&column.dataset).or_default().insert(column);
+    }
+    let mut all = vec![];
+    for link in links {
+        if link.output.column == ROWS {
+            let of = columns.get(link.output.dataset.as_str()).into_iter().flatten();
+            all.extend(of.map(|column| (link, *column)));
+        } else {
+            all.push((link, &link.output));
+        }
+    }
+    all
+}
+
+/// The links as they are drawn.
+pub fn column_picture(dataset: &str, column: &str, links: &[ColumnLink]) -> Picture {
+    let first = Column { dataset: dataset.to_owned(), column: column.to_owned() };
+    let mut lines: BTreeMap<(&Column, &Column), BTreeSet<String>> = BTreeMap::new();
+    let steps = spread(&first, links);
+    for (link, output) in &steps {
+        let text = said(link).to_string();
+        lines.entry((&link.input, output)).or_default().insert(text);
+    }
+    let names: BTreeSet<&Column> =
+        steps.iter().flat_map(|(link, output)| [&link.input, *output]).chain([&first]).collect();
+    let lines = lines.into_iter().map(|((from, to), texts)| Line {
+        from: from.text().into(),
+        to: to.text().into(),
+        text: texts.into_iter().collect::<Vec<_>>().join(", "),
+    });
+    Picture {
+        first: first.text(),
+        lines: lines.collect(),
+        names: names.into_iter().map(Column::text).collect(),
+    }
+}
+
+/// The job of a link, and what it does.
+fn said(link: &ColumnLink) -> StageId {
+    let how = match (link.direct, link.how.is_empty()) {
+        (_, false) => format!(" ({})", link.how),
+        (false, true) => " (indirect)".to_owned(),
+        (true, true) => String::new(),
+    };
+    let StageId { pipeline, stage } = &link.job;
+    StageId { pipeline: pipeline.clone(), stage: format!("{stage}{how}") }
 }
 
 /// Everything that comes from a column, nearest first. Where a job did not say which columns it
@@ -140,7 +181,7 @@ pub async fn impact(
     at: Option<DateTime<Utc>>,
 ) -> Result<Vec<Reached>, StoreError> {
     let mut reached: BTreeMap<Column, Reached> = BTreeMap::new();
-    let mut open = BTreeSet::from([(dataset.to_owned(), column.to_owned())]);
+    let mut open = BTreeMap::from([((dataset.to_owned(), column.to_owned()), Why::Values)]);
     // A column may be made of another one of its own dataset, but not of itself.
     let itself =
         |one: &Column| one.dataset == dataset && [column, ROWS].contains(&one.column.as_str());
@@ -148,11 +189,13 @@ pub async fn impact(
     while !open.is_empty() && reached.len() < MOST {
         distance += 1;
         let step = Step::load(store, names, &open, at).await?;
-        let mut next = BTreeSet::new();
+        let mut next = BTreeMap::new();
         for one in step.from(names, &open, distance) {
             let reaches = Column { dataset: one.dataset.clone(), column: one.column.clone() };
-            if !itself(&reaches) && !reached.contains_key(&reaches) {
-                next.insert((reaches.dataset.clone(), reaches.column.clone()));
+            // By its values, be that further away, counts more than by its rows.
+            let better = reached.get(&reaches).is_none_or(|known| one.why < known.why);
+            if !itself(&reaches) && better {
+                next.insert((reaches.dataset.clone(), reaches.column.clone()), one.why);
                 reached.insert(reaches, one);
             }
         }
@@ -162,6 +205,9 @@ pub async fn impact(
     all.sort();
     Ok(all)
 }
+
+/// Columns from which a walk goes on, and how they were reached.
+type Open = BTreeMap<(String, String), Why>;
 
 /// What leads on from some datasets.
 struct Step {
@@ -176,10 +222,10 @@ impl Step {
     async fn load(
         store: &Store,
         names: &Names,
-        open: &BTreeSet<(String, String)>,
+        open: &Open,
         at: Option<DateTime<Utc>>,
     ) -> Result<Step, StoreError> {
-        let datasets: BTreeSet<&str> = open.iter().map(|(dataset, _)| dataset.as_str()).collect();
+        let datasets: BTreeSet<&str> = open.keys().map(|(dataset, _)| dataset.as_str()).collect();
         let all: Vec<&str> = datasets.iter().flat_map(|one| names.all(one)).collect();
         let columns = store.column_ways(&all, Direction::Downstream, at).await?;
         let ways = store.ways(&all, Direction::Downstream, at).await?;
@@ -194,27 +240,26 @@ impl Step {
         })
     }
 
-    fn from(
-        &self,
-        names: &Names,
-        open: &BTreeSet<(String, String)>,
-        distance: u32,
-    ) -> Vec<Reached> {
-        let is_open = |column: &Column| {
-            let of = |name: &str| (column.dataset.clone(), name.to_owned());
+    fn from(&self, names: &Names, open: &Open, distance: u32) -> Vec<Reached> {
+        let how = |column: &Column| {
+            let of = |name: &str| open.get(&(column.dataset.clone(), name.to_owned()));
             // Where all rows are reached every column is.
-            open.contains(&of(&column.column)) || open.contains(&of(ROWS))
+            [of(&column.column), of(ROWS)].into_iter().flatten().min().copied()
         };
-        let hits = self.columns.iter().filter(|link| is_open(&link.input)).map(|link| Reached {
-            distance,
-            dataset: link.output.dataset.clone(),
-            column: link.output.column.clone(),
-            why: if link.direct { Why::Values } else { Why::Rows },
-            from: link.input.text(),
-            job: link.job.clone(),
+        let hits = self.columns.iter().filter_map(|link| {
+            let why = if link.direct { Why::Values } else { Why::Rows };
+            Some(Reached {
+                distance,
+                dataset: link.output.dataset.clone(),
+                column: link.output.column.clone(),
+                // What only decided about rows is no value further on either.
+                why: why.max(how(&link.input)?),
+                from: link.input.text(),
+                job: link.job.clone(),
+            })
         });
         let starts: BTreeMap<&str, &str> =
-            open.iter().map(|(dataset, column)| (names.best(dataset), column.as_str())).collect();
+            open.keys().map(|(dataset, column)| (names.best(dataset), column.as_str())).collect();
         let unsaid = self.ways.iter().filter_map(|(input, output, job)| {
             let column = starts.get(input.as_str())?;
             let silent = !self.said.contains(&(output.clone(), job.clone()));

@@ -5,6 +5,7 @@
 //! what the store's outbox holds to OpenMetadata and to whoever else takes OpenLineage events.
 
 mod account;
+mod assertion;
 mod blame;
 mod changes;
 mod columns;
@@ -34,13 +35,13 @@ mod tree;
 mod walk;
 
 pub use account::{Account, Named, Standing, account, latest};
-pub use blame::{Blame, Failed, Finding, blame};
+pub use blame::{Blame, Failed, Finding, Suspect, blame};
 pub use changes::{Change, What, changes};
 pub use columns::{ColumnLineage, Direct, Indirect, InputColumn, OutputColumn};
 pub use courier::{Courier, Passed, Persistence};
 pub use dataset::{DatasetKind, DatasetRef, Symlink};
 pub use graph::Graph;
-pub use impact::{Column, ColumnLink, Reached, Why, column_tree, impact, sources};
+pub use impact::{Column, ColumnLink, Reached, Why, column_picture, column_tree, impact, sources};
 pub use known_columns::must_have;
 pub use names::{Names, NotFound};
 pub use openlineage::OpenLineage;

@@ -13,6 +13,7 @@ mod name;
 mod place;
 mod quality;
 mod record;
+mod so_far;
 mod status;
 mod sync;
 mod told;
@@ -22,12 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_core::Clock;
+use assay_store::Store;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use self::api::{Api, Trouble};
 use self::entity::Entity;
-use self::told::{Dataset, Stands, Told};
+use self::so_far::Runs;
+use self::told::{Dataset, Told};
 use crate::http::{Client, Credential, NoAnswer};
 use crate::target::Refusal;
 
@@ -53,6 +56,7 @@ struct Known {
     edges: BTreeMap<(String, String), Value>,
     cases: BTreeMap<String, String>,
     definitions: BTreeSet<&'static str>,
+    runs: Runs,
 }
 
 impl OpenMetadata {
@@ -75,14 +79,17 @@ impl OpenMetadata {
         self.api.client.answers()
     }
 
-    /// Makes the server show what an event tells. Again does no harm.
-    pub(crate) async fn deliver(&self, event: &Value) -> Result<(), Refusal> {
-        let told = Told::of(event, &self.naming);
+    /// Makes the server show what an event tells, together with what its run told before. Again does
+    /// no harm.
+    pub(crate) async fn deliver(&self, event: &Value, store: &Store) -> Result<(), Refusal> {
         let mut known = self.known.lock().await;
+        let whole = known.runs.whole(event, store).await;
+        let whole = whole.map_err(|error| Refusal::away(error.to_string()))?;
+        let told = Told::of(whole.as_ref().unwrap_or(event), &self.naming);
         match self.show(&told, &mut known).await {
             // What was there may have been deleted there.
             Err(Trouble::NotFound(_)) => {
-                *known = Known::default();
+                *known = Known { runs: std::mem::take(&mut known.runs), ..Known::default() };
                 self.show(&told, &mut known).await.map_err(Refusal::from)
             }
             shown => shown.map_err(Refusal::from),
@@ -90,23 +97,36 @@ impl OpenMetadata {
     }
 
     async fn show(&self, told: &Told, known: &mut Known) -> Result<(), Trouble> {
-        let pipeline = self.pipeline(&told.job, known).await?;
-        if told.stands == Stands::Started {
-            return self.status(&pipeline, told).await;
-        }
-        let mut inputs = vec![];
-        for dataset in told.inputs.iter().filter(|_| told.moved_rows) {
-            inputs.push(self.dataset(dataset, known).await?);
-        }
+        let Some(job) = &told.job else {
+            for dataset in &told.outputs {
+                let shown = self.dataset(dataset, known).await?;
+                self.quality(&shown, dataset, told, known).await?;
+            }
+            return Ok(());
+        };
+        let pipeline = self.pipeline(job, known).await?;
         let shows = |dataset: &&Dataset| told.moved_rows || !dataset.assertions.is_empty();
+        // Tests read what they judge, and write nothing.
+        let mut inputs = vec![];
+        for dataset in told.inputs.iter().filter(shows) {
+            let input = self.dataset(dataset, known).await?;
+            self.quality(&input, dataset, told, known).await?;
+            inputs.push(input);
+        }
+        let mut outputs = vec![];
         for dataset in told.outputs.iter().filter(shows) {
-            let output = self.dataset(dataset, known).await?;
+            outputs.push((self.dataset(dataset, known).await?, dataset));
+        }
+        for (output, dataset) in &outputs {
             if told.moved_rows {
-                for input in &inputs {
-                    self.edge(input, &output, dataset, told, &pipeline, known).await?;
+                let made_of = outputs.iter().filter(|(other, of)| {
+                    other.name != output.name && dataset.is_made_of(&of.place)
+                });
+                for from in inputs.iter().chain(made_of.map(|(other, _)| other)) {
+                    self.edge(from, output, dataset, told, &pipeline, known).await?;
                 }
             }
-            self.quality(&output, dataset, told, known).await?;
+            self.quality(output, dataset, told, known).await?;
         }
         self.status(&pipeline, told).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assay_store::Delivery;
+use assay_store::{Delivery, Store};
 
 use crate::http::{Answer, NoAnswer};
 use crate::openlineage::OpenLineage;
@@ -61,11 +61,11 @@ pub(crate) fn plain_meaning(answer: &Answer) -> Result<(), Refusal> {
     };
     let address = "is `url` the address of the API?";
     match answer.status {
-        200..=299 if answer.page() => Err(Refusal::away(format!(
-            "it answered {} with a page for people: {address}",
-            answer.status
-        ))),
-        200..=299 => Ok(()),
+        401 | 403 => Err(Refusal::Unauthorized(said())),
+        404 | 405 => Err(Refusal::away(format!("{}: {address}", said()))),
+        408 | 425 | 429 | 502..=504 => {
+            Err(Refusal::Away { why: said(), retry_after: answer.retry_after })
+        }
         300..=399 => {
             let to = answer.location.as_deref().unwrap_or("somewhere else");
             Err(Refusal::away(format!(
@@ -73,12 +73,13 @@ pub(crate) fn plain_meaning(answer: &Answer) -> Result<(), Refusal> {
                 answer.status
             )))
         }
-        401 | 403 => Err(Refusal::Unauthorized(said())),
-        404 | 405 => Err(Refusal::away(format!("{}: {address}", said()))),
-        408 | 425 | 429 | 502..=504 => {
-            Err(Refusal::Away { why: said(), retry_after: answer.retry_after })
+        // Whoever says so has not looked at the event.
+        status if answer.page() && status < 500 => {
+            Err(Refusal::away(format!("it answered {status} with a page for people: {address}")))
         }
-        400..=499 => Err(Refusal::Refused(said())),
+        200..=299 => Ok(()),
+        407 => Err(Refusal::away(said())),
+        400 | 413 | 422 => Err(Refusal::Refused(said())),
         _ => Err(Refusal::Failed(said())),
     }
 }
@@ -116,10 +117,42 @@ impl Target {
         }
     }
 
-    pub(crate) async fn deliver(&self, delivery: &Delivery) -> Result<(), Refusal> {
+    pub(crate) async fn deliver(&self, delivery: &Delivery, store: &Store) -> Result<(), Refusal> {
         match self {
             Target::OpenLineage(target) => target.deliver(&delivery.body).await,
-            Target::OpenMetadata(target) => target.deliver(&delivery.body).await,
+            Target::OpenMetadata(target) => target.deliver(&delivery.body, store).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_to_blame_only_when_somebody_looked_at_it() {
+        let means = |status: u16, body: &str| {
+            let (kind, body) = (String::new(), body.to_owned());
+            let answer = Answer { status, kind, retry_after: None, location: None, body };
+            plain_meaning(&answer).err().map(|refusal| refusal.name())
+        };
+        let page = "<html>The plain HTTP request was sent to HTTPS port</html>";
+        for (status, body, name) in [
+            (201, "", None),
+            (204, "ok", None),
+            (200, page, Some("away")),
+            (400, page, Some("away")),
+            (400, "{}", Some("refused")),
+            (422, "{}", Some("refused")),
+            (407, "", Some("away")),
+            (409, "", Some("failed")),
+            (423, "", Some("failed")),
+            (401, page, Some("unauthorized")),
+            (500, page, Some("failed")),
+            (503, page, Some("away")),
+            (302, "", Some("away")),
+        ] {
+            assert_eq!(means(status, body), name, "{status} {body}");
         }
     }
 }

@@ -1,9 +1,5 @@
-use std::convert::Infallible;
-
-use assay_core::RunId;
-use assay_lineage::receive::run_id;
+use assay_dlq::Moment;
 use assay_store::EventKind;
-use chrono::{DateTime, Utc};
 use clap::{Args as Group, Subcommand};
 
 use super::{ColumnsArgs, among};
@@ -16,6 +12,7 @@ Examples:
   assay lineage show gold.user_activity
   assay lineage show bronze.github_events --downstream --depth 2
   assay lineage show orders --at 2026-11-21T12:00:00Z -o svg > orders.svg
+  assay lineage show orders --at 2d
   assay lineage show gold.user_activity --column login
 
 A dataset is layer.name; of others namespace and name, or the end of the name when
@@ -35,7 +32,7 @@ that did not say which columns they use.")]
         column: String,
         /// As it was then
         #[arg(long, value_name = "TIME")]
-        at: Option<DateTime<Utc>>,
+        at: Option<Moment>,
     },
     /// Which runs fed the rows that a run wrote, and how good those were
     #[command(after_help = "\
@@ -43,21 +40,25 @@ Examples:
   assay lineage blame gold.user_activity
   assay lineage blame gold.user_activity --run 0199c0de-…")]
     Blame {
+        /// What has bad rows
         dataset: String,
-        /// The run that wrote it [default: the last one]
-        #[arg(long, value_name = "ID", value_parser = run)]
-        run: Option<RunId>,
+        /// The run that wrote it, as its events call it [default: the last one that ended]
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
     },
     /// What came into the graph and what went between two times
     #[command(after_help = "\
 Example:
-  assay lineage diff --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z")]
+  assay lineage diff --from 2026-11-20 --to 2026-11-21T18:00:00Z
+  assay lineage diff --from 2d
+
+TIME is a day, a time (without a zone in UTC), or how long ago: 30m, 2h, 3d.")]
     Diff {
         #[arg(long, value_name = "TIME")]
-        from: DateTime<Utc>,
+        from: Moment,
         /// [default: now]
         #[arg(long, value_name = "TIME")]
-        to: Option<DateTime<Utc>>,
+        to: Option<Moment>,
     },
     /// The events that are kept, the newest first
     #[command(after_help = "\
@@ -92,14 +93,8 @@ pub(crate) struct ShowArgs {
     pub(crate) depth: Option<u32>,
     /// As it was then
     #[arg(long, value_name = "TIME", conflicts_with = "run")]
-    pub(crate) at: Option<DateTime<Utc>>,
+    pub(crate) at: Option<Moment>,
     /// As it was when this run ended
-    #[arg(long, value_name = "ID", value_parser = run)]
-    pub(crate) run: Option<RunId>,
-}
-
-/// A run as its events call it, which may be no UUID.
-#[allow(clippy::unnecessary_wraps, reason = "clap asks for it")]
-fn run(said: &str) -> Result<RunId, Infallible> {
-    Ok(run_id(said))
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
 }

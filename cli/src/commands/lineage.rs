@@ -1,13 +1,20 @@
 use anyhow::Result;
 use assay_core::{Clock, SystemClock};
-use assay_lineage::{Finding, Map, Names, NotFound, Route, What, changes, draw, newest, walk};
+use assay_dlq::Moment;
+use assay_lineage::draw::{self, Picture};
+use assay_lineage::receive::run_id;
+use assay_lineage::{Failed, Finding, Map, Names, NotFound, Route, What, changes, newest, walk};
 use assay_store::Store;
+use chrono::{DateTime, Utc};
 
 use crate::app::open_store;
 use crate::args::{Format, LineageCommand, ShowArgs};
 use crate::config::Config;
 use crate::exit::Usage;
 use crate::output::{Grid, json, line, number, printable, score, short, time};
+
+/// Runs to look at first that are named.
+const SUSPECTS: usize = 5;
 
 pub(crate) async fn lineage(
     config: &Config,
@@ -18,15 +25,16 @@ pub(crate) async fn lineage(
     match command {
         LineageCommand::Show(what) => show(&opened(config).await?, &what, output).await,
         LineageCommand::Impact { column, at } => {
-            impact(&opened(config).await?, &column, at, as_json).await
+            impact(&opened(config).await?, &column, then(at), as_json).await
         }
         LineageCommand::Blame { dataset, run } => {
-            blame(&opened(config).await?, &dataset, run, as_json).await
+            blame(&opened(config).await?, &dataset, run.as_deref(), as_json).await
         }
         LineageCommand::Diff { from, to } => {
             let store = opened(config).await?;
             let names = Names::load(&store).await?;
-            let to = to.unwrap_or_else(|| SystemClock.now());
+            let now = SystemClock.now();
+            let (from, to) = (from.time(now), to.map_or(now, |to| to.time(now)));
             if to < from {
                 return Err(Usage("--to is before --from: swap them".to_owned()).into());
             }
@@ -41,6 +49,10 @@ pub(crate) async fn lineage(
     }
 }
 
+fn then(at: Option<Moment>) -> Option<DateTime<Utc>> {
+    at.map(|at| at.time(SystemClock.now()))
+}
+
 /// The store alone answers, so nothing else is opened.
 async fn opened(config: &Config) -> Result<Store> {
     super::must_exist(config)?;
@@ -50,16 +62,17 @@ async fn opened(config: &Config) -> Result<Store> {
 async fn show(store: &Store, what: &ShowArgs, output: Format) -> Result<()> {
     let names = Names::load(store).await?;
     let dataset = find(store, &names, &what.dataset).await?;
-    let at = match what.run {
-        None => what.at,
+    let at = match &what.run {
+        None => then(what.at),
         Some(run) => {
-            let known = store.lineage_run(run).await?;
+            let known = store.lineage_run(run_id(run)).await?;
             let unknown = || Usage(format!("no event told of the run {run}"));
             Some(known.ok_or_else(unknown)?.last_at)
         }
     };
     if let Some(column) = &what.column {
-        return columns(store, &names, (&dataset, column), at, output).await;
+        let links = (what.depth, at);
+        return columns(store, &names, (&dataset, column), links, output).await;
     }
     let upstream = what.upstream || !what.downstream;
     let route = Route { upstream, downstream: what.downstream, depth: what.depth, at };
@@ -67,10 +80,16 @@ async fn show(store: &Store, what: &ShowArgs, output: Format) -> Result<()> {
     match output {
         Format::Table | Format::Tree => tree(&map, route),
         Format::Json => json(&map),
-        Format::Mermaid => line(draw::mermaid(&map)),
-        Format::Dot => line(draw::dot(&map)),
-        Format::Svg => line(draw::svg(&map)),
+        drawing => drawn(&Picture::from(&map), drawing),
     }
+}
+
+fn drawn(picture: &Picture, format: Format) -> Result<()> {
+    line(match format {
+        Format::Dot => draw::dot(picture),
+        Format::Svg => draw::svg(picture),
+        _ => draw::mermaid(picture),
+    })
 }
 
 fn tree(map: &Map, route: Route) -> Result<()> {
@@ -90,11 +109,11 @@ async fn columns(
     store: &Store,
     names: &Names,
     (dataset, column): (&str, &str),
-    at: Option<chrono::DateTime<chrono::Utc>>,
+    (depth, at): (Option<u32>, Option<DateTime<Utc>>),
     output: Format,
 ) -> Result<()> {
     found(assay_lineage::must_have(store, names, dataset, column).await)?;
-    let links = assay_lineage::sources(store, names, dataset, column, at).await?;
+    let links = assay_lineage::sources(store, names, dataset, column, at, depth).await?;
     match output {
         Format::Json => json(&links),
         Format::Table | Format::Tree if links.is_empty() => {
@@ -104,14 +123,14 @@ async fn columns(
             let tree = assay_lineage::column_tree(dataset, column, &links);
             line(tree.to_string())
         }
-        _ => Err(Usage("columns are shown as tree or json".to_owned()).into()),
+        drawing => drawn(&assay_lineage::column_picture(dataset, column, &links), drawing),
     }
 }
 
 async fn impact(
     store: &Store,
     column: &str,
-    at: Option<chrono::DateTime<chrono::Utc>>,
+    at: Option<DateTime<Utc>>,
     as_json: bool,
 ) -> Result<()> {
     let names = Names::load(store).await?;
@@ -121,7 +140,17 @@ async fn impact(
         return json(&reached);
     }
     if reached.is_empty() {
-        return line(format!("nothing that is known comes from {dataset}.{column}"));
+        let went = match at {
+            None => store.column_went(&names.all(&dataset), column).await?,
+            Some(_) => None,
+        };
+        let until = went.map_or(String::new(), |went| {
+            format!(
+                " any more: until {} something did, ask with --at for a time before",
+                time(went)
+            )
+        });
+        return line(format!("nothing that is known comes from {dataset}.{column}{until}"));
     }
     let mut grid = Grid::new(&["steps#", "reaches", "column", "by its", "from", "job"]);
     for one in reached {
@@ -161,15 +190,11 @@ async fn column_of<'w>(store: &Store, names: &Names, whole: &'w str) -> Result<(
     found(Err(error))
 }
 
-async fn blame(
-    store: &Store,
-    dataset: &str,
-    run: Option<assay_core::RunId>,
-    as_json: bool,
-) -> Result<()> {
+async fn blame(store: &Store, dataset: &str, run: Option<&str>, as_json: bool) -> Result<()> {
     let names = Names::load(store).await?;
     let dataset = find(store, &names, dataset).await?;
-    let found = assay_lineage::blame(store, &names, &dataset, run, SystemClock.now()).await?;
+    let id = run.map(run_id);
+    let found = assay_lineage::blame(store, &names, &dataset, id, SystemClock.now()).await?;
     let Some(found) = found else {
         let which = run.map_or_else(|| "no run".to_owned(), |run| format!("the run {run} never"));
         return Err(Usage(format!("{which} wrote {dataset}, as far as events tell")).into());
@@ -194,22 +219,43 @@ async fn blame(
     if found.cut {
         eprintln!("there are more runs behind these");
     }
-    match found.suspects().first() {
-        Some(first) => line(format!("\nlook first at {}", told(first))),
-        None => line("\nnothing is known against any of these runs"),
+    for one in &found.going {
+        let text = format!(
+            "{}, run {}, began later, and of its end nothing is known: look behind it with --run",
+            one.job, one.run
+        );
+        eprintln!("{}", printable(&text));
     }
+    let suspects = found.suspects();
+    let Some(last) = suspects.len().checked_sub(1) else {
+        return line("\nnothing is known against any of these runs");
+    };
+    for (place, one) in suspects.into_iter().enumerate().take(SUSPECTS) {
+        line(format!("{}look first at {}", if place == 0 { "\n" } else { "or " }, told(one)))?;
+    }
+    if last >= SUSPECTS { line(format!("and {} more", last + 1 - SUSPECTS)) } else { Ok(()) }
 }
 
 /// What is known against a run, in a sentence.
 fn told(one: &Finding) -> String {
     let mut against = vec![];
-    if one.run.status != "complete" && one.run.status != "running" {
-        against.push(format!("it {}", one.run.status));
+    match (one.run.status.as_str(), &one.error) {
+        ("failed", Some(error)) => against.push(format!("it failed: {}", short(error, 200))),
+        ("failed", None) => against.push("it failed".to_owned()),
+        ("aborted", _) => against.push("it was aborted".to_owned()),
+        ("lost", _) => against.push("of its end nothing is known".to_owned()),
+        _ => {}
     }
     if let Some(score) = one.score.filter(|score| *score < 100.0) {
         against.push(format!("score {score:.2}"));
     }
-    let rules: Vec<&str> = one.failed.iter().map(|failed| failed.rule.as_str()).collect();
+    let named = |failed: &Failed| match &failed.column {
+        Some(column) if !failed.rule.contains(column.as_str()) => {
+            format!("{} of {column}", failed.rule)
+        }
+        _ => failed.rule.clone(),
+    };
+    let rules: Vec<String> = one.failed.iter().map(named).collect();
     if !rules.is_empty() {
         against.push(format!("broken: {}", rules.join(", ")));
     }

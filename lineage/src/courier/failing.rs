@@ -30,7 +30,8 @@ impl Courier {
             }
             Refusal::Failed(why) => {
                 let attempts = delivery.attempts + 1;
-                let parked = attempts >= self.persistence.attempts;
+                let parked =
+                    attempts >= self.persistence.attempts && self.takes_others(round).await?;
                 if parked {
                     let why = format!("{why}; that was attempt {attempts}");
                     self.park(round, delivery, &why).await?;
@@ -58,6 +59,13 @@ impl Courier {
                 Ok(true)
             }
         }
+    }
+
+    /// Whether the target takes any event, as far as is known. One that fails at all of them has a
+    /// fault of its own, and no event is given up for that.
+    async fn takes_others(&self, round: &Round<'_>) -> Result<bool, StoreError> {
+        let taken = round.delivered.load(Ordering::Relaxed) > 0;
+        Ok(taken || self.store.held(round.target.name()).await?.0 == 0)
     }
 
     async fn park(

@@ -1,17 +1,16 @@
 use std::fmt::Write;
 
-use super::jobs;
-use crate::Map;
+use super::Picture;
 
-/// The map in the language of Graphviz.
-pub fn dot(map: &Map) -> String {
+/// It in the language of Graphviz.
+pub fn dot(picture: &Picture) -> String {
     let mut text = "digraph lineage {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
-    for node in &map.nodes {
-        let bold = if node.dataset == map.dataset { " [style=bold]" } else { "" };
-        let _ = writeln!(text, "  {}{bold};", quoted(&node.dataset));
+    for name in &picture.names {
+        let bold = if *name == picture.first { " [style=bold]" } else { "" };
+        let _ = writeln!(text, "  {}{bold};", quoted(name));
     }
-    for link in &map.links {
-        let (from, to, by) = (quoted(&link.input), quoted(&link.output), quoted(&jobs(link)));
+    for line in &picture.lines {
+        let (from, to, by) = (quoted(&line.from), quoted(&line.to), quoted(&line.text));
         let _ = writeln!(text, "  {from} -> {to} [label={by}];");
     }
     text.push_str("}\n");

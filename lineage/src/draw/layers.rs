@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Map;
+use super::Picture;
 
 /// How often layers are put into the order of their neighbours; more changes little.
 const ROUNDS: usize = 4;
@@ -16,24 +16,24 @@ pub(super) struct Layers {
     pub(super) bends: BTreeMap<(usize, usize), Vec<usize>>,
 }
 
-pub(super) fn layers(map: &Map) -> Layers {
+pub(super) fn layers(picture: &Picture) -> Layers {
     let numbers: BTreeMap<&str, usize> =
-        map.nodes.iter().enumerate().map(|(at, node)| (node.dataset.as_str(), at)).collect();
-    let links: BTreeSet<(usize, usize)> = map
-        .links
+        picture.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let links: BTreeSet<(usize, usize)> = picture
+        .lines
         .iter()
-        .filter_map(|link| Some((*numbers.get(&*link.input)?, *numbers.get(&*link.output)?)))
+        .filter_map(|line| Some((*numbers.get(&*line.from)?, *numbers.get(&*line.to)?)))
         .filter(|(from, to)| from != to)
         .collect();
-    let rank = ranks(map.nodes.len(), &links);
+    let rank = ranks(picture.names.len(), &links);
     let mut layers = vec![vec![]; rank.iter().max().map_or(0, |last| last + 1)];
-    let mut by_name: Vec<usize> = (0..map.nodes.len()).collect();
-    by_name.sort_by_key(|node| &map.nodes[*node].dataset);
+    let mut by_name: Vec<usize> = (0..picture.names.len()).collect();
+    by_name.sort_by_key(|node| &picture.names[*node]);
     for node in by_name {
         layers[rank[node]].push(node);
     }
     let (mut steps, mut bends) = (BTreeSet::new(), BTreeMap::new());
-    let mut next = map.nodes.len();
+    let mut next = picture.names.len();
     for (from, to) in links {
         let mut last = from;
         // A link that passes a layer has a place there, so that it runs through no dataset.

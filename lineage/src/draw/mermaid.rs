@@ -1,19 +1,18 @@
 use std::fmt::Write;
 
-use super::{jobs, number};
-use crate::Map;
+use super::Picture;
 
-/// The map as a flowchart of Mermaid, which many wikis show.
-pub fn mermaid(map: &Map) -> String {
+/// It as a flowchart of Mermaid, which many wikis show.
+pub fn mermaid(picture: &Picture) -> String {
     let mut text = "flowchart LR\n".to_owned();
-    for (at, node) in map.nodes.iter().enumerate() {
-        let _ = writeln!(text, "  n{at}[\"{}\"]", quoted(&node.dataset));
+    for (at, name) in picture.names.iter().enumerate() {
+        let _ = writeln!(text, "  n{at}[\"{}\"]", quoted(name));
     }
-    for link in &map.links {
-        let (from, to) = (number(map, &link.input), number(map, &link.output));
-        let _ = writeln!(text, "  n{from} -->|\"{}\"| n{to}", quoted(&jobs(link)));
+    for line in &picture.lines {
+        let (from, to) = (picture.number(&line.from), picture.number(&line.to));
+        let _ = writeln!(text, "  n{from} -->|\"{}\"| n{to}", quoted(&line.text));
     }
-    let _ = writeln!(text, "  style n{} stroke-width:3px", number(map, &map.dataset));
+    let _ = writeln!(text, "  style n{} stroke-width:3px", picture.number(&picture.first));
     text
 }
 

@@ -1,4 +1,4 @@
-//! Pictures of a map, for other programs and for people.
+//! Pictures of lineage, for other programs and for people.
 
 mod dot;
 mod layers;
@@ -9,17 +9,47 @@ pub use dot::dot;
 pub use mermaid::mermaid;
 pub use svg::svg;
 
-use crate::{Link, Map};
+use std::sync::Arc;
 
-/// The jobs of a link, as one text.
-fn jobs(link: &Link) -> String {
-    let jobs: Vec<String> = link.jobs.iter().map(|passage| passage.job.to_string()).collect();
-    jobs.join(", ")
+use crate::Map;
+
+/// What is drawn: names, and lines between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// The name that stands out.
+    pub first: String,
+    pub names: Vec<String>,
+    pub lines: Vec<Line>,
 }
 
-/// The place of a dataset among the nodes.
-fn number(map: &Map, dataset: &str) -> usize {
-    map.nodes.iter().position(|node| node.dataset == dataset).unwrap_or_default()
+/// A line from one name to another, and what stands at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub from: Arc<str>,
+    pub to: Arc<str>,
+    pub text: String,
+}
+
+impl Picture {
+    /// The place of a name.
+    fn number(&self, name: &str) -> usize {
+        self.names.iter().position(|known| known == name).unwrap_or_default()
+    }
+}
+
+impl From<&Map> for Picture {
+    fn from(map: &Map) -> Picture {
+        let lines = map.links.iter().map(|link| {
+            let jobs: Vec<String> =
+                link.jobs.iter().map(|passage| passage.job.to_string()).collect();
+            Line { from: link.input.clone(), to: link.output.clone(), text: jobs.join(", ") }
+        });
+        Picture {
+            first: map.dataset.clone(),
+            lines: lines.collect(),
+            names: map.nodes.iter().map(|node| node.dataset.clone()).collect(),
+        }
+    }
 }
 
 #[cfg(test)]

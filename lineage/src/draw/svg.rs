@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::jobs;
+use super::Picture;
 use super::layers::{Layers, layers};
-use crate::{Map, Node};
 
 /// Sizes in pixels. Letters of the fixed font are 7.3 wide at 12.
 const LETTER: usize = 74;
@@ -18,14 +17,14 @@ const LONGEST: usize = 44;
 type Boxes = BTreeMap<usize, (usize, usize, usize)>;
 type Bends = BTreeMap<(usize, usize), Vec<usize>>;
 
-/// The map as a picture: the same map is the same picture, to the byte.
-pub fn svg(map: &Map) -> String {
-    let Layers { layers, bends } = layers(map);
+/// It as an image: the same picture is the same picture, to the byte.
+pub fn svg(picture: &Picture) -> String {
+    let Layers { layers, bends } = layers(picture);
     let mut boxes = Boxes::new();
     let (mut x, mut high) = (EDGE, 0);
     for layer in &layers {
-        let nodes = layer.iter().filter_map(|node| map.nodes.get(*node));
-        let shown = nodes.map(|node| short(&node.dataset).chars().count());
+        let nodes = layer.iter().filter_map(|node| picture.names.get(*node));
+        let shown = nodes.map(|name| short(name).chars().count());
         let wide = shown.max().unwrap_or(0) * LETTER / 10 + 20;
         for (row, node) in layer.iter().enumerate() {
             boxes.insert(*node, (x, EDGE + row * (HIGH + BELOW), wide));
@@ -40,10 +39,10 @@ pub fn svg(map: &Map) -> String {
          <defs><marker id=\"end\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" \
          markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#667\"/></marker></defs>\n"
     );
-    lines(map, &boxes, &bends, &mut text);
+    lines(picture, &boxes, &bends, &mut text);
     for (node, (x, y, wide)) in &boxes {
-        let Some(Node { dataset: name, .. }) = map.nodes.get(*node) else { continue };
-        let (fill, line) = if *name == map.dataset { ("#fff3d6", 2) } else { ("#f4f6fa", 1) };
+        let Some(name) = picture.names.get(*node) else { continue };
+        let (fill, line) = if *name == picture.first { ("#fff3d6", 2) } else { ("#f4f6fa", 1) };
         let _ = writeln!(
             text,
             "<g><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{HIGH}\" \
@@ -59,12 +58,12 @@ pub fn svg(map: &Map) -> String {
     text
 }
 
-fn lines(map: &Map, boxes: &Boxes, bends: &Bends, text: &mut String) {
+fn lines(picture: &Picture, boxes: &Boxes, bends: &Bends, text: &mut String) {
     let numbers: BTreeMap<&str, usize> =
-        map.nodes.iter().enumerate().map(|(at, node)| (node.dataset.as_str(), at)).collect();
-    for link in &map.links {
+        picture.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    for line in &picture.lines {
         let of = |dataset: &str| numbers.get(dataset).copied();
-        let (Some(from), Some(to)) = (of(&link.input), of(&link.output)) else { continue };
+        let (Some(from), Some(to)) = (of(&*line.from), of(&*line.to)) else { continue };
         let (fx, fy, wide) = boxes[&from];
         let (mut x, mut y) = (fx + wide, fy + HIGH / 2);
         let mut path = format!("M{x} {y}");
@@ -83,7 +82,7 @@ fn lines(map: &Map, boxes: &Boxes, bends: &Bends, text: &mut String) {
             text,
             "<path d=\"{path}\" fill=\"none\" stroke=\"#667\" marker-end=\"url(#end)\">\
              <title>{}</title></path>",
-            escaped(&jobs(link)),
+            escaped(&line.text),
         );
     }
 }

@@ -11,16 +11,16 @@ fn link(input: &str, output: &str, stage: &str) -> Link {
     Link { input: input.into(), output: output.into(), jobs: vec![passage] }
 }
 
-fn map(links: Vec<Link>, dataset: &str) -> Map {
+fn picture(links: Vec<Link>, dataset: &str) -> Picture {
     let mut names: Vec<&str> = links.iter().flat_map(|l| [&*l.input, &*l.output]).collect();
     names.sort();
     names.dedup();
     let node = |name: &str| Node { dataset: name.to_owned(), distance: 0, aliases: vec![] };
     let nodes = names.into_iter().map(node).collect();
-    Map { dataset: dataset.to_owned(), at: None, nodes, links, cut: false }
+    Picture::from(&Map { dataset: dataset.to_owned(), at: None, nodes, links, cut: false })
 }
 
-fn shop() -> Map {
+fn shop() -> Picture {
     let links = vec![
         link("bronze.orders", "silver.orders", "clean"),
         link("bronze.people", "silver.people", "clean"),
@@ -28,7 +28,7 @@ fn shop() -> Map {
         link("silver.people", "gold.sales", "sum"),
         link("s3://in \"a\" & <b>/😀.csv", "bronze.orders", "load"),
     ];
-    map(links, "gold.sales")
+    picture(links, "gold.sales")
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_map_is_a_picture_in_layers() {
 
 #[test]
 fn a_loop_and_a_dataset_alone_are_drawn() {
-    let looped = map(
+    let looped = picture(
         vec![
             link("a", "b", "x"),
             link("b", "c", "x"),
@@ -95,5 +95,5 @@ fn a_loop_and_a_dataset_alone_are_drawn() {
     let alone = Node { dataset: "x".to_owned(), distance: 0, aliases: vec![] };
     let dataset = "x".to_owned();
     let alone = Map { dataset, at: None, nodes: vec![alone], links: vec![], cut: false };
-    assert_eq!(svg(&alone).matches("<rect").count(), 1);
+    assert_eq!(svg(&Picture::from(&alone)).matches("<rect").count(), 1);
 }

@@ -145,7 +145,7 @@ pub(super) fn meaning(answer: &Answer) -> Result<Value, Trouble> {
         404 | 405 | 415 if answer.kind == "application/json" => Err(Trouble::NoSuchCall(said)),
         409 => Err(Trouble::Exists(said)),
         412 => Err(Trouble::Other(Refusal::Failed(said))),
-        400 | 406 | 413 | 422 => Err(Trouble::Bad(said)),
+        400 | 406 | 413 | 422 if !answer.page() => Err(Trouble::Bad(said)),
         500 if text.contains("JWT Token keyID") => Err(Trouble::Other(Refusal::Unauthorized(said))),
         500 if ["[HTTP 404", "[HTTP 405", "[HTTP 406", "[HTTP 415"]
             .iter()

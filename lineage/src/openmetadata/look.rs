@@ -1,6 +1,7 @@
 //! Whether address, token and version work, and how to mend what does not.
 
 use serde::Serialize;
+use serde_json::json;
 
 use super::OpenMetadata;
 use super::api::{Trouble, meaning};
@@ -18,7 +19,7 @@ pub struct Look {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Found {
-    /// `address`, `version` or `token`.
+    /// `address`, `server`, `version` or `token`.
     pub what: &'static str,
     pub fine: bool,
     pub said: String,
@@ -54,10 +55,15 @@ impl OpenMetadata {
             }
         };
         match meaning(&answer) {
-            Ok(body) => {
+            // Without a VERSION file a build says `{}`.
+            Ok(body) if body["version"].is_string() || body == json!({}) => {
                 look.found.push(fine("address", "an OpenMetadata server answers"));
                 look.version = body["version"].as_str().map(str::to_owned);
                 look.found.push(version(look.version.as_deref()));
+            }
+            Ok(_) => {
+                look.found.push(stranger());
+                return look;
             }
             Err(Trouble::Other(Refusal::Unauthorized(why))) => {
                 look.found.push(fine("address", format!("a server answers, {why}")));
@@ -65,27 +71,35 @@ impl OpenMetadata {
             Err(trouble) => {
                 let refusal = Refusal::from(trouble);
                 let why = refusal.to_string();
-                let fix = match refusal {
+                look.found.push(match refusal {
                     // No other address would help.
-                    Refusal::Failed(_) | Refusal::Away { .. } if !why.contains("`url`") => {
+                    Refusal::Failed(_) | Refusal::Away { .. } if !why.contains("`url`") => wrong(
+                        "server",
+                        why,
                         "a server answers and can't work at the moment: see its log, and whether \
-                         its database and search are up; then try again"
-                    }
-                    _ => {
-                        "set `openmetadata.url` to the server's address, such as \
-                         http://HOST:8585/api; a proxy in front of it must let /api through"
-                    }
-                };
-                look.found.push(wrong("address", why, fix));
+                         its database and search are up; then try again",
+                    ),
+                    _ => wrong("address", why, ADDRESS),
+                });
                 return look;
             }
         }
         look.found.push(match self.api.get("/tables?limit=1").await {
-            Ok(_) => fine("token", "it may read; whether it may write shows at the first sync"),
+            Ok(page) if page["data"].is_array() => {
+                fine("token", "it may read; whether it may write shows at the first sync")
+            }
+            Ok(_) => stranger(),
             Err(trouble) => token(&Refusal::from(trouble).to_string()),
         });
         look
     }
+}
+
+const ADDRESS: &str = "set `openmetadata.url` to the server's address, such as \
+    http://HOST:8585/api; a proxy in front of it must let /api through";
+
+fn stranger() -> Found {
+    wrong("address", "a server answers, and not as OpenMetadata does", ADDRESS)
 }
 
 fn unanswered(none: &NoAnswer) -> Found {
@@ -104,7 +118,11 @@ fn unanswered(none: &NoAnswer) -> Found {
               8585 unless told otherwise"
         }
     };
-    let what = if matches!(none, NoAnswer::Secret(_)) { "token" } else { "address" };
+    let what = match none {
+        NoAnswer::Secret(_) => "token",
+        NoAnswer::TimedOut(_) => "server",
+        _ => "address",
+    };
     wrong(what, none.to_string(), fix)
 }
 

@@ -10,6 +10,7 @@ use super::entity::Entity;
 use super::name::{clean, fits_a_link, in_path, quoted};
 use super::told::{Assertion, Dataset, Told};
 use super::{Known, OpenMetadata};
+use crate::assertion::NOT_EVALUATED;
 use crate::http::Method;
 
 /// The definitions of our test cases: what they check is in the contract, so these say no more.
@@ -116,7 +117,7 @@ impl OpenMetadata {
             let entity_type = if name == OF_COLUMN { "COLUMN" } else { "TABLE" };
             let body = CreateTestDefinition {
                 name: name.to_owned(),
-                description: "A rule of a data contract, judged by Assay with every batch."
+                description: "A rule of a data contract or a test, with the results that lineage events tell."
                     .to_owned(),
                 entity_type: entity_type.to_owned(),
                 test_platforms: vec!["Other".to_owned()],
@@ -214,7 +215,7 @@ fn suite_name(table: &str) -> String {
 
 fn of_rule(assertion: &Assertion) -> Judged<'_> {
     let actual = assertion.actual.clone().unwrap_or_default();
-    let status = match (assertion.success, actual.starts_with("not evaluated")) {
+    let status = match (assertion.success, actual.starts_with(NOT_EVALUATED)) {
         (true, _) => "Success",
         (false, true) => "Aborted",
         (false, false) => "Failed",

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use self::questions::QUESTIONS;
+use self::questions::{QUESTIONS, Question};
 use super::OpenMetadata;
 use crate::http::{Method, NoAnswer, Request};
 
@@ -31,38 +31,70 @@ impl OpenMetadata {
         &self,
         mut heard: impl FnMut(&Exchange),
     ) -> Result<Vec<Exchange>, NoAnswer> {
-        let root = self.api.base.trim_end_matches("/api/v1");
-        let mut ids: Vec<(String, String)> = vec![];
-        let mut exchanges = vec![];
-        for (title, method, path, body) in QUESTIONS {
-            let fill = |text: &str| {
-                ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id))
+        let (mut ids, mut exchanges) = (Ids::default(), vec![]);
+        for question in QUESTIONS {
+            let exchange = match self.ask(question, &ids).await {
+                Ok(exchange) => exchange,
+                Err(none) => {
+                    self.delete_all(&ids).await;
+                    return Err(none);
+                }
             };
-            let (path, sent) = (fill(path), fill(body));
-            let url = format!("{root}{path}");
-            let method_of = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
-            let kind =
-                if *method == "PATCH" { "application/json-patch+json" } else { "application/json" };
-            let body = (!sent.is_empty()).then(|| sent.clone().into_bytes());
-            let request = Request { method: method_of, url: &url, kind, body, gzip: false };
-            let answer = self.api.client.send(request).await?;
-            let value: Value = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
-            if let Some(id) = value["id"].as_str() {
-                ids.push((format!("{{{title}}}"), id.to_owned()));
-            }
-            let exchange = Exchange {
-                title: (*title).to_owned(),
-                method: (*method).to_owned(),
-                path,
-                sent,
-                status: answer.status,
-                kind: answer.kind,
-                answered: answer.body,
-            };
+            ids.learn(&exchange);
             heard(&exchange);
             exchanges.push(exchange);
         }
         Ok(exchanges)
+    }
+
+    async fn ask(&self, question: &Question, ids: &Ids) -> Result<Exchange, NoAnswer> {
+        let (title, method, path, body) = question;
+        let (path, sent) = (ids.fill(path), ids.fill(body));
+        let url = format!("{}{path}", self.api.base.trim_end_matches("/api/v1"));
+        let method_of = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
+        let kind =
+            if *method == "PATCH" { "application/json-patch+json" } else { "application/json" };
+        let body = (!sent.is_empty()).then(|| sent.clone().into_bytes());
+        let request = Request { method: method_of, url: &url, kind, body, gzip: false };
+        let answer = self.api.client.send(request).await?;
+        Ok(Exchange {
+            title: (*title).to_owned(),
+            method: (*method).to_owned(),
+            path,
+            sent,
+            status: answer.status,
+            kind: answer.kind,
+            answered: answer.body,
+        })
+    }
+
+    /// Deletes what a recording has made that broke off, as far as the server lets it.
+    async fn delete_all(&self, ids: &Ids) {
+        for question in QUESTIONS.iter().filter(|(_, method, ..)| *method == "DELETE") {
+            // What was not made has no id.
+            if !ids.fill(question.2).contains('{')
+                && let Err(error) = self.ask(question, ids).await
+            {
+                tracing::warn!(%error, path = ids.fill(question.2), "delete it by hand");
+            }
+        }
+    }
+}
+
+/// What the server called the entities that it was told to make.
+#[derive(Default)]
+struct Ids(Vec<(String, String)>);
+
+impl Ids {
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, id)| text.replace(name, id))
+    }
+
+    fn learn(&mut self, exchange: &Exchange) {
+        let value: Value = serde_json::from_str(&exchange.answered).unwrap_or(Value::Null);
+        if let Some(id) = value["id"].as_str() {
+            self.0.push((format!("{{{}}}", exchange.title), id.to_owned()));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ impl OpenMetadata {
     /// Tells how the run stands. The server keeps a status by its time, so that of a run is the time
     /// when it began; where its id does not say it, only its end is told.
     pub(super) async fn status(&self, pipeline: &Entity, told: &Told) -> Result<(), Trouble> {
+        let Some(job) = &told.job else { return Ok(()) };
         let word = match told.stands {
             Stands::Started if told.began.is_some() => "Pending",
             Stands::Succeeded => "Successful",
@@ -22,7 +23,7 @@ impl OpenMetadata {
         };
         let timestamp = told.began.unwrap_or(told.at);
         let task = TaskStatus {
-            name: told.job.task.clone(),
+            name: job.task.clone(),
             execution_status: word.to_owned(),
             start_time: told.began,
             end_time: (told.stands != Stands::Started).then_some(told.at),
@@ -42,7 +43,7 @@ impl OpenMetadata {
             // Two at once; the second time it is there and replaced.
             Err(Trouble::Exists(_)) => {
                 let there = self.at(&path, timestamp).await?;
-                let task = status.task_status.into_iter().find(|task| task.name == told.job.task);
+                let task = status.task_status.into_iter().find(|task| task.name == job.task);
                 let Some(task) = task else { return Ok(()) };
                 let status = with(there.as_ref(), task, timestamp);
                 self.api.change(Method::PUT, &path, &status, change()).await?;

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::body::Column;
 use super::column::column;
 use super::name::clean;
 use super::place::{Naming, Place, Service};
+use crate::assertion::actual;
 use crate::receive;
+use crate::receive::taken_back;
+use crate::telling::JOBS;
 
 /// What a run came to, as far as it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,8 @@ pub(super) struct Job {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Told {
-    pub(super) job: Job,
+    /// None of what is said of a dataset alone.
+    pub(super) job: Option<Job>,
     pub(super) stands: Stands,
     pub(super) at: i64,
     /// When the run began, where its id says so.
@@ -76,6 +80,13 @@ pub(super) struct Derivation {
     pub(super) how: Option<String>,
 }
 
+impl Dataset {
+    /// Whether any of its columns has values of that one.
+    pub(super) fn is_made_of(&self, place: &Place) -> bool {
+        self.derivations.iter().flat_map(|one| &one.from).any(|(from, _)| from == place)
+    }
+}
+
 impl Told {
     pub(super) fn of(event: &Value, naming: &Naming) -> Told {
         let text = |path: &str| event.pointer(path).and_then(Value::as_str);
@@ -88,28 +99,38 @@ impl Told {
         let at = text("/eventTime").and_then(receive::time);
         let at = at.map(|at| at.timestamp_millis()).unwrap_or_default();
         let run = text("/run/runId").and_then(|id| id.parse::<Uuid>().ok());
-        let all = |key: &str| event[key].as_array().into_iter().flatten();
+        let all = |key: &str| event[key].as_array().map_or(&[][..], Vec::as_slice);
+        let written = written(event);
         // What is derived names its sources by their places alone; links stand with the inputs.
         let linked = |one: &Value| Some((place_of(one)?, naming.place(one)?.0));
-        let links: Links = all("inputs").chain(all("outputs")).filter_map(linked).collect();
-        let datasets =
-            |key: &str| all(key).filter_map(|one| dataset(one, naming, &links)).collect();
-        // The batches of our own runs tell what moved; others tell it at the end.
-        let ours = event.pointer("/run/facets/assay_run").is_some();
+        let links: Links = all("inputs").iter().chain(&written).filter_map(linked).collect();
+        let read = |one: &Value| dataset(one, naming, &links);
+        let outputs: Vec<Dataset> = written.iter().filter_map(read).collect();
+        let mut inputs: Vec<Dataset> = all("inputs").iter().filter_map(read).collect();
+        // Some name what they read by its columns alone, as dbt does.
+        for source in written.iter().flat_map(sources) {
+            let named = place_of(source).is_some_and(|place| links.contains_key(&place));
+            let Some(source) = read(source).filter(|_| !named) else { continue };
+            if !inputs.iter().chain(&outputs).any(|known| known.place == source.place) {
+                inputs.push(source);
+            }
+        }
+        // The batches of our own runs tell what moved; others tell it whenever they know it.
+        let ours = text("/job/namespace") == Some(JOBS);
         let moved_rows = match stands {
-            Stands::Started | Stands::Failed => false,
+            Stands::Failed => false,
             Stands::Goes => true,
-            Stands::Succeeded => !ours,
+            Stands::Started | Stands::Succeeded => !ours,
         };
         Told {
-            job: job(event, text),
+            job: event.get("job").map(|_| job(event, text)),
             stands,
             at,
             began: run.and_then(began),
             sql: text("/job/facets/sql/query").map(str::to_owned),
             moved_rows,
-            inputs: datasets("inputs"),
-            outputs: datasets("outputs"),
+            inputs,
+            outputs,
         }
     }
 }
@@ -175,7 +196,7 @@ fn dataset(value: &Value, naming: &Naming, links: &Links) -> Option<Dataset> {
         description: documented.as_str().map(str::to_owned),
         assertions: assertions.into_iter().flatten().filter_map(assertion).collect(),
         score,
-        derivations: derivations(&facets["columnLineage"], naming, links),
+        derivations: derivations(facets, naming, links),
     })
 }
 
@@ -188,16 +209,61 @@ fn assertion(value: &Value) -> Option<Assertion> {
         _ => kind.clone(),
     })?;
     let success = value["success"].as_bool()?;
-    Some(Assertion { name, column, success, expected: text("expected"), actual: text("actual") })
+    let (expected, actual) = (text("expected"), actual(value));
+    Some(Assertion { name, column, success, expected, actual })
 }
 
-/// What the facet says of each column: where its values come from, not what they depend on.
-fn derivations(facet: &Value, naming: &Naming, links: &Links) -> Vec<Derivation> {
+/// The outputs. The facet `lineage` of a job may name more of them, and how they are made.
+fn written(event: &Value) -> Vec<Value> {
+    let mut outputs = event["outputs"].as_array().cloned().unwrap_or_default();
+    outputs.extend(event.get("dataset").cloned());
+    let entries = event["job"]["facets"]["lineage"]["entries"].as_array();
+    for entry in entries.into_iter().flatten().filter(|entry| entry["type"] == "DATASET") {
+        let Some(place) = place_of(entry) else { continue };
+        match outputs.iter_mut().find(|known| place_of(known).as_ref() == Some(&place)) {
+            Some(known) if made(&known["facets"]).is_none() && known.is_object() => {
+                known["facets"]["lineage"] = entry.clone();
+            }
+            Some(_) => {}
+            None => {
+                let (namespace, name) = place;
+                let facets = json!({"lineage": entry});
+                outputs.push(json!({"namespace": namespace, "name": name, "facets": facets}));
+            }
+        }
+    }
+    outputs
+}
+
+/// What is said of how columns are made, and the name of the list of inputs in it.
+fn made(facets: &Value) -> Option<(&Value, &'static str)> {
+    let facet = |name: &str| Some(&facets[name]).filter(|facet| !taken_back(facet));
+    let older = facet("columnLineage").filter(|facet| facet["fields"].is_object());
+    let newer = || facet("lineage").filter(|facet| facet["fields"].is_object());
+    older.map(|facet| (facet, "inputFields")).or_else(|| Some((newer()?, "inputs")))
+}
+
+/// All inputs that an output's columns and rows are said to be made of.
+fn sources(output: &Value) -> impl Iterator<Item = &Value> {
+    let facets = &output["facets"];
+    let of_fields = made(facets).into_iter().flat_map(|(facet, key)| {
+        let fields = facet["fields"].as_object().into_iter().flatten();
+        fields.filter_map(move |(_, field)| field[key].as_array())
+    });
+    let of_rows = [&facets["columnLineage"]["dataset"], &facets["lineage"]["inputs"]];
+    let of_rows = of_rows.into_iter().filter_map(Value::as_array);
+    // Jobs may be inputs as well, which have no rows.
+    of_fields.chain(of_rows).flatten().filter(|input| input["type"] != "JOB")
+}
+
+/// What is said of each column: where its values come from, not what they depend on.
+fn derivations(facets: &Value, naming: &Naming, links: &Links) -> Vec<Derivation> {
     let mut derivations = vec![];
+    let Some((facet, inputs)) = made(facets) else { return derivations };
     for (to, of) in facet["fields"].as_object().into_iter().flatten() {
         let mut from = vec![];
         let mut how = said(of, "transformationDescription");
-        for input in of["inputFields"].as_array().into_iter().flatten() {
+        for input in of[inputs].as_array().into_iter().flatten() {
             let ways: Vec<&Value> =
                 input["transformations"].as_array().into_iter().flatten().collect();
             let direct: Vec<&&Value> =

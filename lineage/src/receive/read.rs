@@ -3,7 +3,9 @@
 use assay_core::{Governed, Layer, Run, RunId};
 use assay_store::{Event, EventKind, Received, job, label};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid, Version};
 
@@ -18,12 +20,13 @@ pub struct Body {
     pub faults: Vec<Fault>,
 }
 
-/// How far a producer's clock may go ahead of ours.
-const AHEAD: TimeDelta = TimeDelta::days(1);
+/// How far a producer's clock may go ahead of ours. A way that ended ahead of time would hide those
+/// that are gone meanwhile.
+const AHEAD: TimeDelta = TimeDelta::minutes(1);
 
 impl Body {
-    /// What claims to be of a later day counts as of `now`: it would stay the newest of its run, its
-    /// job and all lists until that day has come. Its text stays as it is.
+    /// What claims to be of later counts as of `now`: it would stay the newest of its run, its job and
+    /// all lists until that time has come. Its text stays as it is.
     pub fn hold_back(&mut self, now: DateTime<Utc>) {
         for Received { run, event, .. } in &mut self.events {
             if event.at > now + AHEAD {
@@ -43,26 +46,56 @@ pub struct Unreadable {
 
 /// One event, a list of events, or an object that has such a list as `events`.
 pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| Unreadable { line: error.line(), column: error.column() })?;
-    let all = match value {
-        Value::Array(all) => all,
-        Value::Object(mut object) if !object.contains_key("eventTime") => {
-            match object.remove("events") {
-                Some(Value::Array(all)) => all,
-                _ => vec![Value::Object(object)],
-            }
-        }
-        other => vec![other],
-    };
+    let all =
+        split(body).map_err(|error| Unreadable { line: error.line(), column: error.column() })?;
     let (mut body, mut ways) = (Body::default(), 0);
     for (index, event) in all.into_iter().enumerate() {
-        match check(&event, index, &mut ways) {
-            Ok(at) => body.events.push(received(event, at)),
+        let checked = parsed(event, index)
+            .and_then(|event| check(&event, index, &mut ways).map(|at| (event, at)));
+        match checked {
+            Ok((event, at)) => body.events.push(received(event, at)),
             Err(fault) => body.faults.push(fault),
         }
     }
     Ok(body)
+}
+
+/// The events as they stand there: one that can't be read must not take the others with it.
+fn split(body: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Wrapped<'a> {
+        #[serde(borrow, rename = "eventTime")]
+        event_time: Option<&'a RawValue>,
+        #[serde(borrow)]
+        events: Option<&'a RawValue>,
+    }
+    let whole: &RawValue = serde_json::from_slice(body)?;
+    let list = |all: &RawValue| all.get().starts_with('[');
+    if list(whole) {
+        return serde_json::from_str(whole.get());
+    }
+    match serde_json::from_str(whole.get()) {
+        Ok(Wrapped { event_time: None, events: Some(all) }) if list(all) => {
+            serde_json::from_str(all.get())
+        }
+        _ => Ok(vec![whole]),
+    }
+}
+
+/// It is JSON, and may still be none that can be kept.
+fn parsed(event: &RawValue, index: usize) -> Result<Value, Fault> {
+    serde_json::from_str(event.get()).map_err(|error| {
+        // The library has no other way to tell them apart.
+        let why = error.to_string();
+        let rule = if why.starts_with("recursion limit") {
+            "is not nested deeper than 127 levels"
+        } else if why.starts_with("number out of range") {
+            "its numbers are not larger than a double takes"
+        } else {
+            "its texts are Unicode, without halves of surrogate pairs"
+        };
+        Fault { index, path: "$".to_owned(), rule: rule.to_owned() }
+    })
 }
 
 /// What queries need of an event. Its id is made from what it says, so that the same event sent
@@ -208,10 +241,34 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_can_not_be_kept_takes_no_other_with_it() {
+        let deep = format!("{}1{}", "[".repeat(140), "]".repeat(140));
+        let with = |facet: &str| {
+            let mut event = event();
+            event["run"]["facets"] = json!({"odd": {"x": 1}});
+            event.to_string().replace("{\"x\":1}", &format!("{{\"x\":{facet}}}"))
+        };
+        let all = [&deep, r#""\ud800""#, "1e999", "2"].map(with).join(",");
+        for body in [format!("[{all}]"), format!(r#"{{"events": [{all}]}}"#)] {
+            let body = read(body.as_bytes()).unwrap();
+            let told: Vec<String> =
+                body.faults.iter().map(|f| format!("{} {} {}", f.index, f.path, f.rule)).collect();
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(told.join("\n"), @r"
+                0 $ is not nested deeper than 127 levels
+                1 $ its texts are Unicode, without halves of surrogate pairs
+                2 $ its numbers are not larger than a double takes
+                ");
+            }
+            assert_eq!(body.events.len(), 1);
+        }
+    }
+
+    #[test]
     fn a_time_that_is_far_ahead_is_no_time() {
         let now: DateTime<Utc> = "2026-11-21T13:31:23Z".parse().unwrap();
         let [mut soon, mut far] = [event(), event()];
-        soon["eventTime"] = json!("2026-11-22T13:31:23Z");
+        soon["eventTime"] = json!("2026-11-21T13:32:23Z");
         far["eventTime"] = json!("9999-12-31T23:59:59Z");
         let mut body = read(json!([soon, far]).to_string().as_bytes()).unwrap();
         body.hold_back(now);

@@ -254,3 +254,100 @@ async fn events_of_other_tools_show_what_they_say() {
     let statuses = catalog(&server, |catalog| catalog.statuses["assay.daily"].clone());
     assert_eq!(statuses.values().next().unwrap()["taskStatus"][0]["name"], "load");
 }
+
+/// An event of a job of others, with so much more.
+fn told(kind: &str, job: &str, more: Value) -> Value {
+    let mut event = json!({
+        "eventType": kind, "eventTime": "2026-11-21T12:00:00Z", "producer": "p", "schemaURL": "s",
+        "run": {"runId": format!("run of {job}")}, "job": {"namespace": "n", "name": job},
+    });
+    for (key, value) in more.as_object().unwrap() {
+        event[key] = value.clone();
+    }
+    event
+}
+
+fn of_db(name: &str, facets: Value) -> Value {
+    json!({"namespace": "postgres://db:5432", "name": format!("lab.main.{name}"), "facets": facets})
+}
+
+/// Receives an event and sends it, as a process does that was just started.
+async fn receive(server: &Double, world: &World, event: &Value) {
+    let body = assay_lineage::receive::read(event.to_string().as_bytes()).unwrap();
+    assert!(body.faults.is_empty(), "{:?}", body.faults);
+    world.store.receive(&body.events).await.unwrap();
+    show(server, world, 1, &[]).await;
+}
+
+/// The edges by the last parts of their names.
+fn edges(server: &Double) -> Vec<String> {
+    let mut all: Vec<String> = catalog(server, |catalog| {
+        let name = |id: &str| {
+            let one = catalog.entities.values().find(|one| one["id"] == id).unwrap();
+            one["name"].as_str().unwrap().to_owned()
+        };
+        catalog.edges.keys().map(|(from, to)| format!("{} → {}", name(from), name(to))).collect()
+    });
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn what_a_run_told_in_several_events_is_one_way_also_for_a_process_that_came_later() {
+    let (server, world) = (Double::openmetadata().await, World::sending_to("openmetadata").await);
+    let begun = told("START", "load", json!({"inputs": [of_db("orders", json!({}))]}));
+    receive(&server, &world, &begun).await;
+    assert!(edges(&server).is_empty());
+    let ended = told("COMPLETE", "load", json!({"outputs": [of_db("copy", json!({}))]}));
+    receive(&server, &world, &ended).await;
+    assert_eq!(edges(&server), ["orders → copy"]);
+    // A stream says at its start what it does, and never ends.
+    let both = json!({"inputs": [of_db("a", json!({}))], "outputs": [of_db("b", json!({}))]});
+    receive(&server, &world, &told("START", "stream", both)).await;
+    assert_eq!(edges(&server), ["a → b", "orders → copy"]);
+}
+
+#[tokio::test]
+async fn what_is_read_may_be_named_by_columns_alone() {
+    let (server, world) = (Double::openmetadata().await, World::sending_to("openmetadata").await);
+    let from = |name: &str, column: &str| json!({"namespace": "postgres://db:5432", "name": format!("lab.main.{name}"), "field": column});
+    let of = |key: &str, source: Value| json!({"fields": {"id": {key: [source]}}});
+    let outputs = json!([
+        of_db("stg", json!({"columnLineage": of("inputFields", from("raw", "id"))})),
+        of_db("sums", json!({"lineage": of("inputs", from("stg", "id"))})),
+    ]);
+    receive(&server, &world, &told("COMPLETE", "build", json!({"outputs": outputs}))).await;
+    assert_eq!(edges(&server), ["raw → stg", "raw → sums", "stg → sums"]);
+}
+
+#[tokio::test]
+async fn a_test_that_others_ran_is_shown_with_the_table_that_it_read() {
+    let (server, world) = (Double::openmetadata().await, World::sending_to("openmetadata").await);
+    let assertions = json!([
+        {"assertion": "not_null", "column": "id", "success": false},
+        {"assertion": "unique", "column": "id", "success": true},
+    ]);
+    let facets = json!({"dataQualityAssertions": {"assertions": assertions}});
+    for kind in ["COMPLETE", "FAIL"] {
+        let input = of_db(&kind.to_lowercase(), facets.clone());
+        receive(&server, &world, &told(kind, kind, json!({"inputs": [input]}))).await;
+    }
+    let results = catalog(&server, |catalog| catalog.results.len());
+    assert_eq!(results, 4);
+    assert!(edges(&server).is_empty());
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_table_alone_makes_no_pipeline() {
+    let (server, world) = (Double::openmetadata().await, World::sending_to("openmetadata").await);
+    let alone = json!({
+        "eventTime": "2026-11-21T12:00:00Z", "producer": "p", "schemaURL": "s",
+        "dataset": of_db("alone", json!({"schema": {"fields": [{"name": "id", "type": "int"}]}})),
+    });
+    receive(&server, &world, &alone).await;
+    assert_eq!(entity(&server, "tables", "db:5432.lab.main.alone")["name"], "alone");
+    let pipelines = |catalog: &mut Catalog| {
+        catalog.entities.keys().filter(|(shelf, _)| shelf == "pipelines").count()
+    };
+    assert_eq!(catalog(&server, pipelines), 0);
+}

@@ -143,6 +143,11 @@ async fn a_look_says_what_is_wrong_and_how_to_mend_it() {
     server.fails([Fault::Status(500, "{}")]);
     let look = client(&server, "bot", &clock).look().await;
     assert!(look.found[0].fix.as_ref().unwrap().contains("see its log"), "{look:?}");
+    for odd in [Fault::Status(200, r#"{"status":"UP"}"#), Fault::Status(201, "")] {
+        server.fails([odd]);
+        let look = client(&server, "bot", &clock).look().await;
+        assert!(!look.fine() && look.found[0].said.contains("not as OpenMetadata"), "{look:?}");
+    }
     let mut gone = server.clone();
     gone.url = "http://127.0.0.1:9".to_owned();
     let look = client(&gone, "bot", &clock).look().await;
@@ -160,11 +165,32 @@ async fn a_recording_of_a_server_answers_as_it_did_and_leaves_nothing_there() {
     assert!(!text.contains("Bearer"));
     let read = assay_lineage::openmetadata::parse_recording(&format!("\n{text}"));
     assert_eq!(read, exchanges);
-    let services = ["databaseServices", "messagingServices", "pipelineServices"];
-    server.with(|inner| {
-        let catalog = inner.catalog.as_ref().unwrap();
-        for service in services {
-            assert!(catalog.find(&format!("services/{service}"), "assay_recording").is_none());
+    assert_eq!(recorded_services(&server), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_recording_that_breaks_off_leaves_nothing_there_either() {
+    let (server, clock) = (Double::openmetadata().await, TestClock::new());
+    let mut heard = 0;
+    let recorder = client(&server, "bot", &clock);
+    let broken = recorder.record(|_| {
+        heard += 1;
+        if heard == 30 {
+            assert!(!recorded_services(&server).is_empty());
+            server.fails([Fault::CloseMidBody]);
         }
     });
+    broken.await.unwrap_err();
+    assert_eq!(recorded_services(&server), Vec::<&str>::new());
+}
+
+fn recorded_services(server: &Double) -> Vec<&'static str> {
+    let all = ["databaseServices", "messagingServices", "pipelineServices"];
+    server.with(|inner| {
+        let catalog = inner.catalog.as_ref().unwrap();
+        let there = |service: &&str| {
+            catalog.find(&format!("services/{service}"), "assay_recording").is_some()
+        };
+        all.into_iter().filter(there).collect()
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use assay_dlq::Moment;
 use axum::http::Uri;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -23,7 +24,11 @@ impl Question {
         let all: BTreeMap<String, String> =
             form_urlencoded::parse(text.as_bytes()).into_owned().collect();
         match all.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(_) => Err(Problem::Question(format!("the parameters are {}", known.join(", ")))),
+            Some(name) => {
+                let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+                let known = known.join(", ");
+                Err(Problem::Question(format!("`{name}` is no parameter: they are {known}")))
+            }
             None => Ok(Question(all)),
         }
     }
@@ -72,8 +77,13 @@ impl Question {
         self.text(name).map(parse).transpose()
     }
 
-    pub(super) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
-        self.word(name, "time, as 2026-11-21T12:00:00Z (a + is written %2B)")
+    pub(super) fn time(
+        &self,
+        name: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, Problem> {
+        let what = "time, as 2026-11-21T12:00:00Z (a + is written %2B), 2026-11-21 or 2h";
+        Ok(self.word::<Moment>(name, what)?.map(|moment| moment.time(now)))
     }
 
     pub(super) fn limit(&self) -> Result<u32, Problem> {

@@ -16,7 +16,7 @@ use assay_core::{Clock, RunId, StageId, SystemClock};
 use chrono::{DateTime, Utc};
 
 use self::kept::THEN;
-use crate::column::{from_json, from_time, word};
+use crate::column::{from_json, from_time, some_time, word};
 use crate::database::statement;
 use crate::{Event, Store, StoreError, events};
 
@@ -171,6 +171,20 @@ impl Store {
     ) -> Result<Vec<ColumnWay>, StoreError> {
         let asked = self.between(from, to).await;
         asked.map_err(self.failed("compare the lineage of columns at two times"))
+    }
+
+    /// When the last way from a column of a dataset ended, by any of its names.
+    pub async fn column_went(
+        &self,
+        datasets: &[&str],
+        column: &str,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let failed = self.failed("read when a column was used last");
+        let sql = "SELECT MAX(until) AS went FROM column_ways
+            WHERE input IN (SELECT value FROM json_each($1)) AND input_column = $2";
+        let query = statement(sql).bind(from_json(&datasets).map_err(&failed)?).bind(column);
+        let row = query.fetch_one(self.pool()).await.map_err(&failed)?;
+        some_time(&row, "went").map_err(failed)
     }
 
     /// The columns of a dataset, by any of its names, that any event said a way from or to.

@@ -1,5 +1,8 @@
+/// Title, method, path and body.
+pub(super) type Question = (&'static str, &'static str, &'static str, &'static str);
+
 /// The questions, in order. `{name}` stands for the id that the answer of that title had.
-pub(super) const QUESTIONS: &[(&str, &str, &str, &str)] = &[
+pub(super) const QUESTIONS: &[Question] = &[
     ("version", "GET", "/api/v1/system/version", ""),
     (
         "dbs",

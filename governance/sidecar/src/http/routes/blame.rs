@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use assay_lineage::receive::run_id;
-use assay_lineage::{Blame, Finding, Names, blame};
+use assay_lineage::{Blame, Finding, Names, Standing, Suspect, blame};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -19,6 +19,10 @@ pub(in crate::http) struct Page {
     dataset: String,
     accused: Finding,
     behind: Vec<Finding>,
+    /// Where to look first, on whatever page that is.
+    first: Vec<Suspect>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    going: Vec<Standing>,
     /// There are more runs behind it than all pages have.
     cut: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,11 +36,14 @@ pub(in crate::http) async fn accuse(
     let question = Question::of(&uri, &["dataset", "run", "limit", "cursor"])?;
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
-    let run = question.text("run").map(run_id);
-    let found = blame(&service.store, &names, &dataset, run, service.clock.now()).await?;
-    let none =
-        || Problem::Unknown("no run that is known wrote this dataset, or not that one".to_owned());
-    let Blame { dataset, accused, behind, cut } = found.ok_or_else(none)?;
+    let said = question.text("run");
+    let now = service.clock.now();
+    let found = blame(&service.store, &names, &dataset, said.map(run_id), now).await?;
+    let none = || {
+        let which = said.map_or_else(|| "no run".to_owned(), |run| format!("the run {run} never"));
+        Problem::Unknown(format!("{which} wrote {dataset}, as far as events tell"))
+    };
+    let Blame { dataset, accused, behind, first, going, cut } = found.ok_or_else(none)?;
     let (behind, next) = page(behind, &question)?;
-    Ok(Json(Page { dataset, accused, behind, cut, next }))
+    Ok(Json(Page { dataset, accused, behind, first, going, cut, next }))
 }

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use assay_lineage::{ColumnLink, Names, must_have, sources};
+use assay_lineage::{ColumnLink, Names, column_picture, must_have, sources};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::graph::drawn;
 use crate::http::Service;
 use crate::http::error::Problem;
 use crate::http::question::{Question, page};
 
 #[derive(Serialize)]
-pub(in crate::http) struct Page {
+struct Page {
     dataset: String,
     links: Vec<ColumnLink>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,13 +25,19 @@ pub(in crate::http) struct Page {
 pub(in crate::http) async fn columns(
     State(service): State<Arc<Service>>,
     uri: Uri,
-) -> Result<Json<Page>, Problem> {
-    let question = Question::of(&uri, &["dataset", "column", "at", "limit", "cursor"])?;
+) -> Result<Response, Problem> {
+    let question =
+        Question::of(&uri, &["dataset", "column", "at", "depth", "format", "limit", "cursor"])?;
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
-    let (column, at) = (question.needed("column")?, question.time("at")?);
+    let now = service.clock.now();
+    let (column, at) = (question.needed("column")?, question.time("at", now)?);
     must_have(&service.store, &names, &dataset, column).await?;
-    let links = sources(&service.store, &names, &dataset, column, at).await?;
+    let depth = question.word("depth", "number")?;
+    let links = sources(&service.store, &names, &dataset, column, at, depth).await?;
+    if let Some(drawn) = drawn(&question, || column_picture(&dataset, column, &links))? {
+        return Ok(drawn);
+    }
     let (links, next) = page(links, &question)?;
-    Ok(Json(Page { dataset, links, next }))
+    Ok(Json(Page { dataset, links, next }).into_response())
 }

@@ -29,8 +29,8 @@ pub(in crate::http) async fn diff(
     let question = Question::of(&uri, &["from", "to", "limit", "cursor"])?;
     question.needed("from")?;
     let now = service.clock.now();
-    let from = question.time("from")?.unwrap_or(now);
-    let to = question.time("to")?.unwrap_or(now);
+    let from = question.time("from", now)?.unwrap_or(now);
+    let to = question.time("to", now)?.unwrap_or(now);
     let names = Names::load(&service.store).await?;
     let all = changes(&service.store, &names, from, to).await?;
     let (changes, next) = page(all, &question)?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use assay_lineage::draw::{self, Picture};
 use assay_lineage::receive::run_id;
-use assay_lineage::{Link, Map, Names, Node, Route, draw, walk};
+use assay_lineage::{Link, Map, Names, Node, Route, walk};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{Uri, header};
@@ -49,7 +50,7 @@ pub(in crate::http) async fn graph(
         }
     };
     let at = match question.text("run").map(run_id) {
-        None => question.time("at")?,
+        None => question.time("at", service.clock.now())?,
         Some(run) => {
             let known = service.store.lineage_run(run).await?;
             let known =
@@ -59,17 +60,29 @@ pub(in crate::http) async fn graph(
     };
     let route = Route { upstream, downstream, depth: question.word("depth", "number")?, at };
     let map = walk(&service.store, &names, &dataset, route).await?;
+    Ok(match drawn(&question, || Picture::from(&map))? {
+        Some(drawn) => drawn,
+        None => Json(paged(map, &question)?).into_response(),
+    })
+}
+
+/// The picture that is asked for; none where it is JSON.
+pub(super) fn drawn(
+    question: &Question,
+    picture: impl FnOnce() -> Picture,
+) -> Result<Option<Response>, Problem> {
     let plain = |kind: &'static str, text: String| ([(header::CONTENT_TYPE, kind)], text);
-    Ok(match question.text("format") {
-        None | Some("json") => Json(paged(map, &question)?).into_response(),
-        Some("mermaid") => plain("text/plain; charset=utf-8", draw::mermaid(&map)).into_response(),
-        Some("dot") => plain("text/plain; charset=utf-8", draw::dot(&map)).into_response(),
-        Some("svg") => plain("image/svg+xml", draw::svg(&map)).into_response(),
+    let (kind, text) = match question.text("format") {
+        None | Some("json") => return Ok(None),
+        Some("mermaid") => ("text/plain; charset=utf-8", draw::mermaid(&picture())),
+        Some("dot") => ("text/plain; charset=utf-8", draw::dot(&picture())),
+        Some("svg") => ("image/svg+xml", draw::svg(&picture())),
         Some(_) => {
             let why = "`format` is json, mermaid, dot or svg";
             return Err(Problem::Question(why.to_owned()));
         }
-    })
+    };
+    Ok(Some(plain(kind, text).into_response()))
 }
 
 fn paged(map: Map, question: &Question) -> Result<Page, Problem> {

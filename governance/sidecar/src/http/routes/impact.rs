@@ -28,7 +28,8 @@ pub(in crate::http) async fn reach(
     let question = Question::of(&uri, &["dataset", "column", "at", "limit", "cursor"])?;
     let names = Names::load(&service.store).await?;
     let dataset = names.find(&service.store, question.needed("dataset")?).await?;
-    let (column, at) = (question.needed("column")?.to_owned(), question.time("at")?);
+    let (column, at) =
+        (question.needed("column")?.to_owned(), question.time("at", service.clock.now())?);
     must_have(&service.store, &names, &dataset, &column).await?;
     let reached = impact(&service.store, &names, &dataset, &column, at).await?;
     let (reached, next) = page(reached, &question)?;
