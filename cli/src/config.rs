@@ -114,6 +114,9 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let (settings, log, push, targets, postgres, store) = match std::fs::read_to_string(path) {
             Ok(text) => {
+                // One in which everything is commented out says nothing.
+                let says = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+                let text = if text.lines().any(says) { text } else { "{}".to_owned() };
                 let document = Document::parse(&path.display().to_string(), &text)?;
                 let mut settings: ConfigFile = document.read()?;
                 let (log, kafka) = (settings.log.as_deref(), settings.kafka.as_ref());

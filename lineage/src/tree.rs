@@ -19,7 +19,7 @@ pub struct Tree {
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.dataset)?;
+        f.write_str(&one_line(&self.dataset))?;
         self.draw(f, "")
     }
 }
@@ -36,9 +36,15 @@ impl Tree {
                 write!(stages, "{comma}{stage}")?;
             }
             let again = if branch.repeated { " (again)" } else { "" };
-            write!(f, "\n{indent}{corner}[{stages}] {}{again}", branch.dataset)?;
+            let (stages, dataset) = (one_line(&stages), one_line(&branch.dataset));
+            write!(f, "\n{indent}{corner}[{stages}] {dataset}{again}")?;
             branch.draw(f, &format!("{indent}{below}"))?;
         }
         Ok(())
     }
+}
+
+/// A name that would break the tree, as others may send.
+fn one_line(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }

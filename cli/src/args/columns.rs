@@ -15,6 +15,7 @@ It reads the definition of the pipeline; nothing has to have run. Runs with
 --enable-lineage-tracking tell the same in their events, see docs/lineage.md.")]
 pub(crate) struct ColumnsArgs {
     /// A dataset that the pipeline writes, as layer.name
+    #[arg(value_parser = ours)]
     pub(crate) dataset: DatasetName,
     /// Only this column, followed back through all stages
     #[arg(long, value_name = "C")]
@@ -22,4 +23,10 @@ pub(crate) struct ColumnsArgs {
     /// A shipped pipeline, or a folder
     #[arg(long, value_name = "P")]
     pub(crate) pipeline: String,
+}
+
+fn ours(text: &str) -> Result<DatasetName, String> {
+    text.parse().map_err(|error| {
+        format!("{error}; of what events told ask `assay lineage show DATASET --column C`")
+    })
 }

@@ -60,6 +60,28 @@ TIME is a day, a time (without a zone in UTC), or how long ago: 30m, 2h, 3d.")]
         #[arg(long, value_name = "TIME")]
         to: Option<Moment>,
     },
+    /// The datasets that events named, of ours and of others
+    #[command(after_help = "\
+Examples:
+  assay lineage datasets
+  assay lineage datasets orders -o json")]
+    Datasets {
+        /// Only those with this in one of their names
+        text: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: usize,
+    },
+    /// The runs that events told of, of ours and of others, the newest first
+    #[command(after_help = "\
+Examples:
+  assay lineage runs
+  assay lineage runs --limit 5 -o json")]
+    Runs {
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: u32,
+    },
     /// The events that are kept, the newest first
     #[command(after_help = "\
 Examples:

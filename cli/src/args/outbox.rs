@@ -47,9 +47,11 @@ the next one that sends does it, or `assay outbox deliver`.")]
 Examples:
   assay outbox discard 1207 --reason \"the dataset is not theirs to know\"
   assay outbox discard --target old-marquez --reason \"it was switched off\"
+  assay outbox discard --target marquez:5000 --parked --reason \"too old\"
 
-The events themselves stay in the store. Who did it, and why, see
-`assay audit`.")]
+Without --parked that is all of a target, also what waits: see it first with
+`assay outbox list` and the same options. The events themselves stay in the
+store. Who did it, and why, see `assay audit`.")]
     Discard {
         /// Numbers, from `assay outbox list`
         numbers: Vec<u64>,

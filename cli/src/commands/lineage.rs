@@ -1,11 +1,16 @@
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use assay_core::{Clock, SystemClock};
 use assay_dlq::Moment;
 use assay_lineage::draw::{self, Picture};
 use assay_lineage::receive::run_id;
-use assay_lineage::{Failed, Finding, Map, Names, NotFound, Route, What, changes, newest, walk};
+use assay_lineage::{
+    Failed, Finding, Map, Names, NotFound, Route, Standing, What, changes, latest, newest, walk,
+};
 use assay_store::Store;
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use crate::app::open_store;
 use crate::args::{Format, LineageCommand, ShowArgs};
@@ -42,6 +47,15 @@ pub(crate) async fn lineage(
         }
         // The definition of the pipeline is enough.
         LineageCommand::Columns(what) => super::columns::show(&what, as_json),
+        LineageCommand::Datasets { text, limit } => {
+            datasets(&opened(config).await?, text.as_deref().unwrap_or_default(), limit, as_json)
+                .await
+        }
+        LineageCommand::Runs { limit } => {
+            let store = opened(config).await?;
+            let (runs, _) = latest(&store, None, limit, SystemClock.now()).await?;
+            if as_json { json(&runs) } else { told_runs(&runs) }
+        }
         LineageCommand::Events { kind, limit } => {
             let (events, _) = newest(&opened(config).await?, kind, None, limit).await?;
             if as_json { json(&events) } else { list(&events) }
@@ -283,9 +297,48 @@ fn diff(all: &[assay_lineage::Change], as_json: bool) -> Result<()> {
             one.job,
             time(one.at)
         );
-        line(printable(&text))?;
+        line(text.replace(char::is_control, "\u{fffd}"))?;
     }
     if all.is_empty() { line("nothing changed") } else { Ok(()) }
+}
+
+async fn datasets(store: &Store, text: &str, limit: usize, as_json: bool) -> Result<()> {
+    let names = Names::load(store).await?;
+    let known = store.lineage_datasets("", u32::MAX).await?;
+    let all: BTreeSet<&str> = known.iter().map(|one| names.best(one)).collect();
+    let meant = |one: &&str| names.all(one).iter().any(|name| name.contains(text));
+    let mut all: Vec<&str> = all.into_iter().filter(meant).collect();
+    let more = all.len().saturating_sub(limit);
+    all.truncate(limit);
+    let also = |one: &str| -> Vec<String> {
+        let others = names.all(one).into_iter().filter(|name| *name != one);
+        others.map(str::to_owned).collect()
+    };
+    if as_json {
+        let one = |one: &&str| json!({"dataset": one, "aliases": also(one)});
+        return json(&all.iter().map(one).collect::<Vec<_>>());
+    }
+    if all.is_empty() {
+        return line("no dataset: no event named one so");
+    }
+    let mut grid = Grid::new(&["dataset", "also called"]);
+    for one in all {
+        grid.row([one.to_owned(), short(&also(one).join(", "), 100)]);
+    }
+    grid.print()?;
+    if more > 0 { line(format!("and {} more: raise --limit", number(more as u64))) } else { Ok(()) }
+}
+
+fn told_runs(runs: &[Standing]) -> Result<()> {
+    if runs.is_empty() {
+        return line("no event told of a run");
+    }
+    let mut grid = Grid::new(&["last event", "job", "status", "began", "run"]);
+    for run in runs {
+        let (last, began) = (time(run.last_event_at), time(run.started_at));
+        grid.row([last, run.job.to_string(), run.status.clone(), began, run.run.to_string()]);
+    }
+    grid.print()
 }
 
 fn list(events: &[assay_lineage::Summary]) -> Result<()> {

@@ -100,7 +100,9 @@ fn show_targets(app: &App, targets: &[TargetHealth]) -> Result<()> {
     }
     grid.print()?;
     for target in targets {
-        if let (Some(until), Some(reason)) = (target.held_until, &target.reason) {
+        if let (Some(until), Some(reason), 1..) =
+            (target.held_until, &target.reason, target.waiting)
+        {
             let said = format!("{} is tried again at {}: {reason}", target.target, time(until));
             line(printable(&said))?;
         }
@@ -208,7 +210,9 @@ async fn deliver(app: &App, target: Option<&str>, as_json: bool) -> Result<()> {
             let (delivered, parked) = (number(passed.delivered), number(passed.parked));
             line(format!("{delivered} delivered, {parked} parked, {} wait", number(left)))?;
             if passed.busy > 0 {
-                line("Another process sends at this moment.")?;
+                line(
+                    "Another process sends at this moment, or was killed within the last 15 seconds.",
+                )?;
             }
             let all: Vec<TargetHealth> = targets.iter().filter(meant).cloned().collect();
             show_targets(app, &all)?;

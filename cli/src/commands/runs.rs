@@ -33,7 +33,9 @@ pub(crate) async fn runs(app: &App, what: &RunsArgs, as_json: bool) -> Result<()
     }
     if records.is_empty() {
         say_unknown(app, &filter).await?;
-        return line("no runs");
+        let others = !app.store.lineage_runs(None, 1).await?.is_empty();
+        let told = if others { "; those that events told of: `assay lineage runs`" } else { "" };
+        return line(format!("no runs{told}"));
     }
     grid(&records, app.clock.now()).print()
 }

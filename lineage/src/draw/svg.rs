@@ -63,7 +63,7 @@ fn lines(picture: &Picture, boxes: &Boxes, bends: &Bends, text: &mut String) {
         picture.names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
     for line in &picture.lines {
         let of = |dataset: &str| numbers.get(dataset).copied();
-        let (Some(from), Some(to)) = (of(&*line.from), of(&*line.to)) else { continue };
+        let (Some(from), Some(to)) = (of(&line.from), of(&line.to)) else { continue };
         let (fx, fy, wide) = boxes[&from];
         let (mut x, mut y) = (fx + wide, fy + HIGH / 2);
         let mut path = format!("M{x} {y}");

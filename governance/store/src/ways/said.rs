@@ -98,7 +98,7 @@ impl Said {
                 said.columns_of(&output["facets"], label, &places);
             }
             // The newer facet may stand with the job, and name what it writes itself.
-            let entries = body["job"]["facets"]["lineage"]["entries"].as_array();
+            let entries = self::said(&body["job"]["facets"]["lineage"])["entries"].as_array();
             for entry in entries.into_iter().flatten().filter(|entry| entry["type"] == "DATASET") {
                 let Some(target) = place(entry) else { continue };
                 let target = places.get(&target).cloned().unwrap_or(target);
@@ -144,11 +144,11 @@ impl Said {
 
     /// By the newer facet where there is one, which says the same and more.
     fn columns_of(&mut self, facets: &Value, label: &str, places: &BTreeMap<String, String>) {
-        let explicit = &facets["lineage"];
+        let explicit = said(&facets["lineage"]);
         if explicit["fields"].is_object() || explicit["inputs"].is_array() {
             return self.explicit(explicit, label, places);
         }
-        let facet = &facets["columnLineage"];
+        let facet = said(&facets["columnLineage"]);
         let fields = facet["fields"].as_object().into_iter().flatten();
         let of_fields = fields.map(|(column, field)| (column.as_str(), &field["inputFields"]));
         // What all rows depend on stands beside the fields.
@@ -210,12 +210,17 @@ fn touch(datasets: &mut BTreeSet<(&'static str, String, u8)>, side: &'static str
     }
 }
 
+/// A facet, which is nothing when it takes back what it said before.
+fn said(facet: &Value) -> &Value {
+    if facet["_deleted"] == true { &Value::Null } else { facet }
+}
+
 fn place(dataset: &Value) -> Option<String> {
     Some(label(dataset["namespace"].as_str()?, dataset["name"].as_str()?))
 }
 
 fn symlinks(dataset: &Value) -> impl Iterator<Item = String> {
-    let links = dataset["facets"]["symlinks"]["identifiers"].as_array();
+    let links = said(&dataset["facets"]["symlinks"])["identifiers"].as_array();
     let lasts = |link: &&Value| !link["name"].as_str().unwrap_or("").starts_with(OF_A_SESSION);
     links.into_iter().flatten().filter(lasts).filter_map(place)
 }
