@@ -8,27 +8,23 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Args;
 
-/// The same mistake; of a time, an id or a number with an example of what is right.
+/// The same mistake; of a day, an id or a number with an example of what is right.
 pub(crate) fn in_our_words(error: clap::Error) -> clap::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
     };
     let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
-    let right = error.source().and_then(|cause| right(cause, argument.as_deref()));
+    let right = error.source().and_then(right);
     let (Some(argument), Some(value), Some(right)) = (argument, value, right) else { return error };
     let told = format!("invalid value '{value}' for '{argument}': {right}");
     Args::command().error(ErrorKind::ValueValidation, told)
 }
 
 /// What would be right in place of what a library does not take.
-fn right(cause: &(dyn Error + 'static), argument: Option<&str>) -> Option<&'static str> {
+fn right(cause: &(dyn Error + 'static)) -> Option<&'static str> {
     if cause.is::<chrono::ParseError>() {
-        let day = argument.is_some_and(|argument| argument.contains("YYYY-MM-DD"));
-        return Some(match day {
-            true => "write a day, for example 2026-02-12",
-            false => "write a time, for example 2026-02-12T10:00:00Z",
-        });
+        return Some("write a day, for example 2026-02-12");
     }
     if cause.is::<uuid::Error>() {
         let example = "write an id as the answers of `assay` have it, for example \
@@ -53,7 +49,10 @@ mod tests {
                 "write an id as the answers of `assay` have it",
             ),
             ("run all --pipeline p --date today", "write a day, for example 2026-02-12"),
-            ("lineage diff --from 2026-01", "write a time, for example 2026-02-12T10:00:00Z"),
+            (
+                "lineage diff --from 2026-01",
+                "write a day (2026-03-01), a time (2026-03-01T08:00:00Z), or how long ago",
+            ),
             ("runs --status done", "[possible values: running, complete, halted, failed, aborted]"),
             ("lineage events --kind x", "[possible values: ingestion, transformation, "),
         ] {

@@ -51,7 +51,7 @@ async fn measure() {
         let reached = impact(&store, &names, &dataset, "c", None).await.unwrap();
         said(round, &format!("impact: {} columns", reached.len()), begun);
         let begun = Instant::now();
-        let links = sources(&store, &names, &dataset, "c", None).await.unwrap();
+        let links = sources(&store, &names, &dataset, "c", None, None).await.unwrap();
         said(round, &format!("sources of a column: {} links", links.len()), begun);
         let begun = Instant::now();
         let (from, to) = ("2026-11-21T10:00:00Z", "2026-11-21T10:10:00Z");
