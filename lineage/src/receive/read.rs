@@ -46,12 +46,18 @@ pub struct Unreadable {
 
 /// One event, a list of events, or an object that has such a list as `events`.
 pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
-    let all =
-        split(body).map_err(|error| Unreadable { line: error.line(), column: error.column() })?;
+    let all: Vec<Result<Value, Fault>> = match serde_json::from_slice(body) {
+        Ok(whole) => listed(whole).into_iter().map(Ok).collect(),
+        Err(_) => split(body)
+            .map_err(|error| Unreadable { line: error.line(), column: error.column() })?
+            .into_iter()
+            .enumerate()
+            .map(|(index, event)| parsed(event, index))
+            .collect(),
+    };
     let (mut body, mut ways) = (Body::default(), 0);
     for (index, event) in all.into_iter().enumerate() {
-        let checked = parsed(event, index)
-            .and_then(|event| check(&event, index, &mut ways).map(|at| (event, at)));
+        let checked = event.and_then(|event| check(&event, index, &mut ways).map(|at| (event, at)));
         match checked {
             Ok((event, at)) => body.events.push(received(event, at)),
             Err(fault) => body.faults.push(fault),
@@ -60,7 +66,21 @@ pub fn read(body: &[u8]) -> Result<Body, Unreadable> {
     Ok(body)
 }
 
-/// The events as they stand there: one that can't be read must not take the others with it.
+fn listed(whole: Value) -> Vec<Value> {
+    match whole {
+        Value::Array(all) => all,
+        Value::Object(mut object) if !object.contains_key("eventTime") => {
+            match object.remove("events") {
+                Some(Value::Array(all)) => all,
+                _ => vec![Value::Object(object)],
+            }
+        }
+        other => vec![other],
+    }
+}
+
+/// The same of a body that can't be read as a whole: the events as they stand there, so that one that
+/// can't be kept takes no other with it.
 fn split(body: &[u8]) -> Result<Vec<&RawValue>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Wrapped<'a> {
