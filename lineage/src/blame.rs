@@ -143,6 +143,7 @@ pub async fn blame(
         }
         open = next;
     }
+    cut |= !open.is_empty();
     let first = first(behind.iter().chain([&accused]));
     Ok(Some(Blame { dataset: dataset.to_owned(), accused, behind, first, going, cut }))
 }
@@ -156,7 +157,11 @@ async fn last(
     now: DateTime<Utc>,
 ) -> Result<(Option<LineageRun>, Vec<Standing>), StoreError> {
     let mut going = store.runs_that_wrote(&names.all(dataset), None, GOING).await?;
-    let ended = going.iter().position(|run| run.ended_at.is_some());
+    let mut ended = going.iter().position(|run| run.ended_at.is_some());
+    if ended.is_none() && going.len() == GOING as usize {
+        going = store.runs_that_wrote(&names.all(dataset), None, FED_BY).await?;
+        ended = going.iter().position(|run| run.ended_at.is_some());
+    }
     let accused = ended.or((!going.is_empty()).then_some(0)).map(|place| going.remove(place));
     going.truncate(ended.unwrap_or(0));
     Ok((accused, going.into_iter().map(|run| Standing::of(run, now)).collect()))

@@ -12,6 +12,8 @@ use crate::{Graph, Names, Tree};
 
 /// All rows of a dataset, in the place of a column.
 const ROWS: &str = "*";
+/// Links to columns in the place of all rows; where there would be more, each stands at one column.
+const MOST_SPREAD: usize = 2_000;
 /// Columns that one walk visits.
 const MOST: usize = 50_000;
 
@@ -125,10 +127,18 @@ fn spread<'l>(first: &'l Column, links: &'l [ColumnLink]) -> Vec<(&'l ColumnLink
     for column in links.iter().map(|link| &link.input).chain([first]) {
         columns.entry(&column.dataset).or_default().insert(column);
     }
+    let of = |link: &ColumnLink| columns.get(link.output.dataset.as_str());
+    let all = links.iter().filter(|link| link.output.column == ROWS);
+    let many = all.map(|link| of(link).map_or(0, BTreeSet::len)).sum::<usize>() > MOST_SPREAD;
     let mut all = vec![];
     for link in links {
         if link.output.column == ROWS {
-            let of = columns.get(link.output.dataset.as_str()).into_iter().flatten();
+            let each = if many { 1 } else { usize::MAX };
+            let of = of(link).into_iter().flatten().take(each);
+            if many && link.output.dataset == first.dataset {
+                all.push((link, first));
+                continue;
+            }
             all.extend(of.map(|column| (link, *column)));
         } else {
             all.push((link, &link.output));

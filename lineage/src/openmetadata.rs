@@ -40,6 +40,9 @@ pub use place::Naming;
 pub use record::{Exchange, Recording, parse_recording};
 pub use sync::{WantedColumn, WantedPipeline, WantedTable, WantedTask, WantedTopic};
 
+/// Edges that a run is put together for, each of which takes two calls.
+const MOST_EDGES: usize = 2_000;
+
 /// One server.
 #[derive(Debug)]
 pub struct OpenMetadata {
@@ -85,7 +88,11 @@ impl OpenMetadata {
         let mut known = self.known.lock().await;
         let whole = known.runs.whole(event, store).await;
         let whole = whole.map_err(|error| Refusal::away(error.to_string()))?;
-        let told = Told::of(whole.as_ref().unwrap_or(event), &self.naming);
+        let mut told = Told::of(whole.as_ref().unwrap_or(event), &self.naming);
+        if told.inputs.len() * told.outputs.len() > MOST_EDGES {
+            tracing::warn!("a run names too many datasets: each of its events is shown alone");
+            told = Told::of(event, &self.naming);
+        }
         match self.show(&told, &mut known).await {
             // What was there may have been deleted there.
             Err(Trouble::NotFound(_)) => {

@@ -11,6 +11,10 @@ use crate::target::Refusal;
 /// A target that fails so often in a row, with nothing taken between, is left alone for a while.
 const IN_A_ROW: u32 = 3;
 
+/// So many times as often an event is tried before it is parked where its target takes no other:
+/// that may be the event's fault all the same.
+const MOST_PATIENCE: u64 = 5;
+
 impl Courier {
     /// Notes a refusal; true when what is behind the delivery has to wait for it.
     pub(super) async fn failing(
@@ -30,8 +34,9 @@ impl Courier {
             }
             Refusal::Failed(why) => {
                 let attempts = delivery.attempts + 1;
-                let parked =
-                    attempts >= self.persistence.attempts && self.takes_others(round).await?;
+                let limit = self.persistence.attempts;
+                let parked = attempts >= limit.saturating_mul(MOST_PATIENCE)
+                    || attempts >= limit && self.takes_others(round).await?;
                 if parked {
                     let why = format!("{why}; that was attempt {attempts}");
                     self.park(round, delivery, &why).await?;

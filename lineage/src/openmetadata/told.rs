@@ -163,7 +163,8 @@ fn began(run: Uuid) -> Option<i64> {
 /// Datasets by namespace and name.
 type Links = BTreeMap<(String, String), Place>;
 
-fn place_of(value: &Value) -> Option<(String, String)> {
+/// Namespace and name, where both are said.
+pub(super) fn place_of(value: &Value) -> Option<(String, String)> {
     Some((value["namespace"].as_str()?.to_owned(), value["name"].as_str()?.to_owned()))
 }
 
@@ -216,12 +217,15 @@ fn assertion(value: &Value) -> Option<Assertion> {
 /// The outputs. The facet `lineage` of a job may name more of them, and how they are made.
 fn written(event: &Value) -> Vec<Value> {
     let mut outputs = event["outputs"].as_array().cloned().unwrap_or_default();
-    outputs.extend(event.get("dataset").cloned());
+    outputs.extend(event.get("dataset").filter(|_| event.get("job").is_none()).cloned());
     let entries = event["job"]["facets"]["lineage"]["entries"].as_array();
     for entry in entries.into_iter().flatten().filter(|entry| entry["type"] == "DATASET") {
         let Some(place) = place_of(entry) else { continue };
         match outputs.iter_mut().find(|known| place_of(known).as_ref() == Some(&place)) {
-            Some(known) if made(&known["facets"]).is_none() && known.is_object() => {
+            Some(known) if made(&known["facets"]).is_none() => {
+                if !known["facets"].is_object() {
+                    known["facets"] = json!({});
+                }
                 known["facets"]["lineage"] = entry.clone();
             }
             Some(_) => {}

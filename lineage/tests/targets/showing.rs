@@ -351,3 +351,24 @@ async fn what_is_said_of_a_table_alone_makes_no_pipeline() {
     };
     assert_eq!(catalog(&server, pipelines), 0);
 }
+
+#[tokio::test]
+async fn a_start_that_comes_late_replaces_nothing_and_odd_parts_stop_nobody() {
+    let (server, world) = (Double::openmetadata().await, World::sending_to("openmetadata").await);
+    let with = |kind: &str, minute: u8, column: &str| {
+        let facets = json!({"schema": {"fields": [{"name": column, "type": "int"}]}});
+        let mut sent = told(kind, "load", json!({"outputs": [of_db("copy", facets)]}));
+        sent["eventTime"] = json!(format!("2026-11-21T12:{minute:02}:00Z"));
+        sent
+    };
+    receive(&server, &world, &with("RUNNING", 5, "new")).await;
+    receive(&server, &world, &with("START", 1, "old")).await;
+    let copy = entity(&server, "tables", "db:5432.lab.main.copy");
+    assert_eq!(copy["columns"][0]["name"], "new", "{copy}");
+    let entry = json!({"type": "DATASET", "namespace": "n", "name": "x", "fields": {}});
+    let mut odd =
+        told("COMPLETE", "odd", json!({"dataset": {"namespace": "n", "name": "x", "facets": "x"}}));
+    odd["job"]["facets"] = json!({"lineage": {"entries": [entry]}});
+    receive(&server, &world, &odd).await;
+    receive(&server, &world, &with("COMPLETE", 6, "new")).await;
+}
